@@ -1,0 +1,56 @@
+"""
+A daemon that keeps the books of a shop's orders; `pubsub demo` runs it.
+
+    python examples/orders/daemon.py --sqs-queue-url URL
+"""
+
+from collections import Counter
+
+from marshmallow import fields
+from microcosm.api import binding
+
+from microcosm_pubsub.codecs import PubSubMessageSchema
+from microcosm_pubsub.conventions import changed, created
+from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.decorators import handles, schema
+
+
+@schema
+class OrderCancelledSchema(PubSubMessageSchema):
+    MEDIA_TYPE = "application/vnd.example.pubsub.order_cancelled"
+
+    order_id = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+@binding("order_created_handler")
+@handles(created("order"))
+class OrderCreatedHandler:
+    def __init__(self, graph):
+        self.attempts = Counter()
+
+    def __call__(self, message):
+        self.attempts[message["uri"]] += 1
+        if message["uri"].endswith("/broken"):
+            raise RuntimeError("the warehouse does not know this order")
+        if message["uri"].endswith("/flaky") and self.attempts[message["uri"]] < 3:
+            raise ConnectionError("the warehouse did not answer")
+        return True
+
+
+@handles(changed("order"))
+def order_changed(message):
+    return message.get("field_name") != "note"  # nobody needs to know of notes
+
+
+@handles(OrderCancelledSchema)
+def order_cancelled(message):
+    return True
+
+
+class OrdersDaemon(ConsumerDaemon):
+    name = "orders"
+
+
+if __name__ == "__main__":
+    OrdersDaemon().run()

@@ -1,0 +1,79 @@
+"""
+A handler made of small functions.
+
+A chain calls its links one after another. Each takes its arguments by name from a context that all
+of them share, and may add to it; a chain is itself a link. Everything that can be known about a
+link is found out when the chain is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from microcosm_pubsub.chain.context import SafeContext
+from microcosm_pubsub.chain.context_decorators import compile_link, describe
+from microcosm_pubsub.errors import ConfigurationError
+
+
+class Chain:
+    """
+    Call links one after another, each with what it needs of a shared context.
+
+    :param links: callables: functions, bound methods, classes, partials, statements, chains
+    :raises ConfigurationError: if a link cannot be called
+    """
+
+    def __init__(self, *links: Callable[..., Any]) -> None:
+        self.links = links
+        self._steps = tuple(compile_link(link) for link in links)
+
+    @classmethod
+    def make(
+        cls,
+        *args: Callable[..., Any],
+        chain: Callable[..., Any] | None = None,
+        links: Iterable[Callable[..., Any]] | None = None,
+    ) -> Chain:
+        """
+        Make a chain of links, of a list of them, or take one that exists.
+
+        :raises ConfigurationError: if it is given more than one of these
+        """
+        if (bool(args), chain is not None, links is not None).count(True) > 1:
+            raise ConfigurationError("A chain is made of links, of chain=, or of links=, but of only one")
+        if links is not None:
+            return cls(*links)
+        only = chain if chain is not None else args[0] if len(args) == 1 else None
+        if isinstance(only, Chain):
+            return only
+        return cls(*args) if chain is None else cls(chain)
+
+    def __call__(self, /, context: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """
+        Run the chain.
+
+        :param context: the context to use and to add to; a new one if None
+        :param kwargs: keys to add to the context
+        :returns: what the last link returned, or None if there is no link
+        :raises ContextKeyNotFound: if a link needs a key that is not there
+        :raises ValueError: if a key would be overwritten
+        """
+        if isinstance(context, SafeContext):
+            context.update(kwargs)
+            return self._run(context)
+        safe = SafeContext(context or {}, **kwargs)
+        try:
+            return self._run(safe)
+        finally:
+            if context is not None:
+                context.update(safe)
+
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(describe(link) for link in self.links)})"
+
+    def _run(self, context: SafeContext) -> Any:
+        result = None
+        for step in self._steps:
+            result = step(context)
+        return result

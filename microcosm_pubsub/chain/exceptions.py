@@ -1,0 +1,52 @@
+"""
+What can go wrong in a chain.
+
+    ChainError                     a chain that cannot go on
+     ├── ContextKeyNotFound        a link needs a key that the context does not hold
+     └── AttributeNotFound         a path leads to an attribute that is not there
+"""
+
+from microcosm_pubsub.errors import PubSubError
+
+
+class ChainError(PubSubError):
+    """Tell why a chain cannot go on."""
+
+
+class ContextKeyNotFound(ChainError):
+    """
+    Tell that a link needs a key that the context does not hold.
+
+    :param link: the name of the link
+    :param key: the missing key
+    """
+
+    def __init__(self, link: str, key: str) -> None:
+        super().__init__(link, key)
+        self.link = link
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"Link {self.link} needs {self.key!r}, which the context does not hold: "
+            "give it to the chain, extract it in an earlier link, or give the parameter a default"
+        )
+
+
+class AttributeNotFound(ChainError):
+    """
+    Tell that a path leads to an attribute, or a key, that is not there.
+
+    :param path: the whole path
+    :param name: the missing part of it
+    :param owner: the name of the type that has no such attribute
+    """
+
+    def __init__(self, path: str, name: str, owner: str) -> None:
+        super().__init__(path, name, owner)
+        self.path = path
+        self.name = name
+        self.owner = owner
+
+    def __str__(self) -> str:
+        return f"Path {self.path!r} cannot be followed: {self.owner} has no attribute or key {self.name!r}"

@@ -1,0 +1,51 @@
+"""
+The statement that calls a function with arguments of one's choice: `call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from microcosm_pubsub.chain.context import SafeContext
+from microcosm_pubsub.chain.context_decorators import NONE_GIVEN, compile_link
+
+
+class Call:
+    """
+    Call a function with arguments from the context, some of them under other names.
+
+    :param given: arguments, each the name of a key or a constant
+    :param key: where to store the result; if None, what the function says of itself as a link holds
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given: Mapping[str, Any] = NONE_GIVEN,
+        key: str | None = None,
+    ) -> None:
+        self.function = function
+        self.given = dict(given)
+        self.key = key
+        self._step = compile_link(function, self.given, None if key is None else (key,))
+
+    def with_args(self, **kwargs: Any) -> Call:
+        """
+        Choose arguments: text that names a key is what the key holds, anything else is a constant.
+
+        :raises ConfigurationError: if the function has no such parameter
+        """
+        return Call(self.function, {**self.given, **kwargs}, self.key)
+
+    def as_(self, key: str) -> Call:
+        """Store the result under a key."""
+        return Call(self.function, self.given, key)
+
+    def __call__(self, context: SafeContext) -> Any:
+        return self._step(context)
+
+
+def call(function: Callable[..., Any]) -> Call:
+    """Call a function: `call(greet).with_args(name="customer_name", loud=True).as_("greeting")`."""
+    return Call(function)

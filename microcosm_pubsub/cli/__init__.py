@@ -1,0 +1,3 @@
+"""
+The command line tools: `pubsub` and `publish-naive`.
+"""

@@ -1,0 +1,48 @@
+"""
+Receive messages by hand.
+"""
+
+from argparse import Namespace
+from json import dumps
+from typing import Any
+
+from microcosm.api import create_object_graph, load_from_dict
+
+from microcosm_pubsub.message import SQSMessage
+
+
+def main(args: Namespace) -> None:
+    """
+    Receive messages once, print each as a JSON line, and delete it, or leave it with `--nack`.
+
+    A message that cannot be decoded is printed with the reason, and is always left.
+    """
+    config = {
+        "sqs_consumer": {
+            "sqs_queue_url": args.queue_url,
+            "profile_name": args.profile,
+            "region_name": args.region,
+            "endpoint_url": args.endpoint_url,
+            "wait_seconds": 1,
+        },
+    }
+    graph = create_object_graph("pubsub", loader=load_from_dict(config))
+    nack = args.nack or args.nack_timeout is not None
+    for message in graph.sqs_consumer.consume():
+        print(dumps(describe(message)), flush=True)
+        if nack or message.error is not None:
+            message.nack(args.nack_timeout or 0)
+        else:
+            message.ack()
+
+
+def describe(message: SQSMessage) -> dict[str, Any]:
+    """Return what to print of a message."""
+    description = {
+        "message_id": message.message_id,
+        "media_type": message.media_type,
+        "topic_arn": message.topic_arn,
+        "approximate_receive_count": message.approximate_receive_count,
+        "content": message.content,
+    }
+    return description if message.error is None else {**description, "error": str(message.error)}

@@ -1,0 +1,30 @@
+"""
+Publish a message by hand.
+"""
+
+from argparse import Namespace
+
+from microcosm.api import create_object_graph, load_from_dict
+
+from microcosm_pubsub.conventions import created
+
+
+def main(args: Namespace) -> None:
+    """Publish one message, and print its id."""
+    media_type = args.media_type if args.media_type.startswith("application") else created(args.media_type)
+    config = {
+        "sns_topic_arns": {"default": args.topic_arn},
+        "sns_producer": {
+            "profile_name": args.profile,
+            "region_name": args.region or region_of_arn(args.topic_arn),
+            "endpoint_url": args.endpoint_url,
+        },
+    }
+    graph = create_object_graph("pubsub", loader=load_from_dict(config))
+    print(graph.sns_producer.produce(media_type, uri=args.uri))
+
+
+def region_of_arn(arn: str) -> str | None:
+    """Return the region that an ARN names, if any."""
+    parts = arn.split(":")
+    return (parts[3] or None) if len(parts) > 3 else None

@@ -1,0 +1,237 @@
+"""
+The wire: what we call, how boto3 is set up to answer, and what its errors mean.
+
+A client is any object with the boto3 methods of `QueueClient` or `TopicClient`. This is the only
+module that imports boto3; the embedded engines and the readers are clients of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, ReceiveError
+from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
+from microcosm_pubsub.version import VERSION
+
+
+class QueueClient(Protocol):
+    """What we call of boto3's SQS client."""
+
+    def receive_message(self, **kwargs: Any) -> dict[str, Any]: ...
+
+    def delete_message(self, **kwargs: Any) -> Any: ...
+
+    def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]: ...
+
+    def change_message_visibility(self, **kwargs: Any) -> Any: ...
+
+    def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]: ...
+
+
+class TopicClient(Protocol):
+    """What we call of boto3's SNS client."""
+
+    def publish(self, **kwargs: Any) -> dict[str, Any]: ...
+
+    def publish_batch(self, **kwargs: Any) -> dict[str, Any]: ...
+
+
+#: What a client raises when a call fails.
+CLIENT_ERRORS = (BotoCoreError, ClientError)
+
+#: Error codes that stay until somebody changes something, with what to change.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+LASTING_ERRORS = {
+    "AWS.SimpleQueueService.NonExistentQueue": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "QueueDoesNotExist": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "InvalidAddress": "correct sqs_consumer.sqs_queue_url",
+    "AccessDenied": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    "AccessDeniedException": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    "InvalidClientTokenId": "correct the AWS credentials",
+    "UnrecognizedClientException": "correct the AWS credentials",
+    "InvalidSecurity": "correct the AWS credentials",
+    "SignatureDoesNotMatch": "correct the AWS secret key, or this machine's clock",
+    "ExpiredToken": "renew the AWS session token",
+    "ExpiredTokenException": "renew the AWS session token",
+    "MissingAuthenticationToken": "provide AWS credentials",
+    "OptInRequired": "enable the region for the AWS account",
+}
+
+LOCAL_REGION = "us-east-1"
+
+CREDENTIALS_ADVICE = (
+    "provide AWS credentials by environment variables, a profile or a role; see "
+    "https://docs.aws.amazon.com/boto3/latest/guide/credentials.html"
+)
+
+
+def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
+    """Return what a failed call on a queue means to us: passing, or lasting and what to do about it."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {error}; {CREDENTIALS_ADVICE}")
+    if isinstance(error, ParamValidationError):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {error}")
+    code = error_code(error)
+    if advice := LASTING_ERRORS.get(code):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {code}; {advice}")
+    return ReceiveError(f"Cannot receive from {queue_url} at the moment: {error}")
+
+
+def error_code(error: Exception) -> str:
+    """Return the code of a client's error, or its class name."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def make_client(
+    service: str,
+    *,
+    profile_name: str | None,
+    region_name: str | None,
+    endpoint_url: str | None,
+    connect_timeout: float,
+    read_timeout: float,
+    max_pool_connections: int,
+    max_attempts: int,
+) -> Any:
+    """
+    Make a boto3 client.
+
+    :param service: "sqs" or "sns"
+    :param connect_timeout: in seconds
+    :param read_timeout: in seconds; longer than a long poll
+    :param max_attempts: how often a call is tried before its error is raised; standard mode, see
+        https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+    :raises ConfigurationError: if it cannot be made
+    """
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_pool_connections=max_pool_connections,
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        user_agent_extra=f"microcosm_pubsub/{VERSION}",
+    )
+    try:
+        session = boto3.Session(profile_name=profile_name)
+        return session.client(
+            service,
+            # an engine on this machine has no region, but its requests are signed for one
+            region_name=region_name or session.region_name or (LOCAL_REGION if endpoint_url else None),
+            endpoint_url=endpoint_url,
+            config=config,
+        )
+    except NoRegionError:
+        raise ConfigurationError(
+            f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of "
+            f"{'sqs_consumer' if service == 'sqs' else 'sns_producer'}"
+        ) from None
+    except ProfileNotFound as error:
+        raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error
+    except (InvalidRegionError, ValueError) as error:
+        # botocore raises ValueError for an endpoint that is no URL
+        raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
+
+
+def region_of(queue_url: str | None) -> str | None:
+    """Return the region that a queue URL of AWS names, if it is one."""
+    host = urlsplit(queue_url or "").hostname or ""
+    parts = host.split(".")
+    return parts[1] if parts[0] == "sqs" and "amazonaws" in parts and len(parts) > 3 else None
+
+
+def endpoint_of(queue_url: str | None) -> str | None:
+    """Return the endpoint that a queue URL outside AWS stands for, if it is one."""
+    if not queue_url or not is_url(queue_url):
+        return None
+    url = urlsplit(queue_url)
+    return None if ".amazonaws." in (url.hostname or "") else f"{url.scheme}://{url.netloc}"
+
+
+def pool_defaults(key: str) -> dict[str, Any]:
+    """Return the defaults of a client's connection pool and retries."""
+    return {
+        "max_pool_connections": typed(
+            types.integer(f"{key}.max_pool_connections", minimum=1), default_value=10
+        ),
+        "max_attempts": typed(types.integer(f"{key}.max_attempts", minimum=1), default_value=3),
+    }
+
+
+@defaults(
+    connect_timeout=typed(types.number("sqs_client.connect_timeout", minimum=0), default_value=10.0),
+    read_timeout=typed(types.number("sqs_client.read_timeout", minimum=0), default_value=60.0),
+    **pool_defaults("sqs_client"),
+)
+def configure_sqs_client(graph: Any) -> QueueClient:
+    """
+    Configure the client of the graph's queue, bound as `sqs_client`.
+
+    In testing graphs it records its calls, over a queue in memory; for `STDIN` or a file it is a reader.
+    """
+    consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
+    if graph.metadata.testing:
+        return cast(QueueClient, graph.pubsub_testing.sqs_client)
+    source = consumer.sqs_queue_url
+    if source == LAMBDA:
+        return Reader()
+    if source and is_stdin(source):
+        return SQSStdInReader()
+    if source and not is_url(source) and SQSFileReader.can_read(source):
+        return SQSFileReader(source)
+    return cast(
+        QueueClient,
+        make_client(
+            "sqs",
+            profile_name=consumer.profile_name,
+            region_name=consumer.region_name or region_of(source),
+            endpoint_url=consumer.endpoint_url or endpoint_of(source),
+            connect_timeout=config.connect_timeout,
+            read_timeout=config.read_timeout,
+            max_pool_connections=config.max_pool_connections,
+            max_attempts=config.max_attempts,
+        ),
+    )
+
+
+@defaults(**pool_defaults("sns_client"))
+def configure_sns_client(graph: Any) -> TopicClient:
+    """
+    Configure the client of the graph's topics, bound as `sns_client`.
+
+    In testing graphs it records its calls, over topics in memory that all deliver to the graph's queue.
+    """
+    producer, config = graph.config.sns_producer, graph.config.sns_client
+    if graph.metadata.testing:
+        return cast(TopicClient, graph.pubsub_testing.sns_client)
+    queue_url = graph.config.sqs_consumer.sqs_queue_url
+    local_region = LOCAL_REGION if endpoint_of(queue_url) else None
+    return cast(
+        TopicClient,
+        make_client(
+            "sns",
+            profile_name=producer.profile_name,
+            region_name=producer.region_name or region_of(queue_url) or local_region,
+            endpoint_url=producer.endpoint_url,
+            connect_timeout=producer.connect_timeout,
+            read_timeout=producer.read_timeout,
+            max_pool_connections=config.max_pool_connections,
+            max_attempts=config.max_attempts,
+        ),
+    )

@@ -1,0 +1,280 @@
+"""
+Receive messages from one queue, and settle them there.
+
+`consume` never raises because of what a message holds: a body that cannot be decoded becomes a message
+that says so in `error`, and its neighbours come as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from re import fullmatch
+from typing import Any
+
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, BackoffPolicy, make_backoff_policy
+from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, convert_receive_error, error_code
+from microcosm_pubsub.constants import (
+    MAX_BATCH_ENTRIES,
+    MAX_RECEIVE_MESSAGES,
+    MAX_VISIBILITY_TIMEOUT_SECONDS,
+    MAX_WAIT_SECONDS,
+)
+from microcosm_pubsub.envelope import SQSEnvelope, blank_message
+from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, SettleError
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.reader import Reader, is_stdin, is_url
+
+
+#: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+ATTRIBUTES = ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp", "SequenceNumber"]
+
+
+#: A message, with the seconds after which it becomes visible, or None to delete it.
+Entry = tuple[SQSMessage, int | None]
+BatchCall = Callable[..., dict[str, Any]]
+
+
+class SQSConsumer:
+    """
+    Receive messages from one queue, and settle them there.
+
+    :param sqs_client: makes the calls
+    :param sqs_queue_url: the queue's URL
+    :param envelope: turns raw messages into messages
+    :param backoff_policy: decides when a nacked message becomes visible again
+    :param limit: at most this many messages per receive, 1 to 10
+    :param wait_seconds: how long a receive waits for a first message, 0 to 20
+    """
+
+    def __init__(
+        self,
+        sqs_client: QueueClient,
+        sqs_queue_url: str,
+        envelope: SQSEnvelope,
+        backoff_policy: BackoffPolicy,
+        limit: int = MAX_RECEIVE_MESSAGES,
+        wait_seconds: int = 5,
+    ) -> None:
+        self.sqs_client = sqs_client
+        self.sqs_queue_url = sqs_queue_url
+        self.envelope = envelope
+        self.backoff_policy = backoff_policy
+        self.limit = limit
+        self.wait_seconds = wait_seconds
+
+    def consume(self) -> list[SQSMessage]:
+        """
+        Return the next messages, possibly none.
+
+        :raises ReceiveError: if the queue did not answer and another try may succeed
+        :raises QueueAccessError: if none can until somebody changes something
+        :raises EndOfInput: if a finite source of messages has been read to its end
+        """
+        try:
+            response = self.sqs_client.receive_message(
+                QueueUrl=self.sqs_queue_url,
+                MaxNumberOfMessages=self.limit,
+                WaitTimeSeconds=self.wait_seconds,
+                AttributeNames=ATTRIBUTES,
+                MessageAttributeNames=["All"],
+            )
+        except CLIENT_ERRORS as error:
+            raise convert_receive_error(error, self.sqs_queue_url) from error
+        return [self._parse(raw_message) for raw_message in response.get("Messages") or ()]
+
+    def _parse(self, raw_message: Mapping[str, Any]) -> SQSMessage:
+        # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this
+        # message alone.
+        try:
+            return self.envelope.parse_raw_message(self, raw_message)
+        except Exception as error:
+            message = blank_message(self, raw_message)
+            message.error = error
+            message.media_type = getattr(error, "media_type", None)
+            return message
+
+    def ack(self, message: SQSMessage) -> None:
+        """
+        Delete a message, now.
+
+        :raises SettleError: if the queue did not take it
+        """
+        try:
+            self.sqs_client.delete_message(
+                QueueUrl=self.sqs_queue_url,
+                ReceiptHandle=message.receipt_handle,
+            )
+        except CLIENT_ERRORS as error:
+            raise settle_error("delete", message, error_code(error)) from error
+        message.settled = True
+
+    def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None:
+        """
+        Make a message visible again, now or later.
+
+        :param visibility_timeout_seconds: after how many seconds; the backoff policy decides if None
+        :raises SettleError: if the queue did not take it
+        """
+        try:
+            self.sqs_client.change_message_visibility(
+                QueueUrl=self.sqs_queue_url,
+                ReceiptHandle=message.receipt_handle,
+                VisibilityTimeout=self._timeout(message, visibility_timeout_seconds),
+            )
+        except CLIENT_ERRORS as error:
+            raise settle_error("release", message, error_code(error)) from error
+        message.settled = True
+
+    def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
+        """
+        Delete messages, at most ten per call, and return an error for each that the queue did not take.
+
+        One that the queue refused for a reason of its own is tried once more, alone.
+        """
+        return self._settle_batch(
+            self.sqs_client.delete_message_batch,
+            [(message, None) for message in messages],
+        )
+
+    def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]:
+        """
+        Make messages visible again, at most ten per call, and return an error for each that was not taken.
+
+        :param messages: each with the seconds after which it becomes visible, or None for the backoff policy's
+        """
+        return self._settle_batch(
+            self.sqs_client.change_message_visibility_batch,
+            [(message, self._timeout(message, timeout)) for message, timeout in messages],
+        )
+
+    def _settle_batch(self, call: BatchCall, entries: Sequence[Entry]) -> list[SettleError]:
+        pending = [entry for entry in entries if not entry[0].settled]
+        errors: list[SettleError] = []
+        for start in range(0, len(pending), MAX_BATCH_ENTRIES):
+            chunk = pending[start : start + MAX_BATCH_ENTRIES]
+            again = chunk if len(chunk) == 1 else self._settle_chunk(call, chunk, errors)
+            for message, timeout in again:
+                try:
+                    if timeout is None:
+                        self.ack(message)
+                    else:
+                        self.nack(message, timeout)
+                except SettleError as error:
+                    errors.append(error)
+        return errors
+
+    def _settle_chunk(
+        self,
+        call: BatchCall,
+        chunk: Sequence[Entry],
+        errors: list[SettleError],
+    ) -> list[Entry]:
+        """Settle at most ten messages in one call, add to the errors, and return what to try again alone."""
+        verb = "delete" if chunk[0][1] is None else "release"
+        try:
+            response = call(
+                QueueUrl=self.sqs_queue_url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": message.receipt_handle}
+                    | ({} if timeout is None else {"VisibilityTimeout": timeout})
+                    for index, (message, timeout) in enumerate(chunk)
+                ],
+            )
+        except CLIENT_ERRORS as error:
+            # the client has tried again already
+            errors.extend(settle_error(verb, message, error_code(error)) for message, _ in chunk)
+            return []
+        failed = {entry["Id"]: entry for entry in response.get("Failed") or ()}
+        again: list[Entry] = []
+        for index, (message, timeout) in enumerate(chunk):
+            failure = failed.get(str(index))
+            if failure is None:
+                message.settled = True
+            elif failure.get("SenderFault"):
+                errors.append(settle_error(verb, message, str(failure.get("Code"))))
+            else:
+                again.append((message, timeout))
+        return again
+
+    def _timeout(self, message: SQSMessage, visibility_timeout_seconds: int | None) -> int:
+        return self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds)
+
+
+def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
+    """Return the error that tells which message could not be settled, and what becomes of it."""
+    return SettleError(
+        f"Cannot {verb} message {message.message_id} ({message.media_type}): {code}; it will be received "
+        "again when its visibility timeout runs out"
+    )
+
+
+def resolve_queue_url(client: Any, source: str | None, testing: bool) -> str:
+    """
+    Return the URL of a queue that is given by its URL or its name.
+
+    :raises ConfigurationError: if it is neither, nor a file, nor STDIN
+    :raises QueueAccessError: if a name cannot be looked up
+    """
+    if not source:
+        raise ConfigurationError(
+            "No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url"
+        )
+    if testing or is_url(source) or is_stdin(source) or isinstance(client, Reader):
+        return source
+    if not fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", source):
+        raise ConfigurationError(
+            f"{source!r} is neither a queue URL (https://...), nor a queue name, nor an existing file of JSON "
+            "lines, nor STDIN"
+        )
+    try:
+        return str(client.get_queue_url(QueueName=source)["QueueUrl"])
+    except CLIENT_ERRORS as error:
+        raise QueueAccessError(
+            f"Cannot look up the URL of queue {source!r}: {error_code(error)}; check the name, the region and "
+            "that sqs:GetQueueUrl is allowed, or give the whole URL"
+        ) from error
+
+
+@defaults(
+    sqs_queue_url=typed(types.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
+    endpoint_url=typed(types.text("sqs_consumer.endpoint_url"), default_value=None),
+    profile_name=typed(types.text("sqs_consumer.profile_name"), default_value=None),
+    region_name=typed(types.text("sqs_consumer.region_name"), default_value=None),
+    backoff_policy=typed(types.text("sqs_consumer.backoff_policy"), default_value="NaiveBackoffPolicy"),
+    limit=typed(
+        types.integer("sqs_consumer.limit", minimum=1, maximum=MAX_RECEIVE_MESSAGES),
+        default_value=MAX_RECEIVE_MESSAGES,
+    ),
+    wait_seconds=typed(
+        types.integer("sqs_consumer.wait_seconds", minimum=0, maximum=MAX_WAIT_SECONDS),
+        default_value=5,
+    ),
+    message_retry_visibility_timeout_seconds=typed(
+        types.integer(
+            "sqs_consumer.message_retry_visibility_timeout_seconds",
+            minimum=0,
+            maximum=MAX_VISIBILITY_TIMEOUT_SECONDS,
+        ),
+        default_value=DEFAULT_TIMEOUT_SECONDS,
+    ),
+)
+def configure_sqs_consumer(graph: Any) -> SQSConsumer:
+    """Configure the graph's consumer, bound as `sqs_consumer`."""
+    config = graph.config.sqs_consumer
+    backoff_policy = make_backoff_policy(
+        config.backoff_policy,
+        config.message_retry_visibility_timeout_seconds,
+    )
+    sqs_client = graph.sqs_client
+    return SQSConsumer(
+        sqs_client=sqs_client,
+        sqs_queue_url=resolve_queue_url(sqs_client, config.sqs_queue_url, graph.metadata.testing),
+        envelope=graph.sqs_envelope,
+        backoff_policy=backoff_policy,
+        limit=config.limit,
+        wait_seconds=config.wait_seconds,
+    )

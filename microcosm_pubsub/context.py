@@ -1,0 +1,48 @@
+"""
+What is known while a message is handled, and what goes on with the messages that it causes.
+"""
+
+from typing import Any
+
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.constants import MESSAGE_ID_KEY, RECEIPT_HANDLE_KEY, TTL_KEY, URI_KEY
+from microcosm_pubsub.message import SQSMessage
+
+
+@defaults(
+    enable_ttl=typed(types.boolean("sqs_message_context.enable_ttl"), default_value=True),
+    initial_ttl=typed(types.integer("sqs_message_context.initial_ttl", minimum=1), default_value=32),
+)
+class SQSMessageContext:
+    """
+    Make the context of a message: its opaque data, its names, and one hop less to go.
+
+    Bound as `sqs_message_context`.
+
+    :param graph: config `sqs_message_context`: `enable_ttl`, whether messages may only cause so many
+        further hops, and `initial_ttl`, how many those are for a message that does not tell
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.enable_ttl: bool = graph.config.sqs_message_context.enable_ttl
+        self.initial_ttl: int = graph.config.sqs_message_context.initial_ttl
+
+    def __call__(self, message: SQSMessage, **extra: Any) -> dict[str, Any]:
+        """
+        Return the context of a message.
+
+        :param extra: more keys, which win
+        """
+        context = {str(key).lower(): value for key, value in message.opaque_data.items()}
+        names = {
+            MESSAGE_ID_KEY: message.message_id,
+            URI_KEY: message.uri,
+            RECEIPT_HANDLE_KEY: message.receipt_handle,
+        }
+        context.update((key, value) for key, value in names.items() if value is not None)
+        if self.enable_ttl:
+            ttl = self.initial_ttl if message.ttl is None else message.ttl
+            context[TTL_KEY] = str(ttl - 1)
+        return {**context, **extra}

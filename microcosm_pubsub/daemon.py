@@ -1,0 +1,285 @@
+"""
+The daemon: a program that handles the messages of one queue.
+
+    class OrdersDaemon(ConsumerDaemon):
+        name = "orders"
+
+    if __name__ == "__main__":
+        OrdersDaemon().run()
+
+It exits 0 when it was told to stop (SIGTERM, SIGINT) or its input has ended, 1 when it cannot go on until somebody
+changes something, and 2 when its command line is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from os.path import isfile
+from random import Random
+from typing import Any
+
+from microcosm.api import load_each, load_from_dict
+from microcosm.caching import NaiveCache
+from microcosm.errors import (
+    AlreadyBoundError,
+    CyclicGraphError,
+    LockedGraphError,
+    NotBoundError,
+    ValidationError,
+)
+from microcosm_daemon.api import ExitError, FatalError, SleepNow, StateMachine
+from microcosm_daemon.daemon import Daemon
+
+from microcosm_pubsub.envelope import NaiveSQSEnvelope
+from microcosm_pubsub.errors import EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.lambda_handler import LambdaHandler
+from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
+from microcosm_pubsub.worker.supervisor import Supervisor
+
+
+COMPONENTS = [
+    "opaque",
+    "pubsub_lifecycle_change",
+    "pubsub_message_schema_registry",
+    "pubsub_send_batch_metrics",
+    "pubsub_send_metrics",
+    "sentry_logging_pubsub",
+    "sns_producer",
+    "sqs_consumer",
+    "sqs_envelope",
+    "sqs_message_context",
+    "sqs_message_dispatcher",
+    "sqs_message_handler_registry",
+]
+
+#: What microcosm raises when a graph cannot be made.
+GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundError, ValidationError)
+
+#: The wait before another receive after failed ones: doubled each time, within these bounds, half of it random.
+MIN_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 30.0
+
+#: A stop signal is noticed so soon while we wait.
+STOP_CHECK_SECONDS = 0.25
+
+
+class _LambdaHandlerFactory:
+    """Let `make_lambda_handler` be called on a daemon class, or on a daemon that has its graph already."""
+
+    def __get__(
+        self, daemon: ConsumerDaemon | None, cls: type[ConsumerDaemon]
+    ) -> Callable[[], LambdaHandler]:
+        if daemon is not None and daemon.graph is not None:
+            return lambda: LambdaHandler(lambda: daemon)
+        return lambda: LambdaHandler(cls.create_for_lambda)
+
+
+class ConsumerDaemon(Daemon):
+    """
+    A program that handles the messages of one queue.
+
+    A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may list
+    `components` to use (those that are handlers are the ones it runs), configuration `defaults`, `middleware` and
+    `observers` by binding name.
+
+    :param event: kept for programs that make a daemon per event
+    """
+
+    #: Binding names of layers to add around the handlers, and of observers of their results.
+    middleware: list[str] = []
+    observers: list[str] = []
+
+    #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
+    make_lambda_handler = _LambdaHandlerFactory()
+
+    def __init__(self, event: Any = None) -> None:
+        super().__init__()
+        self.event = event
+        self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
+        self.failed_receives = 0
+        self.random = Random()
+
+    @property
+    def components(self) -> list[str]:
+        """Return the components to use; those that are registered handlers are the ones to run."""
+        return [*super().components, *COMPONENTS]
+
+    @property
+    def loader(self) -> Callable[[Any], Any]:
+        """Return what loads the configuration: the defaults, the environment, then the command line."""
+        return load_each(
+            load_from_dict(
+                error_policy={"strict": True},
+                pubsub_middleware={"names": list(self.middleware)},
+                pubsub_observers={"names": list(self.observers)},
+            ),
+            super().loader,
+            load_from_dict(flags_to_config(self.args)),
+        )
+
+    def make_arg_parser(self) -> ArgumentParser:
+        """Return the parser of the command line."""
+        parser = super().make_arg_parser()
+        source = parser.add_mutually_exclusive_group()
+        source.add_argument(
+            "--sqs-queue-url",
+            metavar="URL|FILE",
+            help="the queue to consume (its URL, or its name), or a file of JSON lines to replay",
+        )
+        source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
+        parser.add_argument(
+            "--envelope", metavar="NAME", help="how bodies are read: the class of an envelope"
+        )
+        return parser
+
+    def create_object_graph_components(self, graph: Any) -> None:
+        """Use the components, and bind the handlers."""
+        names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
+        graph.use(*names)
+        self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
+
+    @classmethod
+    def create_for_testing(
+        cls,
+        loader: Callable[[Any], Any] | None = None,
+        cache: Any = None,
+        **kwargs: Any,
+    ) -> ConsumerDaemon:
+        """
+        Make a daemon with its graph for a test, without starting it.
+
+        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.mock_sns`.
+
+        :param loader: gives configuration
+        :param cache: keeps components for the next test; a new one for each by default
+        :param kwargs: values of command line flags
+        """
+        recorded = load_from_dict(sns_producer={"mock_sns": False})
+        daemon: ConsumerDaemon = super().create_for_testing(
+            loader=load_each(recorded, loader) if loader else recorded,
+            cache=NaiveCache() if cache is None else cache,
+            **kwargs,
+        )
+        return daemon
+
+    @classmethod
+    def create_for_lambda(cls) -> ConsumerDaemon:
+        """Make a daemon with its graph for a Lambda function, without starting it."""
+        daemon = cls()
+        daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
+        daemon.graph = daemon.create_object_graph(daemon.args)
+        return daemon
+
+    def __call__(self, graph: Any) -> None:
+        """
+        Handle the messages of one receive.
+
+        :raises ExitError: if there are no more messages to come
+        :raises FatalError: if none can be received until somebody changes something
+        """
+        try:
+            results = graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
+        except EndOfInput as error:
+            raise ExitError(str(error)) from error
+        except QueueAccessError as error:
+            raise FatalError(str(error)) from error
+        except ReceiveError as error:
+            self._wait_after(error)
+            return
+        self.failed_receives = 0
+        if graph.metadata.testing and not results:
+            # a queue in memory does not wait for messages
+            raise SleepNow
+
+    def run(self) -> None:
+        """Run the daemon as the command line says, and exit."""
+        parser = self.make_arg_parser()
+        args = parser.parse_args()
+        if args.processes < 1:
+            parser.error("--processes must be positive")
+        source = STDIN if args.stdin else args.sqs_queue_url
+        if args.processes > 1 and source and (is_stdin(source) or isfile(source)):
+            parser.error("--processes must be 1 to read a file or stdin, which processes cannot share")
+        if args.processes == 1 and args.heartbeat_threshold_seconds < 0:
+            self.start()
+        Supervisor(
+            self,
+            processes=args.processes,
+            heartbeat_threshold_seconds=args.heartbeat_threshold_seconds,
+            healthcheck_host=args.healthcheck_host,
+            healthcheck_port=args.healthcheck_port,
+        ).run()
+
+    def start(self, *args: Any, **kwargs: Any) -> None:
+        """Run the daemon in this process, and exit."""
+        try:
+            self.initialize()
+        except (PubSubError, *GRAPH_ERRORS) as error:
+            sys.exit(f"{self.name}: cannot start: {describe(error)}")
+        logger = self.graph.logger
+        logger.info("Starting daemon %s: %s", self.name, self.graph.sqs_consumer.sqs_queue_url)
+        try:
+            self.run_state_machine()
+        except ExitError as error:
+            logger.info("%s", error)
+        except FatalError as error:
+            logger.error("Stopping daemon %s: %s", self.name, error)
+            sys.exit(1)
+        except Exception:
+            # not a ring but the program's end: an error of our own must be seen, and the process restarted
+            logger.exception("Stopping daemon %s: unexpected error", self.name)
+            sys.exit(1)
+        counts = self.graph.sqs_message_dispatcher.counts
+        logger.info(
+            "Stopped daemon %s: %s",
+            self.name,
+            ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no messages",
+            extra={"counts": dict(counts)},
+        )
+        sys.exit(0)
+
+    def run_state_machine(self) -> None:
+        """Handle messages until told to stop."""
+        state_machine = StateMachine(self.graph, self.initial_state)
+        with self.graph.signal_handler:
+            while state_machine.should_run():
+                state_machine.advance()
+                if state_machine.reloader:
+                    state_machine.reloader()
+
+    def _wait_after(self, error: ReceiveError) -> None:
+        """Wait before another receive, unless told to stop; the wait is a half fixed, half random one."""
+        bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2**self.failed_receives)
+        self.failed_receives += 1
+        seconds = bound / 2 + self.random.uniform(0, bound / 2)
+        self.graph.logger.warning(
+            "%s; trying again in %.1f s (failed receives: %d)", error, seconds, self.failed_receives
+        )
+        while seconds > 0 and not self.graph.signal_handler.interrupted:
+            self.graph.sleep_policy.sleep(min(seconds, STOP_CHECK_SECONDS))
+            seconds -= STOP_CHECK_SECONDS
+
+
+def flags_to_config(args: Namespace | None) -> dict[str, Any]:
+    """Return the configuration that command line flags stand for."""
+    flags = vars(args) if args is not None else {}
+    config: dict[str, Any] = {}
+    if flags.get("stdin"):
+        config["sqs_consumer"] = {"sqs_queue_url": STDIN}
+        config["sqs_envelope"] = {"strategy_name": NaiveSQSEnvelope.__name__}
+    elif flags.get("sqs_queue_url"):
+        config["sqs_consumer"] = {"sqs_queue_url": flags["sqs_queue_url"]}
+    if flags.get("envelope"):
+        config["sqs_envelope"] = {"strategy_name": flags["envelope"]}
+    if flags.get("healthcheck_port"):
+        config["health_reporter"] = {"healthcheck_server_port": flags["healthcheck_port"]}
+    return config
+
+
+def describe(error: Exception) -> str:
+    """Return what a failed start means, in one line."""
+    if isinstance(error, NotBoundError):
+        return f"component {error} is not bound: correct the daemon's components, or import what binds it"
+    return str(error) if isinstance(error, PubSubError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,56 @@
+"""
+Declare schemas and handlers where they are defined.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from marshmallow import Schema
+from microcosm.hooks import on_resolve
+
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.registry import (
+    PubSubMessageSchemaRegistry,
+    SQSMessageHandlerRegistry,
+    media_type_for,
+)
+
+
+S = TypeVar("S", bound=type[Schema])
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+def schema(schema_cls: S) -> S:
+    """
+    Register a schema class for the media type that it names, and return it.
+
+    :raises ConfigurationError: if it names none
+    """
+    on_resolve(PubSubMessageSchemaRegistry, _register, media_type_for(schema_cls), schema_cls)
+    return schema_cls
+
+
+def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
+    """
+    Register a handler, a function or a class, for a schema or a media type, and return it.
+
+    :param schema_or_media_type: a schema class, any class with `MEDIA_TYPE` or `infer_media_type()`, or the
+        text of a media type, which may end in `.*`
+    :raises ConfigurationError: if it names no media type, or an option is not known
+    """
+    if options:
+        raise ConfigurationError(f"@handles knows no option {', '.join(sorted(options))}")
+    if isinstance(schema_or_media_type, str):
+        media_type = schema_or_media_type
+    else:
+        media_type = media_type_for(schema_or_media_type)
+
+    def decorator(handler: H) -> H:
+        on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler)
+        return handler
+
+    return decorator
+
+
+def _register(registry: Any, media_type: str, value: Any) -> None:
+    registry.register(media_type, value)

@@ -1,0 +1,136 @@
+"""
+The errors of the package.
+
+    PubSubError                        what went wrong: everything that is ours derives from it
+     ├── ConfigurationError            what cannot work, refused before it starts
+     ├── AlreadyRegisteredError        two answers for one media type
+     ├── MessageValidationError        content that fails its schema (also a marshmallow ValidationError)
+     ├── DecodeError                   a received body that cannot be read
+     ├── AttemptsExhausted             a message received more often than the daemon allows
+     ├── TopicNotDefinedError          a media type without a topic
+     ├── PublishError                  a topic did not take a message
+     ├── SettleError                   a queue did not take an ack or a nack
+     ├── ReceiveError                  a queue did not answer; worth another try
+     │    └── QueueAccessError         a queue will not answer until somebody changes something
+     ├── ResourceError                 the resource that a message points to cannot be had
+     └── EndOfInput                    a finite source of messages has been read to its end
+
+    HandlerSignal                      what a handler raises to say what should become of its message
+     ├── Nack                          not now: make it visible again after so many seconds
+     ├── SkipMessage                   nothing to do for this message
+     ├── IgnoreMessage                 this message is not for us
+     └── TTLExpired                    this message has taken too many hops
+
+`HandlerSignal` is deliberately not a `PubSubError`, so that a handler's `except PubSubError`
+around a `produce` never swallows what another part of the handler decided.
+
+No message of these errors holds a message's body. None of them is a `ValueError`, `TypeError` or
+`AttributeError`, which `microcosm.hooks` swallows; `MessageValidationError` alone is a
+`ValueError` by way of marshmallow, and is never raised by a registration.
+"""
+
+from typing import Any
+
+from marshmallow import ValidationError
+
+
+class PubSubError(Exception):
+    """Say what failed, on what, and what to do about it."""
+
+
+class ConfigurationError(PubSubError):
+    """Refuse a setting that cannot work, naming the alternatives."""
+
+
+class AlreadyRegisteredError(PubSubError):
+    """Refuse a second, different schema or handler for one media type."""
+
+
+class MessageValidationError(PubSubError, ValidationError):
+    """Refuse content that does not fit the schema of its media type."""
+
+    #: The media type, if the body told one.
+    media_type: str | None = None
+
+
+class DecodeError(PubSubError):
+    """Refuse a received body that cannot be turned into a message."""
+
+
+class AttemptsExhausted(PubSubError):
+    """Refuse to handle a message that was received more often than is allowed."""
+
+
+class TopicNotDefinedError(PubSubError):
+    """Refuse to produce a media type for which no topic is configured."""
+
+
+class PublishError(PubSubError):
+    """Tell that a topic did not take a message; the client's error is the cause."""
+
+
+class SettleError(PubSubError):
+    """Tell that a queue did not take an ack or a nack; the client's error is the cause."""
+
+
+class ReceiveError(PubSubError):
+    """Tell that a receive failed in a way that may pass; the client's error is the cause."""
+
+
+class QueueAccessError(ReceiveError):
+    """Tell that no receive can succeed until somebody changes something, and what."""
+
+
+class ResourceError(PubSubError):
+    """Tell that the resource at a message's URI cannot be had; the client's error is the cause."""
+
+
+class EndOfInput(PubSubError):
+    """Tell that a finite source of messages (a file, stdin) has been read to its end."""
+
+
+class HandlerSignal(Exception):
+    """
+    Base of what a handler raises to choose the outcome of its message.
+
+    :param reason: why, in a few words, for the log
+    :param extra: more keys for the log line
+    """
+
+    default_reason: str | None = None
+
+    def __init__(self, reason: str | None = None, extra: dict[str, Any] | None = None) -> None:
+        self.reason = reason if reason is not None else self.default_reason
+        self.extra = dict(extra) if extra else {}
+        super().__init__(self.reason or type(self).__name__)
+
+
+class Nack(HandlerSignal):
+    """
+    Retry the message after a while.
+
+    :param visibility_timeout_seconds: how long the message stays hidden, in whole seconds; 0 is at once
+    """
+
+    def __init__(
+        self,
+        visibility_timeout_seconds: int,
+        reason: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(reason, extra)
+        self.visibility_timeout_seconds = visibility_timeout_seconds
+
+
+class SkipMessage(HandlerSignal):
+    """Skip the message: there is nothing to do for it."""
+
+
+class IgnoreMessage(HandlerSignal):
+    """Ignore the message: it is not meant for this daemon."""
+
+
+class TTLExpired(HandlerSignal):
+    """Drop the message: it, and what caused it, went through too many hops."""
+
+    default_reason = "TTL expired"

@@ -1,0 +1,217 @@
+"""
+A handler for messages that point to a resource.
+
+It fetches what the message's URI leads to and hands it on. A resource that is not there yet, or
+not yet as the message says, is a reason to try again later. Each step can be overridden.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from logging import DEBUG, INFO, getLogger
+from typing import Any
+
+from inflection import underscore
+from microcosm.errors import LockedGraphError
+
+from microcosm_pubsub.constants import DEFAULT_RESOURCE_CACHE_TTL, URI_KEY
+from microcosm_pubsub.errors import Nack, ResourceError
+from microcosm_pubsub.handlers.location import locate
+from microcosm_pubsub.handlers.resource_cache import ResourceCache, find_cache, is_created_event
+from microcosm_pubsub.handlers.session import (
+    URINotAllowed,
+    configure_pubsub_uri_session,
+    raise_for_status,
+    read_json,
+)
+
+
+logger = getLogger(__name__)
+
+NOT_FOUND = 404
+
+
+class URIHandler(ABC):
+    """
+    Handle a message together with the resource that it points to.
+
+    :param graph: the object graph, with `pubsub_uri_session` and perhaps a `resource_cache`
+    :param retry_nack_timeout: how long to wait for a changed field to show, in seconds
+    :param resource_nack_timeout: how long to wait for a resource to be found, in seconds
+    :param resource_cache_enabled: whether to use the `resource_cache`
+    :param resource_cache_ttl: how long a resource stays there, in seconds
+    :param resource_cache_whitelist_callable: tells by the media type whether it may come from there
+    """
+
+    def __init__(
+        self,
+        graph: Any,
+        retry_nack_timeout: int = 1,
+        resource_nack_timeout: int = 1,
+        resource_cache_enabled: bool = True,
+        resource_cache_ttl: int = DEFAULT_RESOURCE_CACHE_TTL,
+        resource_cache_whitelist_callable: Callable[[str], bool] = is_created_event,
+    ) -> None:
+        self.graph = graph
+        self.retry_nack_timeout = retry_nack_timeout
+        self.resource_nack_timeout = resource_nack_timeout
+        self.session = _find_session(graph)
+        self.resource_cache = ResourceCache(
+            find_cache(graph) if resource_cache_enabled else None,
+            resource_cache_ttl,
+            resource_cache_whitelist_callable,
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the name of the handler in the log."""
+        return underscore(type(self).__name__)  # type: ignore[no-any-return]
+
+    @property
+    def nack_if_not_found(self) -> bool:
+        """Tell whether a resource that is not found is a reason to try again, and not a failure."""
+        return True
+
+    @property
+    def resource_type(self) -> Any:
+        """Return the class that a resource is an object of."""
+        return dict
+
+    def __call__(self, message: dict[str, Any]) -> bool:
+        """
+        Handle a message.
+
+        :param message: its content
+        :returns: what `handle` returned, or False if the message was skipped
+        :raises Nack: if the resource is not found, or not yet changed
+        :raises requests.HTTPError: if the server refuses to give the resource
+        :raises ResourceError: if the resource cannot be had otherwise
+        """
+        uri = self._uri_of(message)
+        self.on_call(message, uri)
+        reason = self.get_reason_to_skip(message, uri)
+        if reason:
+            self.on_skip(message, uri, reason)
+            return False
+        try:
+            resource = self.get_resource(message, uri)
+        except URINotAllowed as error:
+            logger.warning("%s", error, extra=self._extra(uri))
+            self.on_skip(message, uri, error.reason)
+            return False
+        self.validate_changed_field(message, resource)
+        resource = self.convert_resource(resource)
+        if self.handle(message, uri, resource):
+            self.on_handle(message, uri, resource)
+            return True
+        self.on_ignore(message, uri, resource)
+        return False
+
+    @abstractmethod
+    def handle(self, message: dict[str, Any], uri: str, resource: Any) -> bool:
+        """Handle the message; return whether there was anything to do."""
+
+    def get_reason_to_skip(self, message: dict[str, Any], uri: str) -> str | None:
+        """Return why the message is to be skipped before its resource is fetched, or None."""
+        return None
+
+    def get_headers(self, message: dict[str, Any]) -> dict[str, str]:
+        """Return the headers to fetch the resource with: the message's opaque data."""
+        opaque_data = _find(message, "opaque_data", "opaqueData") or {}
+        return {str(key): str(value) for key, value in opaque_data.items() if value is not None}
+
+    def get_resource(self, message: dict[str, Any], uri: str) -> Any:
+        """
+        Return the resource, as it is in JSON, from the cache or its server.
+
+        :raises Nack: if it is not found, and `nack_if_not_found`
+        :raises URINotAllowed: if the URI leads to what may not be fetched
+        """
+        media_type = _media_type_of(message)
+        cached = self.resource_cache.get(media_type, uri)
+        if cached is not None:
+            return cached
+        response = self.session.get(uri, headers=self.get_headers(message))
+        if response.status_code == NOT_FOUND and self.nack_if_not_found:
+            raise Nack(self.resource_nack_timeout, reason="URI resource not found")
+        raise_for_status(response)
+        resource = read_json(response)
+        self.resource_cache.set(media_type, uri, resource)
+        return resource
+
+    def validate_changed_field(self, message: dict[str, Any], resource: Any) -> None:
+        """
+        Check that a resource shows the change that the message tells of.
+
+        :raises Nack: if it does not
+        """
+        if ".changed." not in _media_type_of(message) or not isinstance(resource, Mapping):
+            return
+        field_name = message.get("field_name")
+        if not field_name or "new_value" not in message:
+            return
+        if resource.get(field_name) != message["new_value"]:
+            raise Nack(self.retry_nack_timeout, reason=f"URI resource does not show its new {field_name} yet")
+
+    def convert_resource(self, resource: Any) -> Any:
+        """
+        Make an object of `resource_type` of a resource.
+
+        :raises ResourceError: if the resource is of another shape
+        """
+        if isinstance(resource, self.resource_type):
+            return resource
+        if isinstance(resource, Mapping):
+            return self.resource_type(**resource)
+        raise ResourceError(
+            f"Handler {self.name} takes resources of type {self.resource_type.__name__}, but was "
+            f"given {type(resource).__name__}: look at what its messages point to, or at its resource_type"
+        )
+
+    def on_call(self, message: dict[str, Any], uri: str) -> None:
+        """Tell that a message is about to be handled."""
+        self._log(DEBUG, "Handling", uri)
+
+    def on_skip(self, message: dict[str, Any], uri: str, reason: str) -> None:
+        """Tell that a message was skipped."""
+        self._log(INFO, "Skipped", uri, reason=reason)
+
+    def on_handle(self, message: dict[str, Any], uri: str, resource: Any) -> None:
+        """Tell that a message was handled."""
+        self._log(INFO, "Handled", uri)
+
+    def on_ignore(self, message: dict[str, Any], uri: str, resource: Any) -> None:
+        """Tell that there was nothing to do for a message."""
+        self._log(INFO, "Ignored", uri)
+
+    def _log(self, level: int, what: str, uri: str, **extra: Any) -> None:
+        logger.log(level, "%s %s in %s", what, locate(uri), self.name, extra=self._extra(uri, **extra))
+
+    def _extra(self, uri: str, **extra: Any) -> dict[str, Any]:
+        return {"handler": self.name, "uri": uri, **extra}
+
+    def _uri_of(self, message: dict[str, Any]) -> str:
+        uri = message.get(URI_KEY)
+        if isinstance(uri, str):
+            return uri
+        raise ResourceError(
+            f"Handler {self.name} takes messages with a URI, but {_media_type_of(message) or 'this one'} "
+            "has none: give its schema a required uri, or handle it without a URIHandler"
+        )
+
+
+def _find_session(graph: Any) -> Any:
+    try:
+        return graph.pubsub_uri_session
+    except LockedGraphError:
+        # The handler came too late to have the graph's session made, and gets one of its own.
+        return configure_pubsub_uri_session(graph)
+
+
+def _media_type_of(message: Mapping[str, Any]) -> str:
+    return str(_find(message, "media_type", "mediaType") or "")
+
+
+def _find(message: Mapping[str, Any], *keys: str) -> Any:
+    return next((message[key] for key in keys if message.get(key) is not None), None)

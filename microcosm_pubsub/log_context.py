@@ -1,0 +1,62 @@
+"""
+Log lines that say which message they belong to.
+
+While a message is handled, every log record of that context (thread or task) carries the message's
+context as attributes, as if each line had been written with it as `extra`. An explicit `extra` wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from logging import LogRecord, getLogRecordFactory, setLogRecordFactory
+from typing import Any
+
+
+_context: ContextVar[Mapping[str, Any] | None] = ContextVar("message_log_context", default=None)
+
+
+class MessageLogRecord(LogRecord):
+    """
+    A log record with the context of the message that was being handled when it was made.
+
+    `Logger.makeRecord` refuses an `extra` whose key the record already has, so that the context must not
+    be there before: it is looked up while formatters have not yet asked for the text, and joins the
+    record's own attributes, which formatters list, when they do.
+    """
+
+    # a slot, so that formatters do not list it
+    __slots__ = ("_message_context",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._message_context = _context.get()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_message_context" and self._message_context and name in self._message_context:
+            return self._message_context[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def getMessage(self) -> str:  # noqa: N802
+        """Return the text, after the context has joined the record's attributes."""
+        if self._message_context:
+            for key, value in self._message_context.items():
+                self.__dict__.setdefault(key, value)
+        return super().getMessage()
+
+
+def install() -> None:
+    """Make log records carry the context from now on, unless some other kind of record is in use."""
+    if getLogRecordFactory() is LogRecord:
+        setLogRecordFactory(MessageLogRecord)
+
+
+@contextmanager
+def logging_context(context: Mapping[str, Any]) -> Iterator[None]:
+    """Give log records a context while the block runs."""
+    token = _context.set(context)
+    try:
+        yield
+    finally:
+        _context.reset(token)

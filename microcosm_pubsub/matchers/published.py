@@ -1,0 +1,148 @@
+"""
+What a producer published.
+
+Owns the reading of recorded calls, whichever side of the producer recorded them: a producer's own
+calls when the whole producer is recorded, its SNS client's calls when only that is. Either way a
+test sees the same `PublishedMessage`s, in the order in which they were published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from json import loads
+from typing import Any
+
+from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE, URI_KEY
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.testing.recording import recorded_calls
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedMessage:
+    """
+    One published message, as it was encoded.
+
+    :param content: the message's fields, without media type and opaque data
+    :param topic_arn: where it was published; None if a recorded producer never chose a topic
+    """
+
+    media_type: str | None
+    uri: str | None = None
+    content: dict[str, Any] = field(default_factory=dict)
+    opaque_data: dict[str, Any] = field(default_factory=dict)
+    topic_arn: str | None = None
+
+    @classmethod
+    def from_fields(
+        cls,
+        fields: Mapping[str, Any],
+        media_type: str | None = None,
+        topic_arn: str | None = None,
+    ) -> PublishedMessage:
+        """
+        Create a message from its fields.
+
+        :param fields: by wire name or by attribute name
+        :param media_type: is used if the fields do not tell
+        """
+        content = dict(fields)
+        named = [content.pop(name, None) for name in ("mediaType", "media_type")]
+        opaque_data = [content.pop(name, None) for name in ("opaqueData", "opaque_data")]
+        return cls(
+            media_type=media_type or named[0] or named[1],
+            uri=content.get(URI_KEY),
+            content=content,
+            opaque_data=dict(opaque_data[0] or opaque_data[1] or {}),
+            topic_arn=topic_arn or None,
+        )
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        media_type: str | None = None,
+        topic_arn: str | None = None,
+    ) -> PublishedMessage:
+        """Create a message from its JSON text."""
+        fields = loads(text)
+        return cls.from_fields(fields if isinstance(fields, Mapping) else {}, media_type, topic_arn)
+
+    def __str__(self) -> str:
+        opaque_data = f" opaque_data={self.opaque_data}" if self.opaque_data else ""
+        return f"{self.media_type} {self.content}{opaque_data}"
+
+
+def published_messages_for(producer: Any) -> list[PublishedMessage]:
+    """
+    List what a producer published, oldest first.
+
+    :param producer: a producer whose `sns_client` is recorded, or that is recorded itself
+    :raises ConfigurationError: if neither is
+    """
+    calls = recorded_calls(producer)
+    if calls is None:
+        calls = recorded_calls(getattr(producer, "sns_client", None))
+    if calls is None:
+        raise ConfigurationError(
+            f"{type(producer).__name__} does not record what it publishes; take the producer of a graph "
+            "created with testing=True, or give it an sns_client from microcosm_pubsub.testing.record"
+        )
+    return [
+        message
+        for name, args, kwargs in calls
+        if name in READERS
+        for message in READERS[name](*args, **kwargs)
+    ]
+
+
+def _publish(**kwargs: Any) -> Iterator[PublishedMessage]:
+    """Read `sns_client.publish`."""
+    yield _entry(kwargs, kwargs.get("TopicArn"))
+
+
+def _publish_batch(**kwargs: Any) -> Iterator[PublishedMessage]:
+    """Read `sns_client.publish_batch`."""
+    for entry in kwargs["PublishBatchRequestEntries"]:
+        yield _entry(entry, kwargs.get("TopicArn"))
+
+
+def _entry(entry: Mapping[str, Any], topic_arn: str | None) -> PublishedMessage:
+    attribute = (entry.get("MessageAttributes") or {}).get(MEDIA_TYPE_ATTRIBUTE, {})
+    return PublishedMessage.from_text(entry["Message"], attribute.get("StringValue"), topic_arn)
+
+
+def _produce(
+    media_type: str,
+    dct: Mapping[str, Any] | None = None,
+    uri: str | None = None,
+    **kwargs: Any,
+) -> Iterator[PublishedMessage]:
+    """Read `producer.produce`."""
+    fields = {**(dct or {}), **kwargs}
+    if uri is not None:
+        fields[URI_KEY] = uri
+    yield PublishedMessage.from_fields(fields, media_type)
+
+
+def _publish_message(message: Any) -> Iterator[PublishedMessage]:
+    """Read `producer.publish_message`, or one message of a batch."""
+    if isinstance(message, Mapping):
+        return _produce(**message)
+    return iter([PublishedMessage.from_text(message.message, message.media_type, message.topic_arn)])
+
+
+def _produce_batch(messages: Iterable[Any], *args: Any, **kwargs: Any) -> Iterator[PublishedMessage]:
+    """Read `producer.produce_batch`."""
+    for message in messages:
+        yield from _publish_message(message)
+
+
+#: By the name of the recorded method: what a call of it published.
+READERS: dict[str, Callable[..., Iterator[PublishedMessage]]] = {
+    "publish": _publish,
+    "publish_batch": _publish_batch,
+    "produce": _produce,
+    "publish_message": _publish_message,
+    "produce_batch": _produce_batch,
+}

@@ -1,0 +1,50 @@
+"""
+What wraps the handler of one message.
+
+A layer is a function `layer(call_next, message) -> bool`. It calls the rest with `call_next(message)`, and
+may do something before and after, or not call it at all, or raise. The list below is what every message goes
+through, from the outside in; a daemon's own layers, by binding name, come last, next to the handler.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.attempts import limit_attempts
+from microcosm_pubsub.middleware.context import provide_context
+from microcosm_pubsub.middleware.decodable import refuse_undecodable
+from microcosm_pubsub.middleware.known import ignore_unknown
+from microcosm_pubsub.middleware.ttl import expire
+
+
+Call = Callable[[SQSMessage], Any]
+Layer = Callable[[Call, SQSMessage], Any]
+
+
+def compose(layers: Iterable[Layer], call: Call) -> Call:
+    """Return a call that goes through the layers, the first one outermost, to `call`."""
+    for layer in reversed(tuple(layers)):
+        call = partial(layer, call)
+    return call
+
+
+@defaults(names=typed(types.names("pubsub_middleware.names"), default_factory=list))
+def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
+    """
+    Configure the layers around every handler, bound as `pubsub_middleware`.
+
+    Config `names` lists the bindings of the layers to add.
+    """
+    max_attempts = graph.config.sqs_message_dispatcher.message_max_processing_attempts
+    return (
+        provide_context(graph.opaque, graph.sqs_message_context),
+        refuse_undecodable,
+        expire,
+        limit_attempts(max_attempts),
+        ignore_unknown,
+        *graph.use(*graph.config.pubsub_middleware.names),
+    )

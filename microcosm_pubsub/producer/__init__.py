@@ -1,0 +1,29 @@
+"""
+Publish messages, each to the topic of its media type: at once, in batches, or at the end of a block.
+"""
+
+from microcosm_pubsub.producer.deferred import (
+    DeferredBatchProducer,
+    DeferredProducer,
+    deferred,
+    deferred_batch,
+)
+from microcosm_pubsub.producer.factory import configure_sns_producer
+from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+from microcosm_pubsub.producer.sns import SNSProducer
+from microcosm_pubsub.producer.topics import TopicArns, configure_sns_topic_arns, iter_topic_mappings
+
+
+__all__ = [
+    "DeferredBatchProducer",
+    "DeferredProducer",
+    "ProduceResult",
+    "PubsubMessage",
+    "SNSProducer",
+    "TopicArns",
+    "configure_sns_producer",
+    "configure_sns_topic_arns",
+    "deferred",
+    "deferred_batch",
+    "iter_topic_mappings",
+]

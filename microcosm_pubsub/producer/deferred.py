@@ -1,0 +1,150 @@
+"""
+Produce at the end of a block, and only if the block ends cleanly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import wraps
+from types import TracebackType
+from typing import Any, TypeVar
+
+from microcosm_pubsub.batch import MessageBatchSchema
+from microcosm_pubsub.errors import PublishError
+from microcosm_pubsub.producer.message import PubsubMessage
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+D = TypeVar("D", bound="DeferredProducer")
+
+#: What the frame of a batch message, and its opaque data, may take of a topic's size limit.
+BATCH_OVERHEAD_BYTES = 8 * 1024
+
+
+class DeferredProducer:
+    """
+    Take messages as a producer does, and publish them all at the clean end of a block.
+
+    A message that is wrong raises where it is produced. If the block raises, nothing is published.
+
+    :param producer: the producer that publishes
+    """
+
+    def __init__(self, producer: Any) -> None:
+        self.producer = producer
+        self.messages: list[PubsubMessage] = []
+
+    def produce(
+        self,
+        media_type: str,
+        dct: Mapping[str, Any] | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Take a message; the arguments and errors are those of `SNSProducer.produce`, but for `PublishError`.
+        """
+        self.messages.append(self.producer.create_message(media_type, dct, uri=uri, **kwargs))
+
+    def __enter__(self: D) -> D:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        messages, self.messages = self.messages, []
+        if exc_type is None and messages:
+            self.publish(messages)
+
+    def publish(self, messages: list[PubsubMessage]) -> None:
+        """
+        Publish the messages of a block.
+
+        :raises PublishError: if any was not published, after all others were tried
+        """
+        failed = [result.error for result in self.producer.produce_batch(messages) if not result.ok]
+        if failed:
+            raise PublishError(
+                f"{len(failed)} of {len(messages)} messages were not published; first: {failed[0]}"
+            ) from failed[0]
+
+
+class DeferredBatchProducer(DeferredProducer):
+    """
+    Take messages as a producer does, and publish them as few batch messages at the clean end of a block.
+
+    A batch message holds at most `deferred_batch_size` messages, and no more than its topic takes; a message
+    that would be alone in one is published as itself.
+    """
+
+    def publish(self, messages: list[PubsubMessage]) -> None:
+        """
+        Publish the messages of a block in batch messages.
+
+        :raises TopicNotDefinedError: if the batch media type has no topic of its own
+        :raises PublishError: if any was not published, after all others were tried
+        """
+        super().publish([self._pack(chunk) for chunk in self._iter_chunks(messages)])
+
+    def _pack(self, chunk: list[PubsubMessage]) -> PubsubMessage:
+        if len(chunk) == 1:
+            return chunk[0]
+        batch: PubsubMessage = self.producer.create_message(
+            MessageBatchSchema.MEDIA_TYPE,
+            {"messages": [asdict(message) for message in chunk]},
+        )
+        return batch
+
+    def _iter_chunks(self, messages: list[PubsubMessage]) -> Iterator[list[PubsubMessage]]:
+        limit = self.producer.topic_size_limit_bytes - BATCH_OVERHEAD_BYTES
+        chunk: list[PubsubMessage] = []
+        size = 0
+        for message in messages:
+            # within the batch the message is JSON within JSON, and its opaque data stands there twice
+            added = 2 * message.size_bytes
+            if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(message)
+            size += added
+        if chunk:
+            yield chunk
+
+
+def deferred(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+    """
+    Return a decorator that makes the producer of a component deferred while a function of it runs.
+
+    :param key: the component's attribute that holds the producer
+    """
+    return _deferring(DeferredProducer, component, key)
+
+
+def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+    """
+    Return a decorator that makes the producer of a component batch while a function of it runs.
+
+    :param key: the component's attribute that holds the producer
+    """
+    return _deferring(DeferredBatchProducer, component, key)
+
+
+def _deferring(deferred_cls: type[DeferredProducer], component: Any, key: str) -> Callable[[F], F]:
+    def decorator(func: F) -> F:
+        @wraps(func)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            producer = getattr(component, key)
+            with deferred_cls(producer) as deferred_producer:
+                setattr(component, key, deferred_producer)
+                try:
+                    return func(*args, **kwargs)
+                finally:
+                    setattr(component, key, producer)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorator

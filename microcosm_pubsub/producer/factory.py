@@ -1,0 +1,44 @@
+"""
+Make the producer of an object graph.
+"""
+
+from typing import Any
+
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.graph import find_component
+from microcosm_pubsub.producer.sns import SNSProducer
+
+
+@defaults(
+    profile_name=typed(types.text("sns_producer.profile_name"), default_value=None),
+    region_name=typed(types.text("sns_producer.region_name"), default_value=None),
+    endpoint_url=typed(types.text("sns_producer.endpoint_url"), default_value=None),
+    mock_sns=typed(types.boolean("sns_producer.mock_sns"), default_value=True),
+    skip=typed(types.boolean("sns_producer.skip"), default_value=None),
+    deferred_batch_size=typed(
+        types.integer("sns_producer.deferred_batch_size", minimum=1),
+        default_value=100,
+    ),
+    connect_timeout=typed(types.number("sns_producer.connect_timeout", minimum=0), default_value=60.0),
+    read_timeout=typed(types.number("sns_producer.read_timeout", minimum=0), default_value=60.0),
+)
+def configure_sns_producer(graph: Any) -> Any:
+    """
+    Configure the graph's producer, bound as `sns_producer`.
+
+    In a testing graph with `mock_sns` off, the whole producer only records its calls.
+    """
+    config = graph.config.sns_producer
+    if graph.metadata.testing and not config.mock_sns:
+        return graph.pubsub_testing.sns_producer
+    return SNSProducer(
+        sns_client=graph.sns_client,
+        sns_topic_arns=graph.sns_topic_arns,
+        registry=graph.pubsub_message_schema_registry,
+        opaque=find_component(graph, "opaque"),
+        skip=graph.metadata.debug if config.skip is None else config.skip,
+        deferred_batch_size=config.deferred_batch_size,
+        metrics=find_component(graph, "pubsub_producer_metrics"),
+    )

@@ -1,0 +1,61 @@
+"""
+Which topic a media type goes to.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from microcosm.api import defaults, typed
+
+from microcosm_pubsub import types
+from microcosm_pubsub.conventions import make_media_type
+from microcosm_pubsub.errors import ConfigurationError
+
+
+class TopicArns(dict[str, str]):
+    """
+    The ARN of the topic of each media type.
+
+    :param default: the ARN for all other media types, if any
+    """
+
+    def __init__(self, mappings: Mapping[str, str] | None = None, default: str | None = None) -> None:
+        super().__init__(mappings or {})
+        self.default = default
+
+
+def iter_topic_mappings(dct: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """
+    Iterate over a nested mapping as dotted keys and values.
+
+    {"foo": {"bar_baz": "arn"}} gives ("foo.bar_baz", "arn").
+    """
+    for key, value in dct.items():
+        if isinstance(value, Mapping):
+            for inner, item in iter_topic_mappings(value):
+                yield f"{key}.{inner}", item
+        else:
+            yield key, value
+
+
+@defaults(
+    default=typed(types.text("sns_topic_arns.default"), default_value=None, mock_value="topic"),
+    mappings={},
+)
+def configure_sns_topic_arns(graph: Any) -> TopicArns:
+    """
+    Configure the topics of the graph's producer, bound as `sns_topic_arns`.
+
+    Config holds a `default`, `mappings` from media types, and for each lifecycle change a nested mapping, so
+    that `EXAMPLE__SNS_TOPIC_ARNS__CREATED__FOO__BAR_BAZ` names the topic of `created("foo.bar_baz")`.
+    """
+    config = graph.config.sns_topic_arns
+    arns: dict[str, str] = {}
+    for lifecycle_change in sorted(graph.pubsub_lifecycle_change):
+        for resource, arn in iter_topic_mappings(config.get(lifecycle_change) or {}):
+            arns[make_media_type(resource, lifecycle_change)] = arn
+    arns.update(config.mappings)
+    for media_type, arn in arns.items():
+        if not isinstance(arn, str) or not arn:
+            raise ConfigurationError(f"The topic of {media_type} is {arn!r}, but must be the text of an ARN")
+    return TopicArns(arns, default=config.default or None)

@@ -1,0 +1,214 @@
+"""
+What came of handling one message.
+
+A `MessageHandlingResult` is the only thing that leaves the handling of a message: exceptions are
+turned into one by `capture`, the innermost of the three rings, and never get past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from logging import DEBUG, ERROR, INFO, WARNING, Logger, makeLogRecord
+from time import perf_counter, time
+from types import TracebackType
+from typing import Any, Protocol
+
+from microcosm_pubsub.constants import PUBLISHED_KEY
+from microcosm_pubsub.errors import IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
+from microcosm_pubsub.message import SQSMessage
+
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class MessageHandlingResultType(Enum):
+    """
+    The outcomes of handling a message.
+
+    :param level: the level at which it is logged
+    :param retry: whether the message is nacked (True) or acked (False)
+    :param exc_info: whether the log line carries a traceback
+    """
+
+    SUCCEEDED = ("succeeded", INFO, False, False)
+    SKIPPED = ("skipped", INFO, False, False)
+    IGNORED = ("ignored", DEBUG, False, False)
+    EXPIRED = ("expired", WARNING, False, False)
+    RETRIED = ("retried", INFO, True, False)
+    FAILED = ("failed", ERROR, True, True)
+
+    def __init__(self, label: str, level: int, retry: bool, exc_info: bool) -> None:
+        self.label = label
+        self.level = level
+        self.retry = retry
+        self.exc_info = exc_info
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ErrorReporter(Protocol):
+    """What a result needs to report itself: `sentry.SentryConfigPubsub` is one."""
+
+    def report(self, result: MessageHandlingResult, opaque: Mapping[str, Any] | None) -> None: ...
+
+
+@dataclass(slots=True)
+class MessageHandlingResult:
+    """
+    What came of handling one message.
+
+    :param media_type: the message's media type
+    :param result: the outcome
+    :param exc_info: the error behind a FAILED outcome
+    :param extra: more keys for the log line, such as a signal's `reason`
+    :param elapsed_time: how long handling took, in milliseconds
+    :param handle_start_time: how long the message waited from publish to handling, in seconds
+    :param retry_timeout_seconds: the timeout that a `Nack` asked for
+    """
+
+    media_type: str | None
+    result: MessageHandlingResultType
+    exc_info: ExcInfo | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    elapsed_time: float | None = None
+    handle_start_time: float | None = None
+    retry_timeout_seconds: int | None = None
+
+    @classmethod
+    def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
+        """Call a handler with the message's content and return its result, whatever it does."""
+        return cls.capture(lambda message: handler(message.content), message)
+
+    @classmethod
+    def capture(
+        cls,
+        call: Callable[[SQSMessage], Any],
+        message: SQSMessage,
+        clock: Callable[[], float] = perf_counter,
+        now: Callable[[], float] = time,
+    ) -> MessageHandlingResult:
+        """
+        Call `call` with the message and return its result, whatever it does.
+
+        :param clock: measures the time that the call takes, in seconds
+        :param now: tells the time of day, in seconds since the epoch
+        """
+        handle_start_time = _waited(message, now)
+        start = clock()
+        # The innermost ring: a handler is foreign code, and whatever it raises is a result.
+        try:
+            instance = cls.from_result(message, call(message))
+        except Exception as error:
+            instance = cls.from_error(message, error)
+        instance.elapsed_time = (clock() - start) * 1000
+        instance.handle_start_time = handle_start_time
+        return instance
+
+    @classmethod
+    def from_result(cls, message: SQSMessage, result: Any) -> MessageHandlingResult:
+        """Turn what a handler returned into a result."""
+        outcome = MessageHandlingResultType.SUCCEEDED if result else MessageHandlingResultType.SKIPPED
+        return cls(media_type=message.media_type, result=outcome)
+
+    @classmethod
+    def from_error(cls, message: SQSMessage, error: BaseException) -> MessageHandlingResult:
+        """Turn what a handler raised into a result."""
+        match error:
+            case Nack():
+                outcome = MessageHandlingResultType.RETRIED
+            case SkipMessage():
+                outcome = MessageHandlingResultType.SKIPPED
+            case IgnoreMessage():
+                outcome = MessageHandlingResultType.IGNORED
+            case TTLExpired():
+                outcome = MessageHandlingResultType.EXPIRED
+            case _:
+                return cls(
+                    media_type=message.media_type,
+                    result=MessageHandlingResultType.FAILED,
+                    exc_info=(type(error), error, error.__traceback__),
+                )
+        reason = {"reason": error.reason} if error.reason else {}
+        return cls(
+            media_type=message.media_type,
+            result=outcome,
+            extra={**error.extra, **reason},
+            retry_timeout_seconds=error.visibility_timeout_seconds if isinstance(error, Nack) else None,
+        )
+
+    @property
+    def retry(self) -> bool:
+        """Tell whether the message is nacked rather than acked."""
+        return self.result.retry
+
+    def log(self, logger: Logger, opaque: Mapping[str, Any] | None = None) -> None:
+        """
+        Write one log line.
+
+        :param opaque: the context of the message, whose keys become keys of the line
+        """
+        if not logger.isEnabledFor(self.result.level):
+            return
+        error = self.exc_info[1] if self.exc_info else None
+        why = describe(error) if error else str(self.extra.get("reason") or "")
+        entry = {**(opaque or {}), **self.extra, "media_type": self.media_type, "result": self.result.name}
+        if error is not None:
+            entry["error"] = type(error).__name__
+        if self.elapsed_time is not None:
+            entry["elapsed_time"] = self.elapsed_time
+        logger.log(
+            self.result.level,
+            "%s: %s%s",
+            self.result.name,
+            self.media_type or "a message of unknown media type",
+            f": {why}" if why else "",
+            # an error of our own says what is wrong; that of a handler needs its traceback
+            exc_info=self.exc_info if self.result.exc_info and not isinstance(error, PubSubError) else None,
+            extra={(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()},
+        )
+
+    def error_reporting(
+        self,
+        sentry_config: ErrorReporter | None,
+        opaque: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Report a FAILED or EXPIRED result, if error reporting is configured."""
+        if sentry_config is not None:
+            sentry_config.report(self, opaque)
+
+    def resolve(self, message: SQSMessage) -> MessageHandlingResult:
+        """Make the outcome true at the queue, at once, and return this result."""
+        if self.retry:
+            message.nack(self.retry_timeout_seconds)
+        else:
+            message.ack()
+        return self
+
+
+#: Attributes of a log record, which an `extra` may not set.
+#: https://docs.python.org/3/library/logging.html#logging.Logger.debug
+RESERVED = frozenset(vars(makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+#: A log line has room for so much of an error's text.
+MAX_ERROR_LENGTH = 300
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line: its class and the beginning of its text."""
+    text = " ".join(str(error).split())
+    if len(text) > MAX_ERROR_LENGTH:
+        text = f"{text[:MAX_ERROR_LENGTH]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _waited(message: SQSMessage, now: Callable[[], float]) -> float | None:
+    """Return the seconds from publish to now; None if the message does not tell, or not as a number."""
+    published = message.opaque_data.get(PUBLISHED_KEY)
+    try:
+        return None if published is None else max(0.0, now() - float(published))
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,102 @@
+"""
+Recording of calls.
+
+Owns the only use of `unittest.mock` in the package: clients that do their work and record it, a
+producer that does nothing else, and the reading of what either recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from json import dumps
+from typing import Any
+from unittest.mock import MagicMock, NonCallableMock
+from uuid import uuid4
+
+from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES, MEDIA_TYPE_ATTRIBUTE, URI_KEY
+from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+
+
+#: The topic of a message whose producer knows no topics.
+NO_TOPIC = ""
+
+#: How many messages one batch message of a recorded producer holds, at most.
+DEFERRED_BATCH_SIZE = 100
+
+#: One recorded call: the method's name, its positional and its keyword arguments.
+RecordedCall = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+def record(client: Any) -> Any:
+    """
+    Return an object that records every call and passes it on to the client.
+
+    It is a `unittest.mock.MagicMock`: a test may read `publish.call_args`, or set
+    `receive_message.return_value` or `side_effect`, which then stand in for the client.
+    """
+    return MagicMock(wraps=client)
+
+
+def recording_producer() -> Any:
+    """
+    Return a producer that publishes nothing and records what it is asked to publish.
+
+    It is a `unittest.mock.MagicMock`, whose methods answer with message ids of their own making
+    until a test sets what they return.
+    """
+    producer = MagicMock(
+        deferred_batch_size=DEFERRED_BATCH_SIZE,
+        topic_size_limit_bytes=DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
+    )
+    stand_in = ProducerStandIn()
+    for name in ("produce", "create_message", "publish_message", "produce_batch"):
+        setattr(producer, name, MagicMock(wraps=getattr(stand_in, name)))
+    return producer
+
+
+def recorded_calls(recorded: Any) -> list[RecordedCall] | None:
+    """Return the calls of an object's own methods, in order; None if the object does not record."""
+    if not isinstance(recorded, NonCallableMock):
+        return None
+    return [(name, args, kwargs) for name, args, kwargs in recorded.mock_calls]
+
+
+class ProducerStandIn:
+    """Answer as a producer does, and publish nothing: no schema and no topic is needed."""
+
+    def produce(
+        self,
+        media_type: str,
+        dct: Mapping[str, Any] | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Return a new message id."""
+        return str(uuid4())
+
+    def create_message(
+        self,
+        media_type: str,
+        dct: Mapping[str, Any] | None = None,
+        uri: str | None = None,
+        opaque_data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> PubsubMessage:
+        """Return what was asked for as a message, as it is."""
+        content = {**(dct or {}), **kwargs, **({} if uri is None else {URI_KEY: uri})}
+        opaque = {} if opaque_data is None else {"opaqueData": dict(opaque_data)}
+        return PubsubMessage(
+            media_type=media_type,
+            message=dumps({**content, **opaque, "mediaType": media_type}, default=str),
+            message_attributes={MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}},
+            opaque_data=dict(opaque_data) if opaque_data is not None else None,
+            topic_arn=NO_TOPIC,
+        )
+
+    def publish_message(self, message: Any) -> str:
+        """Return a new message id."""
+        return str(uuid4())
+
+    def produce_batch(self, messages: Iterable[Any]) -> list[ProduceResult]:
+        """Return a result with a new message id for each message."""
+        return [ProduceResult(message_id=str(uuid4())) for _ in messages]

@@ -1,0 +1,3 @@
+"""
+Many messages at once.
+"""

@@ -1,0 +1,98 @@
+#!/usr/bin/env python
+from pathlib import Path
+from runpy import run_path
+
+from setuptools import find_packages, setup
+
+
+VERSION = run_path("microcosm_pubsub/version.py")["VERSION"]
+
+METRICS = ["microcosm-metrics>=3.0.0"]
+DEMO = ["ministack>=1.5.33,<2"]
+SENTRY = ["sentry-sdk>=2.0.0"]
+HEALTHCHECK = ["flask>=2.0", "waitress>=2.0"]
+CACHING = ["microcosm-caching>=1.1.0"]
+TESTING = ["PyHamcrest>=2.0"]
+
+setup(
+    name="microcosm-pubsub",
+    version=VERSION,
+    description="Pub/sub daemons on AWS SNS and SQS that lose nothing",
+    long_description=Path("README.md").read_text() if Path("README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["microcosm_pubsub", "microcosm_pubsub.*"]),
+    package_data={"microcosm_pubsub": ["py.typed"]},
+    include_package_data=True,
+    # the daemon that `pubsub demo` runs
+    data_files=[("share/microcosm_pubsub/examples/orders", ["examples/orders/daemon.py"])],
+    zip_safe=False,
+    python_requires=">=3.11",
+    keywords="microcosm pubsub sns sqs",
+    install_requires=[
+        "boto3>=1.26.0",
+        "inflection>=0.5.0",
+        "marshmallow>=3.20.0,<5",
+        "microcosm>=4.0.0",
+        "microcosm-daemon>=3.0.0",
+        "microcosm-logging>=2.0.0",
+        # microcosm-logging 2.0.0 imports a name that 3.1 moved
+        "python-json-logger<3.1",
+        "requests>=2.28.0",
+        "rich>=13.0",
+    ],
+    extras_require={
+        "caching": CACHING,
+        "demo": DEMO,
+        "healthcheck": HEALTHCHECK,
+        "metrics": METRICS,
+        "sentry": SENTRY,
+        "testing": TESTING,
+        "dev": [
+            *CACHING,
+            *DEMO,
+            *HEALTHCHECK,
+            *METRICS,
+            *SENTRY,
+            *TESTING,
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "moto[server]>=5.0",
+            "mypy>=1.10",
+            "pre-commit>=3.0",
+            "pytest>=8.0",
+            "pytest-cov>=5.0",
+            "pytest-randomly>=3.15",
+            "pytest-timeout>=2.3",
+            "ruff>=0.8",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "pubsub = microcosm_pubsub.cli.main:main",
+            "publish-naive = microcosm_pubsub.cli.publish_naive:main",
+        ],
+        "microcosm.factories": [
+            "pubsub_lifecycle_change = microcosm_pubsub.conventions:LifecycleChange",
+            "pubsub_message_schema_registry = microcosm_pubsub.registry:configure_schema_registry",
+            "pubsub_middleware = microcosm_pubsub.middleware:configure_pubsub_middleware",
+            "pubsub_observers = microcosm_pubsub.dispatcher:configure_pubsub_observers",
+            "pubsub_producer_metrics = microcosm_pubsub.metrics:PubSubProducerMetrics",
+            "pubsub_send_batch_metrics = microcosm_pubsub.metrics:PubSubSendBatchMetrics",
+            "pubsub_send_metrics = microcosm_pubsub.metrics:PubSubSendMetrics",
+            "pubsub_testing = microcosm_pubsub.testing:configure_pubsub_testing",
+            "pubsub_uri_session = microcosm_pubsub.handlers.session:configure_pubsub_uri_session",
+            "publish_message_batch = microcosm_pubsub.handlers:PublishBatchMessage",
+            "sentry_logging_pubsub = microcosm_pubsub.sentry:configure_sentry_pubsub",
+            "sns_client = microcosm_pubsub.clients:configure_sns_client",
+            "sns_producer = microcosm_pubsub.producer:configure_sns_producer",
+            "sns_topic_arns = microcosm_pubsub.producer:configure_sns_topic_arns",
+            "sqs_client = microcosm_pubsub.clients:configure_sqs_client",
+            "sqs_consumer = microcosm_pubsub.consumer:configure_sqs_consumer",
+            "sqs_envelope = microcosm_pubsub.envelope:configure_sqs_envelope",
+            "sqs_message_context = microcosm_pubsub.context:SQSMessageContext",
+            "sqs_message_dispatcher = microcosm_pubsub.dispatcher:configure_sqs_message_dispatcher",
+            "sqs_message_handler_registry = microcosm_pubsub.registry:SQSMessageHandlerRegistry",
+        ],
+    },
+)
