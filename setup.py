@@ -65,6 +65,7 @@ setup(
             "pytest-randomly>=3.15",
             "pytest-timeout>=2.3",
             "ruff>=0.8",
+            "types-requests>=2.28",
         ],
     },
     entry_points={

@@ -22,10 +22,11 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, ReceiveError
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
 from microcosm_pubsub.version import VERSION
 
@@ -167,9 +168,7 @@ def endpoint_of(queue_url: str | None) -> str | None:
 def pool_defaults(key: str) -> dict[str, Any]:
     """Return the defaults of a client's connection pool and retries."""
     return {
-        "max_pool_connections": typed(
-            types.integer(f"{key}.max_pool_connections", minimum=1), default_value=10
-        ),
+        "max_pool_connections": typed(types.integer(f"{key}.max_pool_connections", minimum=1), default_value=10),
         "max_attempts": typed(types.integer(f"{key}.max_attempts", minimum=1), default_value=3),
     }
 

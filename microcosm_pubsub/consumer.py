@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from re import fullmatch
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, BackoffPolicy, make_backoff_policy
@@ -24,6 +24,7 @@ from microcosm_pubsub.constants import (
 )
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, SettleError
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.reader import Reader, is_stdin, is_url
 
@@ -220,9 +221,7 @@ def resolve_queue_url(client: Any, source: str | None, testing: bool) -> str:
     :raises QueueAccessError: if a name cannot be looked up
     """
     if not source:
-        raise ConfigurationError(
-            "No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url"
-        )
+        raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
     if testing or is_url(source) or is_stdin(source) or isinstance(client, Reader):
         return source
     if not fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", source):

@@ -4,10 +4,11 @@ What is known while a message is handled, and what goes on with the messages tha
 
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, RECEIPT_HANDLE_KEY, TTL_KEY, URI_KEY
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 
 

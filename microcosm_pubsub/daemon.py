@@ -7,8 +7,8 @@ The daemon: a program that handles the messages of one queue.
     if __name__ == "__main__":
         OrdersDaemon().run()
 
-It exits 0 when it was told to stop (SIGTERM, SIGINT) or its input has ended, 1 when it cannot go on until somebody
-changes something, and 2 when its command line is wrong.
+It exits 0 when it was told to stop (SIGTERM, SIGINT) or its input has ended, 1 when it cannot go on until
+somebody changes something, and 2 when its command line is wrong.
 """
 
 from __future__ import annotations
@@ -68,21 +68,19 @@ STOP_CHECK_SECONDS = 0.25
 class _LambdaHandlerFactory:
     """Let `make_lambda_handler` be called on a daemon class, or on a daemon that has its graph already."""
 
-    def __get__(
-        self, daemon: ConsumerDaemon | None, cls: type[ConsumerDaemon]
-    ) -> Callable[[], LambdaHandler]:
+    def __get__(self, daemon: ConsumerDaemon | None, cls: type[ConsumerDaemon]) -> Callable[[], LambdaHandler]:
         if daemon is not None and daemon.graph is not None:
             return lambda: LambdaHandler(lambda: daemon)
         return lambda: LambdaHandler(cls.create_for_lambda)
 
 
-class ConsumerDaemon(Daemon):
+class ConsumerDaemon(Daemon):  # type: ignore[misc]
     """
     A program that handles the messages of one queue.
 
-    A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may list
-    `components` to use (those that are handlers are the ones it runs), configuration `defaults`, `middleware` and
-    `observers` by binding name.
+    A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may
+    list `components` to use (those that are handlers are the ones it runs), configuration `defaults`,
+    `middleware` and `observers` by binding name.
 
     :param event: kept for programs that make a daemon per event
     """
@@ -109,7 +107,7 @@ class ConsumerDaemon(Daemon):
     @property
     def loader(self) -> Callable[[Any], Any]:
         """Return what loads the configuration: the defaults, the environment, then the command line."""
-        return load_each(
+        loader: Callable[[Any], Any] = load_each(
             load_from_dict(
                 error_policy={"strict": True},
                 pubsub_middleware={"names": list(self.middleware)},
@@ -118,10 +116,11 @@ class ConsumerDaemon(Daemon):
             super().loader,
             load_from_dict(flags_to_config(self.args)),
         )
+        return loader
 
     def make_arg_parser(self) -> ArgumentParser:
         """Return the parser of the command line."""
-        parser = super().make_arg_parser()
+        parser: ArgumentParser = super().make_arg_parser()
         source = parser.add_mutually_exclusive_group()
         source.add_argument(
             "--sqs-queue-url",
@@ -129,9 +128,7 @@ class ConsumerDaemon(Daemon):
             help="the queue to consume (its URL, or its name), or a file of JSON lines to replay",
         )
         source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
-        parser.add_argument(
-            "--envelope", metavar="NAME", help="how bodies are read: the class of an envelope"
-        )
+        parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
         return parser
 
     def create_object_graph_components(self, graph: Any) -> None:

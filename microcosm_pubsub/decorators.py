@@ -40,10 +40,8 @@ def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
     """
     if options:
         raise ConfigurationError(f"@handles knows no option {', '.join(sorted(options))}")
-    if isinstance(schema_or_media_type, str):
-        media_type = schema_or_media_type
-    else:
-        media_type = media_type_for(schema_or_media_type)
+    named = isinstance(schema_or_media_type, str)
+    media_type = schema_or_media_type if named else media_type_for(schema_or_media_type)
 
     def decorator(handler: H) -> H:
         on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler)

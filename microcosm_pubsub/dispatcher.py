@@ -16,12 +16,13 @@ from logging import getLogger
 from time import perf_counter
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import log_context, types
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.errors import Nack, PubSubError, SettleError
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import Layer, compose
 from microcosm_pubsub.registry import Handler, SQSMessageHandlerRegistry
@@ -87,10 +88,8 @@ class SQSMessageDispatcher:
         results: list[MessageHandlingResult] = []
         waiting_since = start
         for message in messages:
-            if message.fifo_group in blocked_groups:
-                result = released(message)
-            else:
-                result = self.run(message, bound_handlers)
+            blocked = message.fifo_group in blocked_groups
+            result = released(message) if blocked else self.run(message, bound_handlers)
             if result.retry and message.fifo_group:
                 blocked_groups.add(message.fifo_group)
             waiting_since = waiting_since if handled else self.clock()
@@ -163,10 +162,10 @@ class SQSMessageDispatcher:
             errors: list[Exception] = list(call(entries))
         except Exception as error:
             errors = [error]
-        for error in errors:
+        for failure in errors:
             self.counts["SETTLE_FAILED"] += 1
-            expected = isinstance(error, PubSubError)
-            self.logger.error("%s", error, exc_info=None if expected else error)
+            expected = isinstance(failure, PubSubError)
+            self.logger.error("%s", failure, exc_info=None if expected else failure)
 
     def _observe(self, what: str, call: Callable[..., None], *args: Any) -> None:
         # The outermost ring: observers are foreign code, and can change nothing.
@@ -184,7 +183,7 @@ def call_handler(message: SQSMessage) -> Any:
 
 
 def released(message: SQSMessage) -> MessageHandlingResult:
-    """Return the result of a message that was not handled, because an earlier one of its FIFO group failed."""
+    """Return the result of a message that was not handled because an earlier one of its group failed."""
     return MessageHandlingResult.from_error(
         message,
         Nack(0, reason="An earlier message of its group was not handled"),

@@ -14,12 +14,13 @@ from hashlib import md5
 from json import loads
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.codecs import DEFAULT_MEDIA_TYPE, MediaTypeSchema, PubSubMessageCodec
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import DecodeError, MessageValidationError
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import Settler, SQSMessage
 
 

@@ -9,9 +9,10 @@ is not localhost, and its own configuration says so; otherwise the call does not
 from re import sub
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 from microcosm.errors import LockedGraphError, NotBoundError
 
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.types import boolean
 

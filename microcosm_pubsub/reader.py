@@ -216,6 +216,4 @@ class LambdaEventReader(Reader):
     @property
     def failures(self) -> list[str]:
         """Return the ids of the messages that are not done."""
-        return [
-            message["MessageId"] for message in self.messages if message.get("ReceiptHandle") in self.kept
-        ]
+        return [message["MessageId"] for message in self.messages if message.get("ReceiptHandle") in self.kept]

@@ -13,7 +13,7 @@ from inspect import signature, unwrap
 from typing import Any, cast
 
 from marshmallow import Schema
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.codecs import (
@@ -29,6 +29,7 @@ from microcosm_pubsub.conventions.messages import (
     URIMessageSchema,
 )
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.graph import defaults
 
 
 __all__ = [
@@ -119,8 +120,7 @@ class PubSubMessageSchemaRegistry:
         existing = self._schemas.setdefault(media_type, schema_or_str)
         if existing is not schema_or_str and existing != schema_or_str:
             raise AlreadyRegisteredError(
-                f"Media type {media_type} has schema {_name(existing)}; it cannot have "
-                f"{_name(schema_or_str)} too"
+                f"Media type {media_type} has schema {_name(existing)}; it cannot have {_name(schema_or_str)} too"
             )
         self._codecs.clear()
 

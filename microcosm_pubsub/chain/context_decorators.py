@@ -153,9 +153,7 @@ def _extra_arguments(
 ) -> dict[str, Step]:
     extra = {name: _look_up_or_take(value) for name, value in given.items() if name not in parameters}
     if extra and all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        raise ConfigurationError(
-            f"Link {describe(link)} has no parameters {sorted(extra)}, but {list(parameters)}"
-        )
+        raise ConfigurationError(f"Link {describe(link)} has no parameters {sorted(extra)}, but {list(parameters)}")
     return extra
 
 
@@ -193,7 +191,6 @@ def _unpack(link: Callable[..., Any], names: tuple[str, ...], result: Any) -> tu
     parts = tuple(result)
     if len(parts) != len(names):
         raise ChainError(
-            f"Link {describe(link)} extracts {list(names)}, but returned {len(parts)} values: "
-            "return one value for each"
+            f"Link {describe(link)} extracts {list(names)}, but returned {len(parts)} values: return one value for each"
         )
     return parts

@@ -68,9 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run a command, and exit non-zero with one clear line if it fails."""
     args: Namespace = make_arg_parser().parse_args(argv)
     if args.call is not run.main:
-        basicConfig(
-            level=DEBUG if args.debug else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s"
-        )
+        basicConfig(level=DEBUG if args.debug else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         sys.exit(args.call(args))
     except PubSubError as error:

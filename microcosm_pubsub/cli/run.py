@@ -28,9 +28,7 @@ def load_daemon(name: str) -> type[ConsumerDaemon]:
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"Cannot import {module_name}: {error}; name it as package.module:Daemon"
-        ) from error
+        raise ConfigurationError(f"Cannot import {module_name}: {error}; name it as package.module:Daemon") from error
     daemon_cls = getattr(module, class_name, None)
     if not isinstance(daemon_cls, type) or not issubclass(daemon_cls, ConsumerDaemon):
         known = [key for key, value in vars(module).items() if is_daemon(value)]

@@ -3,6 +3,7 @@ Publish a message by hand.
 """
 
 from argparse import Namespace
+from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
@@ -20,7 +21,7 @@ def main(args: Namespace) -> None:
             "endpoint_url": args.endpoint_url,
         },
     }
-    graph = create_object_graph("pubsub", loader=load_from_dict(config))
+    graph: Any = create_object_graph("pubsub", loader=load_from_dict(config))
     print(graph.sns_producer.produce(media_type, uri=args.uri))
 
 

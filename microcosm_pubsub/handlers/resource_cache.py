@@ -9,8 +9,6 @@ from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
-from microcosm.errors import LockedGraphError, NotBoundError
-
 
 logger = getLogger(__name__)
 
@@ -57,11 +55,3 @@ class ResourceCache:
 
     def _warn(self, what: str, error: Exception) -> None:
         logger.warning("The resource cache could not be %s (%s)", what, type(error).__name__, exc_info=True)
-
-
-def find_cache(graph: Any) -> Any:
-    """Return the graph's `resource_cache`, or None if there is none."""
-    try:
-        return graph.resource_cache
-    except (NotBoundError, LockedGraphError):
-        return None

@@ -14,7 +14,7 @@ from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any, Final
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 from requests import (
     ConnectTimeout,
     HTTPError,
@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
 from microcosm_pubsub.errors import ResourceError
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.handlers.deadline import Deadline, DeadlineAdapter
 from microcosm_pubsub.handlers.header import clean_headers
 from microcosm_pubsub.handlers.location import DEFAULT_PORTS, follow, host_name, locate, origin_of
@@ -113,15 +114,15 @@ class ResourceSession:
         for _ in range(self.max_redirects + 1):
             request = self._session.prepare_request(Request("GET", uri, headers=headers))
             # What the connection is made to is the prepared URL, so that is what is judged.
-            self._check(request.url)
+            url = str(request.url)
+            self._check(url)
             with closing(self._session.send_once(request, self._timeout(deadline))) as response:
                 if not response.is_redirect:
                     self._read(response)
                     return response
-                target = follow(request.url, response.headers["Location"])
-            if origin_of(target) != origin_of(request.url):
+                uri = follow(url, response.headers["Location"])
+            if origin_of(uri) != origin_of(url):
                 headers = {}
-            uri = target
         raise TooManyRedirects(f"more than {self.max_redirects}")
 
     def _check(self, url: str) -> None:

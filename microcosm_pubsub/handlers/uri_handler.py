@@ -17,8 +17,9 @@ from microcosm.errors import LockedGraphError
 
 from microcosm_pubsub.constants import DEFAULT_RESOURCE_CACHE_TTL, URI_KEY
 from microcosm_pubsub.errors import Nack, ResourceError
+from microcosm_pubsub.graph import find_component
 from microcosm_pubsub.handlers.location import locate
-from microcosm_pubsub.handlers.resource_cache import ResourceCache, find_cache, is_created_event
+from microcosm_pubsub.handlers.resource_cache import ResourceCache, is_created_event
 from microcosm_pubsub.handlers.session import (
     URINotAllowed,
     configure_pubsub_uri_session,
@@ -58,7 +59,7 @@ class URIHandler(ABC):
         self.resource_nack_timeout = resource_nack_timeout
         self.session = _find_session(graph)
         self.resource_cache = ResourceCache(
-            find_cache(graph) if resource_cache_enabled else None,
+            find_component(graph, "resource_cache") if resource_cache_enabled else None,
             resource_cache_ttl,
             resource_cache_whitelist_callable,
         )
@@ -66,7 +67,8 @@ class URIHandler(ABC):
     @property
     def name(self) -> str:
         """Return the name of the handler in the log."""
-        return underscore(type(self).__name__)  # type: ignore[no-any-return]
+        name: str = underscore(type(self).__name__)
+        return name
 
     @property
     def nack_if_not_found(self) -> bool:

@@ -15,7 +15,7 @@ from hamcrest.core.matcher import Matcher
 from microcosm_pubsub.matchers.published import PublishedMessage
 
 
-class PublishedMessageMatcher(BaseMatcher):
+class PublishedMessageMatcher(BaseMatcher[Any]):
     """
     Match a published message by any of its attributes.
 
@@ -43,7 +43,7 @@ class PublishedMessageMatcher(BaseMatcher):
             "opaque_data": opaque_data,
             "topic_arn": topic_arn,
         }
-        self.matchers: dict[str, Matcher] = {
+        self.matchers: dict[str, Matcher[Any]] = {
             name: wrap_matcher(value) for name, value in asked.items() if value is not None
         }
 

@@ -16,7 +16,7 @@ from microcosm_pubsub.matchers.message import has_media_type
 from microcosm_pubsub.matchers.published import published_messages_for
 
 
-class PublishedMatcher(BaseMatcher):
+class PublishedMatcher(BaseMatcher[Any]):
     """
     Match a producer by what it published.
 
@@ -24,7 +24,7 @@ class PublishedMatcher(BaseMatcher):
     :param expected: says in words what is expected
     """
 
-    def __init__(self, messages: Matcher, expected: str) -> None:
+    def __init__(self, messages: Matcher[Any], expected: str) -> None:
         self.messages = messages
         self.expected = expected
 

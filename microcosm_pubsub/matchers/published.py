@@ -88,12 +88,7 @@ def published_messages_for(producer: Any) -> list[PublishedMessage]:
             f"{type(producer).__name__} does not record what it publishes; take the producer of a graph "
             "created with testing=True, or give it an sns_client from microcosm_pubsub.testing.record"
         )
-    return [
-        message
-        for name, args, kwargs in calls
-        if name in READERS
-        for message in READERS[name](*args, **kwargs)
-    ]
+    return [message for name, args, kwargs in calls if name in READERS for message in READERS[name](*args, **kwargs)]
 
 
 def _publish(**kwargs: Any) -> Iterator[PublishedMessage]:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
+from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context

@@ -4,10 +4,10 @@ Make the producer of an object graph.
 
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
-from microcosm_pubsub.graph import find_component
+from microcosm_pubsub.graph import defaults, find_component
 from microcosm_pubsub.producer.sns import SNSProducer
 
 

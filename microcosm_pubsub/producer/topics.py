@@ -5,11 +5,12 @@ Which topic a media type goes to.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from microcosm.api import defaults, typed
+from microcosm.api import typed
 
 from microcosm_pubsub import types
 from microcosm_pubsub.conventions import make_media_type
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import defaults
 
 
 class TopicArns(dict[str, str]):

@@ -45,8 +45,7 @@ def require_within(operation: str, name: str, value: int, minimum: int, maximum:
     raise refuse(
         operation,
         "InvalidParameterValue",
-        f"Value {value} for parameter {name} is invalid. "
-        f"Reason: Must be between {minimum} and {maximum}, if provided.",
+        f"Value {value} for parameter {name} is invalid. Reason: Must be between {minimum} and {maximum}, if provided.",
     )
 
 

@@ -31,9 +31,7 @@ class TryChain:
     def catch(self, error: type[BaseException] | Errors) -> Catch: ...
 
     @overload
-    def catch(
-        self, error: type[BaseException] | Errors, *args: Callable[..., Any], **kwargs: Any
-    ) -> TryChain: ...
+    def catch(self, error: type[BaseException] | Errors, *args: Callable[..., Any], **kwargs: Any) -> TryChain: ...
 
     def catch(
         self,
@@ -52,9 +50,7 @@ class TryChain:
         errors = error if isinstance(error, tuple) else (error,)
         for each in errors:
             if not (isinstance(each, type) and issubclass(each, BaseException)):
-                raise ConfigurationError(
-                    f"try_chain().catch() takes a class of errors first, not {describe(each)}"
-                )
+                raise ConfigurationError(f"try_chain().catch() takes a class of errors first, not {describe(each)}")
         if args or kwargs:
             return Catch(self, errors).then(*args, **kwargs)
         return Catch(self, errors)

@@ -54,9 +54,7 @@ class ForEach:
             gets what the iteration returned as its only argument
         """
         if not callable(condition):
-            raise ConfigurationError(
-                f"for_each({self.item!r}).when() takes a function, not {describe(condition)}"
-            )
+            raise ConfigurationError(f"for_each({self.item!r}).when() takes a function, not {describe(condition)}")
         if self.item in _parameter_names(condition):
             return replace(self, wanted=(*self.wanted, compile_link(condition)))
         return replace(self, kept=(*self.kept, condition))

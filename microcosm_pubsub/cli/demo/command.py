@@ -42,13 +42,9 @@ MAX_RECEIVE_COUNT = 3
 
 def add_flags(parser: ArgumentParser) -> None:
     """Add the command's flags."""
-    parser.add_argument(
-        "--messages", type=at_least_ten, default=500, metavar="N", help="how many; 500 by default"
-    )
+    parser.add_argument("--messages", type=at_least_ten, default=500, metavar="N", help="how many; 500 by default")
     parser.add_argument("--input", metavar="FILE", help="publish the JSON lines of a file instead")
-    parser.add_argument(
-        "--timeout-seconds", type=float, default=120, metavar="S", help="give up after; 120 by default"
-    )
+    parser.add_argument("--timeout-seconds", type=float, default=120, metavar="S", help="give up after; 120 by default")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     parser.add_argument("--debug", action="store_true", help="log what is called")
 
@@ -75,9 +71,7 @@ def main(args: Namespace) -> int:
         Console().print(ledger.to_table())
     console.print(f"The daemon's log: {directory / 'daemon.log'}")
     if not ledger.adds_up or ledger.queued:
-        console.print(
-            "Not every message is accounted for" if not ledger.adds_up else "The queue is not empty"
-        )
+        console.print("Not every message is accounted for" if not ledger.adds_up else "The queue is not empty")
         return 1
     return 0
 

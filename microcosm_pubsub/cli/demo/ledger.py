@@ -37,9 +37,7 @@ class Ledger:
     @property
     def adds_up(self) -> bool:
         """Tell whether every published message is accounted for, once."""
-        return self.published == sum(
-            (self.handled, self.skipped, self.ignored, self.dead_lettered, self.queued)
-        )
+        return self.published == sum((self.handled, self.skipped, self.ignored, self.dead_lettered, self.queued))
 
     def to_dict(self) -> dict[str, int | bool]:
         """Return the ledger for a machine."""

@@ -80,7 +80,5 @@ def read_texts(path: str) -> list[str]:
         raise ConfigurationError(f"Cannot read {path}: {error.strerror}") from error
     texts = [line for line in lines if line.strip()]
     if not texts:
-        raise ConfigurationError(
-            f"{path} holds no messages: write one JSON object a line, with its mediaType"
-        )
+        raise ConfigurationError(f"{path} holds no messages: write one JSON object a line, with its mediaType")
     return texts

@@ -41,6 +41,9 @@ class Server(ThreadingHTTPServer):
     def paths(self):
         return [path for path, _ in self.requests]
 
+    def handle_error(self, request, client_address):
+        """Say nothing of clients that hang up, as the tests' do."""
+
 
 class Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -69,6 +72,15 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """Go to the servers directly, wherever the tests run."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture

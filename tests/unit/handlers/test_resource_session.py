@@ -212,7 +212,7 @@ def test_other_schemes_are_not_fetched(server, make_session, uri):
         assert caught.value.reason == "URI scheme not allowed"
 
 
-@pytest.mark.parametrize("uri", ["", "/a", "http://", "http://[", "http://host:port/", "http://.example.com/"])
+@pytest.mark.parametrize("uri", ["", "/a", "http://", "http://[", "http://host:port/", "http://.a.example/"])
 def test_a_malformed_uri_is_an_error(make_session, uri):
     with pytest.raises(ResourceError) as caught:
         make_session(connect_timeout_seconds=1).get(uri)
@@ -292,6 +292,20 @@ def test_a_dripping_server_is_not_waited_for(server, make_session, clock, data):
     with pytest.raises(ResourceError, match="no complete response within 60 seconds"):
         session.get(f"{server.url}/a?secret=1")
     assert len(sent) < 1000
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_proxy_is_used_and_bounded_too(server, make_session, clock, monkeypatch, drips):
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("http_proxy", server.url)
+    uri = "http://resource.invalid/a"
+    server.routes[uri] = (lambda answer: drip(answer, clock, BODIES["body"], [])) if drips else {"id": 1}
+    session = make_session(clock=clock)
+    if drips:
+        with pytest.raises(ResourceError, match="no complete response within 60 seconds"):
+            session.get(uri)
+    else:
+        assert session.get(uri).json() == {"id": 1}
 
 
 def test_redirects_share_one_deadline(server, make_session, clock):
