@@ -1,0 +1,63 @@
+# `make` or `make help` lists what there is to do.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# one more requirement, to test with a certain version of a dependency: make test WITH='marshmallow==3.20.*'
+WITH ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/demo: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/dev: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' $(if $(WITH),'$(WITH)')
+	@touch $@ $(VENV)/demo
+
+.PHONY: demo
+demo: $(VENV)/demo ## Watch a daemon handle 500 messages on this machine, with no AWS account
+	$(BIN)/pubsub demo
+
+.PHONY: install
+install: $(VENV)/dev ## Install the package for development, into a virtual environment
+
+.PHONY: test
+test: $(VENV)/dev ## Pass the tests, and print what they cover
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+.PHONY: lint
+lint: $(VENV)/dev ## Check the style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: format
+format: $(VENV)/dev ## Correct the style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: types
+types: $(VENV)/dev ## Check the types
+	$(BIN)/mypy --strict
+
+.PHONY: layers
+layers: $(VENV)/dev ## Check that no module imports one that is above it
+	$(BIN)/lint-imports
+
+.PHONY: docs
+docs: $(VENV)/dev ## Run the code of the README, the docs and the examples
+	$(BIN)/pytest tests/docs
+
+.PHONY: check
+check: test lint types layers docs ## All of the above
+
+.PHONY: clean
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) .venvs build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
