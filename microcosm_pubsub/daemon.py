@@ -18,6 +18,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from os.path import isfile
 from random import Random
+from signal import SIG_UNBLOCK, pthread_sigmask, signal
 from typing import Any
 
 from microcosm.api import load_each, load_from_dict
@@ -29,14 +30,14 @@ from microcosm.errors import (
     NotBoundError,
     ValidationError,
 )
-from microcosm_daemon.api import ExitError, FatalError, SleepNow, StateMachine
+from microcosm_daemon.api import ExitError, SleepNow, StateMachine
 from microcosm_daemon.daemon import Daemon
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
 from microcosm_pubsub.errors import EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
-from microcosm_pubsub.worker.supervisor import Supervisor
+from microcosm_pubsub.worker.supervisor import STOP_SIGNALS, Supervisor
 
 
 COMPONENTS = [
@@ -110,6 +111,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         loader: Callable[[Any], Any] = load_each(
             load_from_dict(
                 error_policy={"strict": True},
+                logging={"levels": {"override": {"warn": ["botocore.credentials"]}}},
                 pubsub_middleware={"names": list(self.middleware)},
                 pubsub_observers={"names": list(self.observers)},
             ),
@@ -173,15 +175,13 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """
         Handle the messages of one receive.
 
-        :raises ExitError: if there are no more messages to come
-        :raises FatalError: if none can be received until somebody changes something
+        :raises ExitError: if there are no more messages to come, or none can be received until somebody
+            changes something; the cause tells which
         """
         try:
             results = graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
-        except EndOfInput as error:
+        except (EndOfInput, QueueAccessError) as error:
             raise ExitError(str(error)) from error
-        except QueueAccessError as error:
-            raise FatalError(str(error)) from error
         except ReceiveError as error:
             self._wait_after(error)
             return
@@ -211,6 +211,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """Run the daemon in this process, and exit."""
+        exit_on_signals()
         try:
             self.initialize()
         except (PubSubError, *GRAPH_ERRORS) as error:
@@ -220,10 +221,10 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         try:
             self.run_state_machine()
         except ExitError as error:
+            if isinstance(error.__cause__, QueueAccessError):
+                logger.error("Stopping daemon %s: %s", self.name, error)
+                sys.exit(1)
             logger.info("%s", error)
-        except FatalError as error:
-            logger.error("Stopping daemon %s: %s", self.name, error)
-            sys.exit(1)
         except Exception:
             # not a ring but the program's end: an error of our own must be seen, and the process restarted
             logger.exception("Stopping daemon %s: unexpected error", self.name)
@@ -257,6 +258,13 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         while seconds > 0 and not self.graph.signal_handler.interrupted:
             self.graph.sleep_policy.sleep(min(seconds, STOP_CHECK_SECONDS))
             seconds -= STOP_CHECK_SECONDS
+
+
+def exit_on_signals() -> None:
+    """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
+    for number in STOP_SIGNALS:
+        signal(number, lambda number, frame: sys.exit(0))
+    pthread_sigmask(SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def flags_to_config(args: Namespace | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from marshmallow import Schema
 from microcosm.api import typed
 
 from microcosm_pubsub import types
+from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.codecs import (
     DEFAULT_MEDIA_TYPE,
     PubSubMessageCodec,
@@ -106,7 +107,7 @@ class PubSubMessageSchemaRegistry:
     def __init__(self, graph: Any) -> None:
         self.auto_register: bool = graph.config.pubsub_message_schema_registry.auto_register
         self.lifecycle_change: LifecycleChange = graph.pubsub_lifecycle_change
-        self._schemas: dict[str, SchemaOrName] = {}
+        self._schemas: dict[str, SchemaOrName] = {MessageBatchSchema.MEDIA_TYPE: MessageBatchSchema}
         self._codecs: dict[str, PubSubMessageCodec] = {}
 
     def register(self, media_type: str, schema_or_str: SchemaOrName) -> None:

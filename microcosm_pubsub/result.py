@@ -15,7 +15,7 @@ from time import perf_counter, time
 from types import TracebackType
 from typing import Any, Protocol
 
-from microcosm_pubsub.constants import PUBLISHED_KEY
+from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
 from microcosm_pubsub.errors import IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 
@@ -161,9 +161,10 @@ class MessageHandlingResult:
             entry["elapsed_time"] = self.elapsed_time
         logger.log(
             self.result.level,
-            "%s: %s%s",
+            "%s: %s (message %s)%s",
             self.result.name,
-            self.media_type or "a message of unknown media type",
+            self.media_type or "unknown media type",
+            entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
             # an error of our own says what is wrong; that of a handler needs its traceback
             exc_info=self.exc_info if self.result.exc_info and not isinstance(error, PubSubError) else None,

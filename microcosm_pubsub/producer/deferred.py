@@ -95,7 +95,8 @@ class DeferredBatchProducer(DeferredProducer):
             return chunk[0]
         batch: PubsubMessage = self.producer.create_message(
             MessageBatchSchema.MEDIA_TYPE,
-            {"messages": [asdict(message) for message in chunk]},
+            # the opaque data stands in the text already
+            {"messages": [{**asdict(message), "opaque_data": None} for message in chunk]},
         )
         return batch
 
@@ -104,7 +105,7 @@ class DeferredBatchProducer(DeferredProducer):
         chunk: list[PubsubMessage] = []
         size = 0
         for message in messages:
-            # within the batch the message is JSON within JSON, and its opaque data stands there twice
+            # within the batch the message is JSON within JSON, whose quotes are escaped
             added = 2 * message.size_bytes
             if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):
                 yield chunk

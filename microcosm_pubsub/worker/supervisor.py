@@ -12,7 +12,7 @@ from collections.abc import Callable
 from logging import getLogger
 from multiprocessing import get_context
 from multiprocessing.connection import wait
-from signal import SIGINT, SIGTERM, signal
+from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, SIGTERM, pthread_sigmask, signal
 from threading import Thread
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ from microcosm_pubsub.errors import ConfigurationError
 
 
 logger = getLogger(__name__)
+
+#: What tells a daemon to stop.
+STOP_SIGNALS = (SIGINT, SIGTERM)
 
 
 class Startable(Protocol):
@@ -51,21 +54,19 @@ class Supervisor:
         self.heartbeat_threshold_seconds = heartbeat_threshold_seconds
         self.healthcheck_host = healthcheck_host
         self.healthcheck_port = healthcheck_port
-        self.stopping = False
 
     def run(self) -> None:
         """Run the children to their end, and exit: 0 if each of them did, 1 otherwise."""
         if self.heartbeat_threshold_seconds >= 0:
             self._serve_healthcheck(load_healthcheck_server())
-        for signal_number in (SIGINT, SIGTERM):
-            signal(signal_number, lambda number, frame: self.stop())
+        for number in STOP_SIGNALS:
+            signal(number, lambda number, frame: self.stop())
+        # children inherit the mask: a signal waits until they are ready for it, and so does ours
+        pthread_sigmask(SIG_BLOCK, STOP_SIGNALS)
         for child in self.children:
-            if not self.stopping:
-                child.start()
-        # started, each
-        alive = [child for child in self.children if child.pid is not None]
-        if self.stopping:
-            self.stop()
+            child.start()
+        pthread_sigmask(SIG_UNBLOCK, STOP_SIGNALS)
+        alive = list(self.children)
         failed = False
         while alive:
             ended = wait([child.sentinel for child in alive])
@@ -80,9 +81,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """Tell the children to finish what they are doing, and end."""
-        self.stopping = True
         for child in self.children:
-            if child.pid is not None and child.is_alive():
+            if child.is_alive():
                 child.terminate()
 
     def _serve_healthcheck(self, serve: Callable[..., None]) -> None:

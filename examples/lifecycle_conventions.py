@@ -1,0 +1,47 @@
+"""
+Messages about the life of resources need no schema: the media type says what they hold.
+
+created   uri
+changed   uri, and perhaps field_name and new_value
+deleted   id, because there is nothing left to fetch
+"""
+
+from microcosm.api import load_from_dict
+
+from microcosm_pubsub.conventions import changed, created, deleted, make_media_type
+from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.decorators import handles
+
+
+@handles(created("order"))
+def order_created(message):
+    print("created:", message["uri"])
+    return True
+
+
+@handles(changed("order"))
+def order_changed(message):
+    print("changed:", message["uri"], message["field_name"], "is now", message["new_value"])
+    return True
+
+
+@handles(deleted("order"))
+def order_deleted(message):
+    print("deleted:", message["id"])
+    return True
+
+
+class OrdersDaemon(ConsumerDaemon):
+    name = "orders"
+
+
+if __name__ == "__main__":
+    print(created("order"))
+    print(created("Shop.GiftCard", organization="example", public=True))
+    print(make_media_type("order", "archived", organization="example"))
+    daemon = OrdersDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    producer = daemon.graph.sns_producer
+    producer.produce(created("order"), uri="https://orders.example.com/1")
+    producer.produce(changed("order"), uri="https://orders.example.com/1", field_name="status", new_value="paid")
+    producer.produce(deleted("order"), id="1")
+    daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)

@@ -1,0 +1,50 @@
+"""
+Read bodies that are not ours, such as the notifications that S3 sends to a queue.
+
+An envelope says of a raw message what its media type and its content are. It is chosen by its class name,
+in config `sqs_envelope.strategy_name` or with `--envelope`.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+from json import dumps
+
+from microcosm_pubsub.conventions import created, deleted
+from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.decorators import handles
+from microcosm_pubsub.envelope import SQSEnvelope, load_object
+from microcosm_pubsub.errors import DecodeError
+
+
+class S3Envelope(SQSEnvelope):
+    def parse_media_type_and_content(self, raw_message):
+        body = load_object(raw_message.get("Body"), "body")
+        try:
+            [record] = body["Records"]
+            make_media_type = created if record["eventName"].startswith("ObjectCreated") else deleted
+            uri = f"s3://{record['s3']['bucket']['name']}/{record['s3']['object']['key']}"
+        except (KeyError, TypeError, ValueError) as error:
+            raise DecodeError("The body is not a notification of S3") from error
+        return make_media_type("s3_object"), {"uri": uri}, None
+
+
+@handles(created("s3_object"))
+def object_created(message):
+    print("new:", message["uri"])
+    return True
+
+
+class UploadsDaemon(ConsumerDaemon):
+    name = "uploads"
+    defaults = {"sqs_envelope": {"strategy_name": "S3Envelope"}, "logging": {"level": "CRITICAL"}}
+
+
+if __name__ == "__main__":
+    daemon = UploadsDaemon.create_for_testing()
+    s3 = {"bucket": {"name": "uploads"}, "object": {"key": "cat.png"}}
+    notification = {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}
+    queue_url = daemon.graph.sqs_consumer.sqs_queue_url
+    for body in (dumps(notification), '{"Event": "s3:TestEvent"}'):
+        daemon.graph.sqs_client.send_message(QueueUrl=queue_url, MessageBody=body)
+    for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
+        print(result.result, result.media_type)

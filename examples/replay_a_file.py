@@ -1,0 +1,36 @@
+"""
+Run a daemon on a file of messages, one JSON object a line, and exit at its end.
+
+    python examples/replay_a_file.py                           replays the file beside this one
+    python examples/replay_a_file.py --sqs-queue-url FILE      replays another
+    cat FILE | python examples/replay_a_file.py --stdin        the same, by a pipe
+"""
+
+import sys
+from os.path import relpath
+from pathlib import Path
+
+from microcosm_pubsub.conventions import created
+from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.decorators import handles
+
+
+@handles(created("order"))
+def order_created(message):
+    print("handling", message["uri"], flush=True)
+    return True
+
+
+class OrdersDaemon(ConsumerDaemon):
+    name = "orders"
+    defaults = {
+        "logging": {"default_format": "{levelname} {message}"},
+        # a daemon has a producer, which has to know a region
+        "sns_producer": {"region_name": "us-east-1"},
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.argv += ["--sqs-queue-url", relpath(Path(__file__).with_suffix(".jsonl"))]
+    OrdersDaemon().run()

@@ -1,0 +1,28 @@
+"""The reference of the command line names every flag that there is, and no other."""
+
+import sys
+from pathlib import Path
+from re import findall, split
+
+import pytest
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
+
+COMMANDS = {
+    "A daemon": [sys.executable, "examples/orders/daemon.py"],
+    "pubsub write": ["pubsub", "write"],
+    "pubsub read": ["pubsub", "read"],
+    "pubsub demo": ["pubsub", "demo"],
+    "publish-naive": ["publish-naive"],
+}
+
+
+@pytest.mark.parametrize("heading", COMMANDS)
+def test_documented_flags_are_those_that_exist(heading, run_command):
+    help_text = run_command([*COMMANDS[heading], "--help"]).stdout
+    sections = dict(section.split("\n", 1) for section in split(r"\n## ", PAGE.read_text())[1:])
+
+    existing = set(findall(r"--[a-z][a-z-]*", help_text)) - {"--help"}
+    documented = set(findall(r"\| `(--[a-z-]+)", sections[heading]))
+    assert documented == existing

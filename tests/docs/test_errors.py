@@ -1,0 +1,23 @@
+"""The reference of the errors names every class that there is, and no other."""
+
+from inspect import getmembers, isclass
+from pathlib import Path
+from re import MULTILINE, findall
+
+from microcosm_pubsub import errors
+from microcosm_pubsub.chain import exceptions
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
+
+
+def test_documented_errors_are_those_that_exist():
+    existing = {
+        name
+        for module in (errors, exceptions)
+        for name, cls in getmembers(module, isclass)
+        if issubclass(cls, Exception) and cls.__module__ == module.__name__
+    }
+    documented = findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", PAGE.read_text(), flags=MULTILINE)
+
+    assert sorted(documented) == sorted(existing)
