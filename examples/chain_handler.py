@@ -45,8 +45,12 @@ class ShippingDaemon(ConsumerDaemon):
     components = ["ship_order"]
 
 
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+
+
 if __name__ == "__main__":
-    daemon = ShippingDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    daemon = ShippingDaemon.create_for_testing(loader=LOADER)
     for order_id in (7, 100, 2000):
         daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{order_id}")
     for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):

@@ -35,11 +35,15 @@ class OrdersDaemon(ConsumerDaemon):
     name = "orders"
 
 
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+
+
 if __name__ == "__main__":
     print(created("order"))
     print(created("Shop.GiftCard", organization="example", public=True))
     print(make_media_type("order", "archived", organization="example"))
-    daemon = OrdersDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
     producer = daemon.graph.sns_producer
     producer.produce(created("order"), uri="https://orders.example.com/1")
     producer.produce(changed("order"), uri="https://orders.example.com/1", field_name="status", new_value="paid")

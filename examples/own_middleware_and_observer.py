@@ -1,11 +1,8 @@
 """
 Wrap the handlers of a daemon, and be told of their results.
 
-A layer of middleware decides whether and how the handler is called, and may change the outcome. An observer
-comes last, when the message is settled, and can change nothing: prefer it.
+A layer decides whether and how the handler is called. An observer comes last, and can change nothing: prefer it.
 """
-
-from collections import Counter
 
 from microcosm.api import binding, load_from_dict
 
@@ -29,13 +26,9 @@ def configure_skip_duplicates(graph):
     return layer
 
 
-@binding("outcome_counter")
-class OutcomeCounter:
-    def __init__(self, graph):
-        self.outcomes = Counter()
-
-    def __call__(self, message, result):
-        self.outcomes[str(result.result)] += 1
+@binding("print_results")
+def configure_print_results(graph):
+    return lambda message, result: print(result.result, message.uri)
 
 
 @handles(created("order"))
@@ -47,12 +40,15 @@ def order_created(message):
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
     middleware = ["skip_duplicates"]
-    observers = ["outcome_counter"]
+    observers = ["print_results"]
+
+
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
 
 
 if __name__ == "__main__":
-    daemon = OrdersDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
     for number in (1, 2, 1):
         daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{number}")
     daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
-    print(dict(daemon.graph.outcome_counter.outcomes))

@@ -29,9 +29,12 @@ class GreetingDaemon(ConsumerDaemon):
     name = "greeting"
 
 
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+
+
 if __name__ == "__main__":
-    # mock_sns leaves the producer real, and replaces its SNS client alone
-    daemon = GreetingDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    daemon = GreetingDaemon.create_for_testing(loader=LOADER)
     graph = daemon.graph
     graph.sns_producer.produce(GreetingSchema.MEDIA_TYPE, name="world")
     for result in graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):

@@ -25,8 +25,6 @@ class OrdersDaemon(ConsumerDaemon):
     name = "orders"
     defaults = {
         "logging": {"default_format": "{levelname} {message}"},
-        # a daemon has a producer, which has to know a region
-        "sns_producer": {"region_name": "us-east-1"},
     }
 
 

@@ -32,12 +32,14 @@ def handle_order(message):
 
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
-    # what the handlers log is not what this example shows
-    defaults = {"logging": {"level": "CRITICAL"}}
+
+
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
 
 
 if __name__ == "__main__":
-    daemon = OrdersDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
     graph = daemon.graph
     uris = ["done", "nothing to do", "nothing to do, and why", "not for us", "not now", "boom"]
     for uri in uris:

@@ -44,10 +44,14 @@ class PackingDaemon(ConsumerDaemon):
     defaults = {"pubsub_uri_session": {"allowed_hosts": ["127.0.0.1"]}}
 
 
+# mock_sns leaves the producer real, and replaces its SNS client alone
+LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+
+
 if __name__ == "__main__":
     with ThreadingHTTPServer(("127.0.0.1", 0), OrdersServer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        daemon = PackingDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True}))
+        daemon = PackingDaemon.create_for_testing(loader=LOADER)
         for uri in (f"http://127.0.0.1:{server.server_port}/orders/{number}" for number in (1, 2)):
             daemon.graph.sns_producer.produce(created("order"), uri=uri)
         daemon.graph.sns_producer.produce(created("order"), uri="http://elsewhere.example.com/orders/3")

@@ -5,7 +5,7 @@ A batch message carries the texts of up to `deferred_batch_size` messages as one
 handler (`handlers.PublishBatchMessage`) publishes each of them.
 """
 
-from marshmallow import Schema, fields
+from marshmallow import EXCLUDE, Schema, fields
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.conventions import created
@@ -13,6 +13,10 @@ from microcosm_pubsub.conventions import created
 
 class BatchedMessageSchema(Schema):
     """One message within a batch: the fields of a `PubsubMessage`."""
+
+    class Meta:
+        # whoever publishes may know of more fields
+        unknown = EXCLUDE
 
     media_type = fields.String(required=True)
     message = fields.String(required=True)

@@ -111,11 +111,13 @@ def make_client(
     read_timeout: float,
     max_pool_connections: int,
     max_attempts: int,
+    default_region: str | None = None,
 ) -> Any:
     """
     Make a boto3 client.
 
     :param service: "sqs" or "sns"
+    :param default_region: the region if neither `region_name` nor boto3's own settings name one
     :param connect_timeout: in seconds
     :param read_timeout: in seconds; longer than a long poll
     :param max_attempts: how often a call is tried before its error is raised; standard mode, see
@@ -134,7 +136,10 @@ def make_client(
         return session.client(
             service,
             # an engine on this machine has no region, but its requests are signed for one
-            region_name=region_name or session.region_name or (LOCAL_REGION if endpoint_url else None),
+            region_name=region_name
+            or session.region_name
+            or default_region
+            or (LOCAL_REGION if endpoint_url else None),
             endpoint_url=endpoint_url,
             config=config,
         )
@@ -155,6 +160,12 @@ def region_of(queue_url: str | None) -> str | None:
     host = urlsplit(queue_url or "").hostname or ""
     parts = host.split(".")
     return parts[1] if parts[0] == "sqs" and "amazonaws" in parts and len(parts) > 3 else None
+
+
+def region_of_arn(arn: str) -> str | None:
+    """Return the region that an ARN names, if it is one."""
+    parts = arn.split(":")
+    return (parts[3] or None) if parts[0] == "arn" and len(parts) > 5 else None
 
 
 def endpoint_of(queue_url: str | None) -> str | None:
@@ -219,18 +230,20 @@ def configure_sns_client(graph: Any) -> TopicClient:
     producer, config = graph.config.sns_producer, graph.config.sns_client
     if graph.metadata.testing:
         return cast(TopicClient, graph.pubsub_testing.sns_client)
-    queue_url = graph.config.sqs_consumer.sqs_queue_url
-    local_region = LOCAL_REGION if endpoint_of(queue_url) else None
+    arns = graph.sns_topic_arns
+    region = next(filter(None, map(region_of_arn, [arns.default or "", *arns.values()])), None)
     return cast(
         TopicClient,
         make_client(
             "sns",
             profile_name=producer.profile_name,
-            region_name=producer.region_name or region_of(queue_url) or local_region,
+            region_name=producer.region_name or region,
             endpoint_url=producer.endpoint_url,
             connect_timeout=producer.connect_timeout,
             read_timeout=producer.read_timeout,
             max_pool_connections=config.max_pool_connections,
             max_attempts=config.max_attempts,
+            # without a topic nothing can be published, and the region does not matter
+            default_region=LOCAL_REGION,
         ),
     )

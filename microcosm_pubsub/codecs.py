@@ -8,11 +8,11 @@ media type and the opaque data beside the schema's own fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json import dumps, loads
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
 
 from microcosm_pubsub.errors import MessageValidationError
 
@@ -70,7 +70,6 @@ class PubSubMessageCodec:
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._is_message_schema = isinstance(schema, PubSubMessageSchema)
-        self._load_only = tuple(schema.load_only)
 
     def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
         """
@@ -96,7 +95,7 @@ class PubSubMessageCodec:
             raise self._refuse("encode", error.messages) from error
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             # marshmallow fields, and json, raise these on values of a type that they do not expect
-            raise self._refuse("encode", {}, error) from error
+            raise self._refuse("encode", self._find_unserializable(content), error) from error
 
     def decode(self, message: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
         """
@@ -121,8 +120,20 @@ class PubSubMessageCodec:
     def _validate(self, encoded: dict[str, Any]) -> None:
         loadable = without_dump_only(self.schema, encoded)
         # what is written may lack the fields that are only read
-        if errors := self.schema.validate(loadable, partial=self._load_only or None):
+        if errors := self.schema.validate(loadable, partial=tuple(iter_load_only(self.schema)) or None):
             raise ValidationError(errors)
+
+    def _find_unserializable(self, content: dict[str, Any]) -> dict[str, list[str]]:
+        """Return which fields refuse their value; marshmallow does not tell."""
+        messages: dict[str, list[str]] = {}
+        for name, field in self.schema.dump_fields.items():
+            try:
+                value = field.serialize(field.attribute or name, content, accessor=self.schema.get_attribute)
+                if value is not missing:
+                    dumps(value)
+            except (AttributeError, TypeError, ValueError) as error:
+                messages[field.data_key or name] = [f"Cannot be written: {type(error).__name__}."]
+        return messages
 
     def _refuse(self, verb: str, messages: Any, error: Exception | None = None) -> MessageValidationError:
         name = type(self.schema).__name__
@@ -140,6 +151,17 @@ def media_type_of(schema: Schema) -> str:
         overridden = type(schema).deserialize_media_type is not PubSubMessageSchema.deserialize_media_type
         return schema.deserialize_media_type(None) if overridden else DEFAULT_MEDIA_TYPE
     return str(media_type)
+
+
+def iter_load_only(schema: Schema, seen: tuple[type[Schema], ...] = ()) -> Iterator[str]:
+    """Iterate over the names of the fields that are only read, in nested schemas too, with dots between."""
+    for name, field in schema.load_fields.items():
+        if field.load_only:
+            yield name
+        field = field.inner if isinstance(field, fields.List) else field
+        # a schema may nest itself
+        if isinstance(field, fields.Nested) and type(field.schema) not in seen:
+            yield from (f"{name}.{inner}" for inner in iter_load_only(field.schema, (*seen, type(schema))))
 
 
 def without_dump_only(schema: Schema, dumped: Any) -> Any:

@@ -102,8 +102,11 @@ class SQSConsumer:
         """
         Delete a message, now.
 
+        :raises DecodeError: if the message could not be decoded: it is not deleted unseen
         :raises SettleError: if the queue did not take it
         """
+        if message.error is not None:
+            raise message.error
         try:
             self.sqs_client.delete_message(
                 QueueUrl=self.sqs_queue_url,
@@ -134,12 +137,18 @@ class SQSConsumer:
         """
         Delete messages, at most ten per call, and return an error for each that the queue did not take.
 
-        One that the queue refused for a reason of its own is tried once more, alone.
+        One that the queue refused for a reason of its own is tried once more, alone. One that could not be
+        decoded is not deleted unseen.
         """
-        return self._settle_batch(
-            self.sqs_client.delete_message_batch,
-            [(message, None) for message in messages],
-        )
+        entries: list[Entry] = [(message, None) for message in messages]
+        refused = [message for message, _ in entries if message.error is not None]
+        return [
+            *(settle_error("delete", message, "it could not be decoded") for message in refused),
+            *self._settle_batch(
+                self.sqs_client.delete_message_batch,
+                [entry for entry in entries if entry[0].error is None],
+            ),
+        ]
 
     def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]:
         """

@@ -34,7 +34,7 @@ from microcosm_daemon.api import ExitError, SleepNow, StateMachine
 from microcosm_daemon.daemon import Daemon
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
-from microcosm_pubsub.errors import EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.worker.supervisor import STOP_SIGNALS, Supervisor
@@ -132,6 +132,18 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
         parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
         return parser
+
+    def create_object_graph(
+        self, args: Namespace, cache: Any = None, loader: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """
+        Make the object graph, and lock it.
+
+        :raises ConfigurationError: if the daemon has no name
+        """
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigurationError(f"Daemon {type(self).__qualname__} has no name: set its `name` to a text")
+        return super().create_object_graph(args, cache=cache, loader=loader)
 
     def create_object_graph_components(self, graph: Any) -> None:
         """Use the components, and bind the handlers."""
@@ -249,7 +261,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     def _wait_after(self, error: ReceiveError) -> None:
         """Wait before another receive, unless told to stop; the wait is a half fixed, half random one."""
-        bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2**self.failed_receives)
+        # no float holds the powers of a long outage
+        bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2 ** min(self.failed_receives, 16))
         self.failed_receives += 1
         seconds = bound / 2 + self.random.uniform(0, bound / 2)
         self.graph.logger.warning(

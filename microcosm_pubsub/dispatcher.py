@@ -88,11 +88,12 @@ class SQSMessageDispatcher:
         results: list[MessageHandlingResult] = []
         waiting_since = start
         for message in messages:
+            # from before the first is handled: after a slow one, the next is likely to be slow too
+            waiting_since = waiting_since if handled else self.clock()
             blocked = message.fifo_group in blocked_groups
             result = released(message) if blocked else self.run(message, bound_handlers)
-            if result.retry and message.fifo_group:
+            if message.fifo_group and stays(message, result):
                 blocked_groups.add(message.fifo_group)
-            waiting_since = waiting_since if handled else self.clock()
             handled.append((message, result))
             results.append(result)
             if len(handled) == MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
@@ -131,13 +132,8 @@ class SQSMessageDispatcher:
 
         What the queue does not take is logged and counted; such a message will be received again.
         """
-        # a message that nobody could read is never deleted, whatever a layer made of it
-        nacked = [
-            (message, result.retry_timeout_seconds)
-            for message, result in handled
-            if result.retry or message.error is not None
-        ]
-        acked = [message for message, result in handled if not result.retry and message.error is None]
+        nacked = [(message, result.retry_timeout_seconds) for message, result in handled if stays(message, result)]
+        acked = [message for message, result in handled if not stays(message, result)]
         consumer = consumer or self.consumer
         self._settle(consumer.ack_batch, acked)
         self._settle(consumer.nack_batch, nacked)
@@ -161,6 +157,10 @@ class SQSMessageDispatcher:
         try:
             errors: list[Exception] = list(call(entries))
         except Exception as error:
+            if len(entries) > 1:
+                for entry in entries:
+                    self._settle(call, [entry])
+                return
             errors = [error]
         for failure in errors:
             self.counts["SETTLE_FAILED"] += 1
@@ -180,6 +180,12 @@ def call_handler(message: SQSMessage) -> Any:
     """Call a message's handler with its content."""
     assert message.handler is not None, "middleware.ignore_unknown lets no such message through"
     return message.handler(message.content)
+
+
+def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:
+    """Tell whether a handled message stays in its queue."""
+    # one that nobody could read is never deleted, whatever a layer made of it
+    return result.retry or message.error is not None
 
 
 def released(message: SQSMessage) -> MessageHandlingResult:

@@ -74,6 +74,24 @@ class CodecSQSEnvelope(SQSEnvelope):
         raw_message: Mapping[str, Any],
     ) -> tuple[str | None, Any, str | None]:
         """Return the media type, the content as its schema gives it, and the topic."""
+        media_type, message, topic_arn = self.read(raw_message)
+        try:
+            codec = self.registry.find(media_type)
+        except KeyError:
+            return media_type, None, topic_arn
+        try:
+            return media_type, codec.decode(message), topic_arn
+        except MessageValidationError as error:
+            error.media_type = media_type
+            raise
+
+    def read(self, raw_message: Mapping[str, Any]) -> tuple[str, dict[str, Any], str | None]:
+        """
+        Return the media type, the message as it was written, and the topic.
+
+        :raises DecodeError: if there is no JSON object to read
+        :raises marshmallow.ValidationError: if it tells no media type
+        """
         body = load_object(raw_message.get("Body"), "body")
         topic_arn = body.get("TopicArn")
         if isinstance(body.get("Message"), str) and "mediaType" not in body:
@@ -83,16 +101,8 @@ class CodecSQSEnvelope(SQSEnvelope):
             attributes = raw_message.get("MessageAttributes")
             message = body
         media_type = find_media_type(message, attributes)
-        try:
-            codec = self.registry.find(media_type)
-        except KeyError:
-            return media_type, None, topic_arn
         message["mediaType"] = media_type
-        try:
-            return media_type, codec.decode(message), topic_arn
-        except MessageValidationError as error:
-            error.media_type = media_type
-            raise
+        return media_type, message, topic_arn
 
 
 class RawSQSEnvelope(SQSEnvelope):
@@ -152,7 +162,7 @@ def blank_message(consumer: Settler | None, raw_message: Mapping[str, Any]) -> S
     attributes = attributes if isinstance(attributes, Mapping) else {}
     try:
         receive_count = int(attributes["ApproximateReceiveCount"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         receive_count = None
     return SQSMessage(
         consumer=consumer,

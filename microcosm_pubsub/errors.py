@@ -25,8 +25,7 @@ The errors of the package.
 around a `produce` never swallows what another part of the handler decided.
 
 No message of these errors holds a message's body. None of them is a `ValueError`, `TypeError` or
-`AttributeError`, which `microcosm.hooks` swallows; `MessageValidationError` alone is a
-`ValueError` by way of marshmallow, and is never raised by a registration.
+`AttributeError`, which `microcosm.hooks` swallows.
 """
 
 from typing import Any

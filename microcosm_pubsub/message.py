@@ -46,7 +46,7 @@ class SQSMessage:
     """
 
     consumer: Settler | None
-    content: Any
+    content: Any = field(repr=False)
     media_type: str | None
     message_id: str | None
     receipt_handle: str | None
@@ -92,7 +92,7 @@ class SQSMessage:
         """
         Delete the message from its queue, now.
 
-        :raises DecodeError: if the message could not be decoded: it is not deleted unseen
+        :raises Exception: the message's `error`, if it could not be decoded: it is not deleted unseen
         :raises SettleError: if the queue did not take it
         """
         if self.error is not None:

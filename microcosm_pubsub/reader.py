@@ -35,6 +35,11 @@ def is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
+def answer_all(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer of a batch call all of whose entries succeeded."""
+    return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
+
 class Reader:
     """Base of clients whose messages come once, from somewhere else than a queue."""
 
@@ -61,11 +66,11 @@ class Reader:
 
     def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]:
         """Answer that every entry was deleted."""
-        return {"Successful": [{"Id": entry["Id"]} for entry in kwargs["Entries"]], "Failed": []}
+        return answer_all(kwargs["Entries"])
 
     def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]:
         """Answer that every entry was changed."""
-        return self.delete_message_batch(**kwargs)
+        return answer_all(kwargs["Entries"])
 
 
 class SQSJsonReader(Reader):
@@ -168,9 +173,12 @@ class SQSStdInReader(Reader):
 
 def parse_line(line: bytes, name: str) -> dict[str, Any]:
     """Return the raw message that a line holds; one that cannot be decoded if it holds none."""
-    text = line.decode("utf-8", "replace").strip()
     try:
+        text = line.decode("utf-8-sig").strip()
         message = loads(text)
+    except UnicodeDecodeError:
+        # shown as it is: what is guessed in place of some bytes must not be handled
+        text, message = ascii(line), None
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
@@ -216,4 +224,4 @@ class LambdaEventReader(Reader):
     @property
     def failures(self) -> list[str]:
         """Return the ids of the messages that are not done."""
-        return [message["MessageId"] for message in self.messages if message.get("ReceiptHandle") in self.kept]
+        return [message.get("MessageId", "") for message in self.messages if message.get("ReceiptHandle") in self.kept]

@@ -152,15 +152,15 @@ class PubSubMessageSchemaRegistry:
         """Return the registered media types."""
         return self._schemas.keys()
 
-    def _find_schema(self, media_type: str) -> Schema:
+    def _find_schema(self, media_type: str, aliases: tuple[str, ...] = ()) -> Schema:
         try:
             registered = self.find_matching_media_type(media_type)
         except KeyError:
             return self._conventional_schema(media_type)
         schema = self._schemas[registered]
         if isinstance(schema, str):
-            known = schema not in (media_type, registered)
-            return self._find_schema(schema) if known else self._conventional_schema(media_type)
+            aliases = (*aliases, media_type, registered)
+            return self._conventional_schema(media_type) if schema in aliases else self._find_schema(schema, aliases)
         if isinstance(schema, Schema):
             return schema
         instance = schema()

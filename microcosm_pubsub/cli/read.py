@@ -3,12 +3,25 @@ Receive messages by hand.
 """
 
 from argparse import Namespace
+from collections.abc import Mapping
 from json import dumps
 from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
+from microcosm_pubsub.envelope import CodecSQSEnvelope
 from microcosm_pubsub.message import SQSMessage
+
+
+class PrintSQSEnvelope(CodecSQSEnvelope):
+    """Read messages as they were written, so that one without a schema here is seen before it is deleted."""
+
+    def parse_media_type_and_content(
+        self,
+        raw_message: Mapping[str, Any],
+    ) -> tuple[str | None, Any, str | None]:
+        """Return the media type, the message as it was written, and the topic."""
+        return self.read(raw_message)
 
 
 def main(args: Namespace) -> None:
@@ -25,6 +38,7 @@ def main(args: Namespace) -> None:
             "endpoint_url": args.endpoint_url,
             "wait_seconds": 1,
         },
+        "sqs_envelope": {"strategy_name": PrintSQSEnvelope.__name__},
     }
     graph = create_object_graph("pubsub", loader=load_from_dict(config))
     nack = args.nack or args.nack_timeout is not None

@@ -24,6 +24,8 @@ def load_daemon(name: str) -> type[ConsumerDaemon]:
     :raises ConfigurationError: if there is none
     """
     module_name, _, class_name = name.partition(":")
+    if not module_name or module_name.startswith("."):
+        raise ConfigurationError(f"Cannot import {module_name!r}; name the daemon as package.module:Daemon")
     sys.path.insert(0, "")
     try:
         module = import_module(module_name)

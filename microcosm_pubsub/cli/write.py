@@ -17,15 +17,9 @@ def main(args: Namespace) -> None:
         "sns_topic_arns": {"default": args.topic_arn},
         "sns_producer": {
             "profile_name": args.profile,
-            "region_name": args.region or region_of_arn(args.topic_arn),
+            "region_name": args.region,
             "endpoint_url": args.endpoint_url,
         },
     }
     graph: Any = create_object_graph("pubsub", loader=load_from_dict(config))
     print(graph.sns_producer.produce(media_type, uri=args.uri))
-
-
-def region_of_arn(arn: str) -> str | None:
-    """Return the region that an ARN names, if any."""
-    parts = arn.split(":")
-    return (parts[3] or None) if len(parts) > 3 else None

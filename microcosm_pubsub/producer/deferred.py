@@ -4,7 +4,7 @@ Produce at the end of a block, and only if the block ends cleanly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import wraps
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.errors import PublishError
-from microcosm_pubsub.producer.message import PubsubMessage
+from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +26,8 @@ class DeferredProducer:
     """
     Take messages as a producer does, and publish them all at the clean end of a block.
 
-    A message that is wrong raises where it is produced. If the block raises, nothing is published.
+    A message that is wrong raises where it is produced. If the block raises, nothing is published. A block
+    within a block publishes with the outer one.
 
     :param producer: the producer that publishes
     """
@@ -46,6 +47,27 @@ class DeferredProducer:
         Take a message; the arguments and errors are those of `SNSProducer.produce`, but for `PublishError`.
         """
         self.messages.append(self.producer.create_message(media_type, dct, uri=uri, **kwargs))
+
+    def create_message(self, *args: Any, **kwargs: Any) -> PubsubMessage:
+        """Return a message that is ready to be published, as the producer does."""
+        message: PubsubMessage = self.producer.create_message(*args, **kwargs)
+        return message
+
+    def produce_batch(self, messages: Iterable[PubsubMessage]) -> list[ProduceResult]:
+        """Take the messages of a block within this one, which are published at the end of this one."""
+        taken = list(messages)
+        self.messages.extend(taken)
+        return [ProduceResult() for _ in taken]
+
+    @property
+    def deferred_batch_size(self) -> int:
+        """Return how many messages a batch message holds at most."""
+        return int(self.producer.deferred_batch_size)
+
+    @property
+    def topic_size_limit_bytes(self) -> int:
+        """Return what a topic takes in one call."""
+        return int(self.producer.topic_size_limit_bytes)
 
     def __enter__(self: D) -> D:
         return self

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import getLogger
+from string import punctuation
 from time import perf_counter, time
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from marshmallow import ValidationError
@@ -126,6 +128,8 @@ class SNSProducer:
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         """
+        if not isinstance(media_type, str):
+            raise PublishError(f"Cannot produce {media_type!r}: a media type must be text, such as created(...) gives")
         topic_arn = self.choose_topic_arn(media_type)
         content = {**(dct or {}), **kwargs}
         if uri is not None:
@@ -147,7 +151,7 @@ class SNSProducer:
             opaque_data=opaque,
             topic_arn=topic_arn,
             # what is told of one resource stays in order
-            group_id=str(content.get(URI_KEY) or content.get("id") or media_type)[:128] if fifo else None,
+            group_id=make_group_id(content.get(URI_KEY) or content.get("id") or media_type) if fifo else None,
         )
 
     def publish_message(self, pubsub_message: PubsubMessage) -> str | None:
@@ -201,7 +205,7 @@ class SNSProducer:
     def _create(self, message: PubsubMessage | Mapping[str, Any]) -> PubsubMessage | ProduceResult:
         if isinstance(message, PubsubMessage):
             return message
-        arguments = {"dct": None, **message}
+        arguments = {"dct": None, "media_type": None, **message}
         try:
             return self.create_message(**arguments)
         except (PubSubError, ValidationError) as error:
@@ -273,6 +277,15 @@ def _failed(message: PubsubMessage, cause: Exception) -> ProduceResult:
     error = publish_error(message, error_code(cause))
     error.__cause__ = cause
     return ProduceResult(error=error)
+
+
+def make_group_id(value: Any) -> str:
+    """
+    Return a message group id: letters, digits and punctuation, at most 128 of them.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+    return quote(str(value), safe=punctuation)[:128]
 
 
 def publish_error(message: PubsubMessage, code: str) -> PublishError:

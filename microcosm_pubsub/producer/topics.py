@@ -53,10 +53,20 @@ def configure_sns_topic_arns(graph: Any) -> TopicArns:
     config = graph.config.sns_topic_arns
     arns: dict[str, str] = {}
     for lifecycle_change in sorted(graph.pubsub_lifecycle_change):
-        for resource, arn in iter_topic_mappings(config.get(lifecycle_change) or {}):
+        for resource, arn in iter_topic_mappings(_get_mapping(config, lifecycle_change)):
             arns[make_media_type(resource, lifecycle_change)] = arn
-    arns.update(config.mappings)
+    arns.update(_get_mapping(config, "mappings"))
     for media_type, arn in arns.items():
         if not isinstance(arn, str) or not arn:
             raise ConfigurationError(f"The topic of {media_type} is {arn!r}, but must be the text of an ARN")
     return TopicArns(arns, default=config.default or None)
+
+
+def _get_mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f"Configuration sns_topic_arns.{key} is {value!r}, but must hold ARNs under names; for the topic of all "
+            "other media types set sns_topic_arns.default"
+        )
+    return value

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from os import environ, pathsep
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, run
+from subprocess import CompletedProcess, run
 
 import pytest
 
@@ -33,8 +33,7 @@ def run_command(clean_environment) -> Callable[..., CompletedProcess]:
             ["bash", "-c", command] if isinstance(command, str) else command,
             cwd=cwd,
             env={**clean_environment, **settings},
-            stdout=PIPE,
-            stderr=PIPE,
+            capture_output=True,
             text=True,
             timeout=60,
             check=False,

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from re import findall, split
+from re import MULTILINE, findall, split
 
 import pytest
 
@@ -23,6 +23,6 @@ def test_documented_flags_are_those_that_exist(heading, run_command):
     help_text = run_command([*COMMANDS[heading], "--help"]).stdout
     sections = dict(section.split("\n", 1) for section in split(r"\n## ", PAGE.read_text())[1:])
 
-    existing = set(findall(r"--[a-z][a-z-]*", help_text)) - {"--help"}
+    existing = set(findall(r"^  (--[a-z][a-z-]*)", help_text, flags=MULTILINE)) - {"--help"}
     documented = set(findall(r"\| `(--[a-z-]+)", sections[heading]))
     assert documented == existing

@@ -71,6 +71,8 @@ def read_ledger(lines: Iterable[str], published: int, dead_lettered: int, queued
             entry = loads(line)
         except ValueError:
             continue
+        if not isinstance(entry, dict):
+            continue
         result = entry.get("result")
         if result in ("FAILED", "RETRIED"):
             retried += 1

@@ -1,0 +1,89 @@
+"""
+The broker: a database, a clock, and the calls on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from microcosm_pubsub.broker.errors import check_parameters, metadata, refuse
+from microcosm_pubsub.broker.notify import Notifier, make_notifier
+from microcosm_pubsub.broker.store import Store, StoreError
+
+
+class Broker:
+    """
+    Hold what all calls of the broker need.
+
+    :param url: of the database; see `Store`
+    :param synchronous: see `Store`
+    :param clock: tells the time of day, in seconds since the epoch
+    :param notifier: wakes receives that wait; by default the one that fits the database
+    """
+
+    def __init__(
+        self,
+        url: str,
+        synchronous: str = "NORMAL",
+        clock: Callable[[], float] = time,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self.store = Store(url, synchronous)
+        self.clock = clock
+        self.notifier = notifier or make_notifier(self.store)
+        #: When messages that nobody received in time were last deleted.
+        self.swept_at = 0
+
+    def now(self) -> int:
+        """Return the time, in milliseconds since the epoch."""
+        return int(self.clock() * 1000)
+
+    def call(
+        self,
+        service: str,
+        operation: str,
+        function: Callable[..., dict[str, Any] | None],
+        parameters: dict[str, Any],
+    ) -> dict[str, Any]:
+        """
+        Do what an operation of SQS or SNS does, and answer as boto3 does.
+
+        :param function: takes the broker and the parameters
+        :raises botocore.exceptions.ParamValidationError: if boto3 would refuse the parameters
+        :raises botocore.exceptions.ClientError: as boto3 does
+        """
+        check_parameters(service, operation, parameters)
+        try:
+            answer = function(self, **parameters)
+        except Refusal as refusal:
+            raise refuse(service, operation, refusal.name, refusal.text, refusal.status) from None
+        except StoreError as error:
+            name = "StorageFull" if error.full else "ServiceUnavailable"
+            raise refuse(service, operation, name, str(error), status=503) from error
+        return {**(answer or {}), "ResponseMetadata": metadata()}
+
+    def close(self) -> None:
+        """Close the database."""
+        self.notifier.close()
+        self.store.close()
+
+
+class Refusal(Exception):
+    """
+    Refuse a call, or an entry of a batch.
+
+    :param name: the error's name in the service's model, or its code
+    """
+
+    def __init__(self, name: str, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.name = name
+        self.text = text
+        self.status = status
+
+
+def invalid_value(text: str) -> Refusal:
+    """Return the refusal of a parameter's value."""
+    return Refusal("InvalidParameterValue", text)

@@ -1,0 +1,25 @@
+"""
+The methods of the broker's clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def operation(service: str, name: str, function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """
+    Return a client's method for an operation of SQS or SNS.
+
+    :param name: the operation's name in the service's model
+    :param function: does it; takes the broker and the operation's parameters
+    """
+
+    def method(self: Any, **parameters: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.broker.call(service, name, function, parameters)
+        return answer
+
+    method.__name__ = function.__name__
+    method.__doc__ = function.__doc__
+    return method

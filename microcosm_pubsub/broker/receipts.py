@@ -1,0 +1,35 @@
+"""
+Receipt handles: which receive of which message.
+"""
+
+from __future__ import annotations
+
+from re import fullmatch
+from typing import NamedTuple
+
+from microcosm_pubsub.broker.broker import Refusal
+
+
+class Receipt(NamedTuple):
+    """What a receipt handle says: the message's queue and row, and the receive that gave the handle."""
+
+    queue_id: int
+    row_id: int
+    receipt: str
+
+
+def to_handle(queue_id: int, row_id: int, receipt: str) -> str:
+    """Return the handle of a receive of a message."""
+    return f"{queue_id}-{row_id}-{receipt}"
+
+
+def parse_handle(handle: str, queue_id: int) -> Receipt:
+    """
+    Return what a handle says.
+
+    :raises Refusal: if no receive from the queue can have given it
+    """
+    match = fullmatch(r"([0-9]{1,18})-([0-9]{1,18})-([0-9a-f]{16})", handle)
+    if match is None or int(match[1]) != queue_id:
+        raise Refusal("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
+    return Receipt(int(match[1]), int(match[2]), match[3])

@@ -1,0 +1,140 @@
+"""
+The tables of the broker.
+
+Times are whole milliseconds since the epoch. `migrations/` creates and upgrades the tables; a test keeps the two
+the same.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+#: SQLite numbers rows by itself only if the key is an INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+queues = Table(
+    "pubsub_queues",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("fifo", Boolean, nullable=False),
+    # the attributes that were set, and the tags, as JSON
+    Column("attributes", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    # how many sequence numbers a FIFO queue has given
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+)
+
+messages = Table(
+    "pubsub_messages",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("queue_id", ForeignKey("pubsub_queues.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("md5_of_body", Text, nullable=False),
+    # the message attributes as JSON, with their digest
+    Column("attributes", Text),
+    Column("md5_of_attributes", Text),
+    Column("trace_header", Text),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("visible_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("receive_count", Integer, nullable=False, server_default="0"),
+    Column("first_received_at", BigInteger),
+    Column("received_at", BigInteger),
+    # names the latest receive of the message
+    Column("receipt", Text),
+    Column("group_id", Text),
+    Column("deduplication_id", Text),
+    Column("sequence", BigInteger),
+    # the ARN of the queue from which it went to this dead-letter queue
+    Column("dead_letter_source", Text),
+    Index("ix_pubsub_messages_visible", "queue_id", "visible_at", "id"),
+    Index("ix_pubsub_messages_group", "queue_id", "group_id", "id"),
+    Index("ix_pubsub_messages_expires", "expires_at"),
+    sqlite_autoincrement=True,
+)
+
+groups = Table(
+    "pubsub_groups",
+    metadata,
+    Column("queue_id", ForeignKey("pubsub_queues.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", Text, primary_key=True),
+    # from when on messages of the group can be received: when none is in flight, nor all are delayed
+    Column("available_at", BigInteger, nullable=False),
+    Index("ix_pubsub_groups_available", "queue_id", "available_at"),
+)
+
+deduplications = Table(
+    "pubsub_deduplications",
+    metadata,
+    # "queue:1" or "topic:1", with the group if the scope is the group
+    Column("scope", Text, primary_key=True),
+    Column("deduplication_id", Text, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+move_tasks = Table(
+    "pubsub_move_tasks",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("handle", Text, nullable=False, unique=True),
+    Column("source_arn", Text, nullable=False, index=True),
+    # none: each message goes back to the queue that it came from
+    Column("destination_arn", Text),
+    Column("messages_per_second", Integer),
+    Column("status", Text, nullable=False),
+    Column("to_move", BigInteger, nullable=False),
+    Column("moved", BigInteger, nullable=False),
+    # messages with a higher id came after the task was started
+    Column("last_id", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("failure_reason", Text),
+)
+
+topics = Table(
+    "pubsub_topics",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("fifo", Boolean, nullable=False),
+    Column("attributes", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+)
+
+subscriptions = Table(
+    "pubsub_subscriptions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("topic_id", ForeignKey("pubsub_topics.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("protocol", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    UniqueConstraint("topic_id", "endpoint", name="uq_pubsub_subscriptions_endpoint"),
+)

@@ -1,0 +1,232 @@
+"""
+Move messages out of a dead-letter queue.
+
+A task is advanced by the calls that are made anyway (start, list, and receives), as far as its rate allows by the
+clock: no process has to stay for it, and any process goes on with it.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
+from microcosm_pubsub.broker.groups import keep_group, update_group
+from microcosm_pubsub.broker.schema import messages, move_tasks
+from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, look_up_queue
+
+
+MAX_RATE = 500
+MAX_LISTED_TASKS = 10
+
+#: At most so many messages move in one transaction.
+CHUNK = 1000
+
+
+def start_message_move_task(
+    broker: Broker,
+    SourceArn: str,
+    DestinationArn: str | None = None,
+    MaxNumberOfMessagesPerSecond: int | None = None,
+) -> dict[str, Any]:
+    """Begin to move the messages that are in a dead-letter queue now, and return the task's handle."""
+    rate = MaxNumberOfMessagesPerSecond
+    if rate is not None and not 1 <= rate <= MAX_RATE:
+        raise invalid_value(
+            f"Value {rate} for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: Must be between 1 and "
+            f"{MAX_RATE}."
+        )
+    handle = str(uuid4())
+    with broker.store.begin() as connection:
+        source = _find(connection, SourceArn)
+        if not iter_sources(connection, source):
+            raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
+        if DestinationArn is not None:
+            _find(connection, DestinationArn)
+        if connection.execute(ACTIVE, {"source": source.arn}).first() is not None:
+            raise Refusal(
+                "UnsupportedOperation",
+                "There is already a task running. Only one active task is allowed for a source queue.",
+            )
+        count, last_id = connection.execute(EXTENT, {"queue_row": source.id}).one()
+        connection.execute(
+            insert(move_tasks),
+            {
+                "handle": handle,
+                "source_arn": source.arn,
+                "destination_arn": None if DestinationArn is None else names.queue_arn(names.name_of(DestinationArn)),
+                "messages_per_second": rate,
+                "status": "RUNNING",
+                "to_move": count,
+                "moved": 0,
+                "last_id": last_id or 0,
+                "started_at": broker.now(),
+            },
+        )
+    advance_tasks(broker)
+    return {"TaskHandle": handle}
+
+
+def list_message_move_tasks(broker: Broker, SourceArn: str, MaxResults: int = 1) -> dict[str, Any]:
+    """Return the latest tasks of a dead-letter queue."""
+    if not 1 <= MaxResults <= MAX_LISTED_TASKS:
+        raise invalid_value(
+            f"Value {MaxResults} for parameter MaxResults is invalid. Reason: Must be between 1 and 10."
+        )
+    advance_tasks(broker)
+    with broker.store.begin() as connection:
+        source = _find(connection, SourceArn)
+        rows = connection.execute(LATEST, {"source": source.arn, "count": MaxResults}).all()
+    return {"Results": [_describe(row) for row in rows]}
+
+
+def cancel_message_move_task(broker: Broker, TaskHandle: str) -> dict[str, Any]:
+    """Stop a task, and return how many messages it moved."""
+    with broker.store.begin() as connection:
+        row = connection.execute(BY_HANDLE, {"task": TaskHandle}).first()
+        if row is None:
+            raise Refusal("ResourceNotFoundException", "Task does not exist.", status=404)
+        if row.status != "RUNNING":
+            raise Refusal("UnsupportedOperation", "Only active tasks can be cancelled.")
+        connection.execute(CHANGE_TASK, {"row": row.id, "new_status": "CANCELLED", "new_moved": row.moved})
+    return {"ApproximateNumberOfMessagesMoved": row.moved}
+
+
+def advance_tasks(broker: Broker) -> None:
+    """Move what the running tasks may move by now."""
+    again = True
+    while again:
+        with broker.store.begin() as connection:
+            tasks = connection.execute(RUNNING).all()
+            again = sum(_advance(broker, connection, task) for task in tasks) > 0
+        if tasks:
+            broker.notifier.wake()
+
+
+def _advance(broker: Broker, connection: Connection, task: Any) -> bool:
+    """Move a chunk of a task's messages, and return whether there may be more to move now."""
+    now = broker.now()
+    source = look_up_queue(connection, names.name_of(task.source_arn))
+    allowed = CHUNK
+    if task.messages_per_second is not None:
+        seconds = (now - task.started_at) // 1000 + 1
+        allowed = min(CHUNK, task.messages_per_second * seconds - task.moved)
+    rows: list[Any] = []
+    if source is not None and allowed > 0:
+        extent = {"queue_row": source.id, "last": task.last_id, "count": allowed}
+        rows = list(connection.execute(NEXT, extent).all())
+        for row in rows:
+            _move(broker, connection, source, task, row, now)
+    moved = task.moved + len(rows)
+    done = source is None or (allowed > 0 and len(rows) < allowed)
+    status = "COMPLETED" if done else "RUNNING"
+    connection.execute(CHANGE_TASK, {"row": task.id, "new_status": status, "new_moved": moved})
+    if rows:
+        broker.notifier.notify(connection)
+    return not done and allowed > 0 and task.messages_per_second is None
+
+
+def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row: Any, now: int) -> None:
+    target_arn = task.destination_arn or row.dead_letter_source
+    target = None if target_arn is None else look_up_queue(connection, names.name_of(target_arn))
+    if target is None:
+        # sent to the dead-letter queue by hand: to the first queue that has it for one
+        target = iter_sources(connection, source)[0]
+    connection.execute(
+        MOVE,
+        {
+            "row": row.id,
+            "target": target.id,
+            # what is moved is a new message
+            "new_id": str(uuid4()),
+            "now": now,
+            "until": now + target.number("MessageRetentionPeriod") * 1000,
+        },
+    )
+    if row.group_id is not None:
+        if source.fifo:
+            update_group(connection, source.id, row.group_id, now)
+        if target.fifo:
+            keep_group(connection, target.id, row.group_id, now)
+
+
+def _find(connection: Connection, arn: str) -> Queue:
+    try:
+        return find_queue(connection, arn)
+    except Refusal:
+        raise Refusal("ResourceNotFoundException", f"The resource {arn} does not exist.", status=404) from None
+
+
+def _describe(row: Any) -> dict[str, Any]:
+    task = {
+        "Status": row.status,
+        "SourceArn": row.source_arn,
+        "ApproximateNumberOfMessagesMoved": row.moved,
+        "ApproximateNumberOfMessagesToMove": row.to_move,
+        "StartedTimestamp": row.started_at,
+    }
+    optional = {
+        "TaskHandle": row.handle if row.status == "RUNNING" else None,
+        "DestinationArn": row.destination_arn,
+        "MaxNumberOfMessagesPerSecond": row.messages_per_second,
+        "FailureReason": row.failure_reason,
+    }
+    return {**task, **{name: value for name, value in optional.items() if value is not None}}
+
+
+ACTIVE = select(move_tasks.c.id).where(move_tasks.c.source_arn == bindparam("source"), move_tasks.c.status == "RUNNING")
+
+EXTENT = select(func.count(), func.max(messages.c.id)).where(messages.c.queue_id == bindparam("queue_row"))
+
+LATEST = (
+    select(move_tasks)
+    .where(move_tasks.c.source_arn == bindparam("source"))
+    .order_by(move_tasks.c.id.desc())
+    .limit(bindparam("count"))
+)
+
+BY_HANDLE = select(move_tasks).where(move_tasks.c.handle == bindparam("task")).with_for_update()
+
+RUNNING = (
+    select(move_tasks)
+    .where(move_tasks.c.status == "RUNNING")
+    .order_by(move_tasks.c.id)
+    .with_for_update(skip_locked=True)
+)
+
+CHANGE_TASK = (
+    update(move_tasks)
+    .where(move_tasks.c.id == bindparam("row"))
+    .values(status=bindparam("new_status"), moved=bindparam("new_moved"))
+)
+
+#: Messages that were there when the task was started; those in flight move too.
+NEXT = (
+    select(messages.c.id, messages.c.group_id, messages.c.dead_letter_source)
+    .where(messages.c.queue_id == bindparam("queue_row"), messages.c.id <= bindparam("last"))
+    .order_by(messages.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+
+MOVE = (
+    update(messages)
+    .where(messages.c.id == bindparam("row"))
+    .values(
+        queue_id=bindparam("target"),
+        message_id=bindparam("new_id"),
+        sent_at=bindparam("now"),
+        visible_at=bindparam("now"),
+        expires_at=bindparam("until"),
+        receive_count=0,
+        first_received_at=None,
+        received_at=None,
+        receipt=None,
+        dead_letter_source=None,
+    )
+)

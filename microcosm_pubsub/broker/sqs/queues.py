@@ -1,0 +1,270 @@
+"""
+Queues: create, find, list, change, delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps, loads
+from re import fullmatch
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
+from microcosm_pubsub.broker.schema import groups, messages, queues
+from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
+
+
+MAX_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue, as it stands in the database."""
+
+    id: int
+    name: str
+    fifo: bool
+    attributes: dict[str, str]
+    created_at: int
+    modified_at: int
+
+    @property
+    def arn(self) -> str:
+        """Return the queue's ARN."""
+        return names.queue_arn(self.name)
+
+    def number(self, attribute: str) -> int:
+        """Return an attribute that is a number."""
+        return int(self.attributes[attribute])
+
+    @property
+    def redrive(self) -> tuple[str, int] | None:
+        """Return the name of the dead-letter queue and the receives that are allowed, if there is a policy."""
+        policy = self.attributes.get("RedrivePolicy")
+        return parse_redrive_policy(policy) if policy else None
+
+
+def find_queue(connection: Connection, url_or_arn: str) -> Queue:
+    """
+    Return a queue.
+
+    :raises Refusal: if there is none
+    """
+    queue = look_up_queue(connection, names.name_of(url_or_arn))
+    if queue is None:
+        raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
+    return queue
+
+
+def look_up_queue(connection: Connection, name: str) -> Queue | None:
+    """Return the queue of a name, or None."""
+    row = connection.execute(SELECT_QUEUE, {"queue_name": name}).first()
+    return _to_queue(row) if row is not None else None
+
+
+def create_queue(
+    broker: Broker,
+    QueueName: str,
+    Attributes: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Create a queue, or find it if it is there with the same attributes."""
+    fifo = names.is_fifo(QueueName)
+    attributes = dict(Attributes or {})
+    if not fullmatch(r"[A-Za-z0-9_-]+(\.fifo)?", QueueName) or len(QueueName) > 80:
+        raise invalid_value("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+    if fifo and attributes.get("FifoQueue") != "true":
+        raise invalid_value("The name of a standard queue must not end with the .fifo suffix.")
+    if not fifo and attributes.get("FifoQueue") == "true":
+        raise invalid_value("The name of a FIFO queue can only end with the .fifo suffix.")
+    check_attributes(attributes, fifo)
+    now = broker.now()
+    with broker.store.begin() as connection:
+        existing = look_up_queue(connection, QueueName)
+        if existing is None:
+            try:
+                # of two processes that create it at once, one finds it
+                with connection.begin_nested():
+                    connection.execute(
+                        insert(queues).values(
+                            name=QueueName,
+                            fifo=fifo,
+                            attributes=dumps(attributes),
+                            tags=dumps(dict(tags or {})),
+                            created_at=now,
+                            modified_at=now,
+                        )
+                    )
+            except IntegrityError:
+                existing = look_up_queue(connection, QueueName)
+        if existing is not None:
+            _require_same(existing, attributes)
+    return {"QueueUrl": names.queue_url(QueueName)}
+
+
+def _require_same(queue: Queue, attributes: Mapping[str, str]) -> None:
+    for name, value in attributes.items():
+        if queue.attributes.get(name) != value:
+            raise Refusal(
+                "QueueNameExists",
+                f"A queue already exists with the same name and a different value for attribute {name}",
+            )
+
+
+def get_queue_url(broker: Broker, QueueName: str, QueueOwnerAWSAccountId: str | None = None) -> dict[str, Any]:
+    """Return the URL of a queue."""
+    with broker.store.begin() as connection:
+        return {"QueueUrl": names.queue_url(find_queue(connection, QueueName).name)}
+
+
+def list_queues(
+    broker: Broker,
+    QueueNamePrefix: str = "",
+    NextToken: str | None = None,
+    MaxResults: int | None = None,
+) -> dict[str, Any]:
+    """Return the URLs of the queues, by name, with a token if there are more."""
+    limit = MaxResults or MAX_LISTED
+    with broker.store.begin() as connection:
+        found = connection.scalars(
+            select(queues.c.name)
+            .where(queues.c.name.startswith(QueueNamePrefix, autoescape=True), queues.c.name > (NextToken or ""))
+            .order_by(queues.c.name)
+            .limit(limit + 1)
+        ).all()
+    answer: dict[str, Any] = {"QueueUrls": [names.queue_url(name) for name in found[:limit]]} if found else {}
+    if MaxResults and len(found) > limit:
+        answer["NextToken"] = found[limit - 1]
+    return answer
+
+
+def list_dead_letter_source_queues(
+    broker: Broker,
+    QueueUrl: str,
+    NextToken: str | None = None,
+    MaxResults: int | None = None,
+) -> dict[str, Any]:
+    """Return the URLs of the queues whose redrive policy names a queue."""
+    with broker.store.begin() as connection:
+        target = find_queue(connection, QueueUrl)
+        return {"queueUrls": [names.queue_url(queue.name) for queue in iter_sources(connection, target)]}
+
+
+def iter_sources(connection: Connection, target: Queue) -> list[Queue]:
+    """Return the queues whose redrive policy names a queue, by name."""
+    rows = connection.execute(select(queues).order_by(queues.c.name)).all()
+    return [queue for queue in map(_to_queue, rows) if queue.redrive and queue.redrive[0] == target.name]
+
+
+def delete_queue(broker: Broker, QueueUrl: str) -> None:
+    """Delete a queue with its messages."""
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        connection.execute(delete(queues).where(queues.c.id == queue.id))
+
+
+def purge_queue(broker: Broker, QueueUrl: str) -> None:
+    """Delete the messages of a queue."""
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        connection.execute(delete(messages).where(messages.c.queue_id == queue.id))
+        connection.execute(delete(groups).where(groups.c.queue_id == queue.id))
+
+
+def get_queue_attributes(
+    broker: Broker,
+    QueueUrl: str,
+    AttributeNames: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return attributes of a queue, the counts of its messages among them."""
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        known = {
+            **queue.attributes,
+            **_count_messages(connection, queue, broker.now()),
+            "QueueArn": queue.arn,
+            "CreatedTimestamp": str(queue.created_at // 1000),
+            "LastModifiedTimestamp": str(queue.modified_at // 1000),
+        }
+    if "All" in AttributeNames:
+        return {"Attributes": known}
+    possible = {*known, "RedrivePolicy", "RedriveAllowPolicy", "Policy", "KmsMasterKeyId"}
+    for name in AttributeNames:
+        if name not in possible and name not in FIFO_ONLY:
+            raise Refusal("InvalidAttributeName", f"Unknown Attribute {name}.")
+    chosen = {name: known[name] for name in AttributeNames if name in known}
+    return {"Attributes": chosen} if chosen else {}
+
+
+FIFO_ONLY = {"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"}
+
+
+def set_queue_attributes(broker: Broker, QueueUrl: str, Attributes: Mapping[str, str]) -> None:
+    """Change attributes of a queue; an empty policy is removed."""
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        check_attributes(Attributes, queue.fifo)
+        row = connection.execute(select(queues.c.attributes).where(queues.c.id == queue.id)).one()
+        attributes = {**loads(row.attributes), **Attributes}
+        kept = {name: value for name, value in attributes.items() if value}
+        connection.execute(
+            update(queues).where(queues.c.id == queue.id).values(attributes=dumps(kept), modified_at=broker.now())
+        )
+
+
+def tag_queue(broker: Broker, QueueUrl: str, Tags: Mapping[str, str]) -> None:
+    """Add tags to a queue."""
+    _change_tags(broker, QueueUrl, lambda tags: {**tags, **Tags})
+
+
+def untag_queue(broker: Broker, QueueUrl: str, TagKeys: Sequence[str]) -> None:
+    """Remove tags from a queue."""
+    _change_tags(broker, QueueUrl, lambda tags: {key: tags[key] for key in tags if key not in TagKeys})
+
+
+def list_queue_tags(broker: Broker, QueueUrl: str) -> dict[str, Any]:
+    """Return the tags of a queue."""
+    tags = _change_tags(broker, QueueUrl, lambda tags: tags)
+    return {"Tags": tags} if tags else {}
+
+
+def _change_tags(broker: Broker, queue_url: str, change: Any) -> dict[str, str]:
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, queue_url)
+        text = connection.execute(select(queues.c.tags).where(queues.c.id == queue.id)).scalar_one()
+        tags: dict[str, str] = change(loads(text))
+        connection.execute(update(queues).where(queues.c.id == queue.id).values(tags=dumps(tags)))
+        return tags
+
+
+def _count_messages(connection: Connection, queue: Queue, now: int) -> dict[str, str]:
+    hidden = messages.c.visible_at > now
+    received = messages.c.receive_count > 0
+    row = connection.execute(
+        select(
+            func.sum(case((~hidden, 1), else_=0)),
+            func.sum(case((hidden & received, 1), else_=0)),
+            func.sum(case((hidden & ~received, 1), else_=0)),
+        ).where(messages.c.queue_id == queue.id, messages.c.expires_at > now)
+    ).one()
+    labels = ("", "NotVisible", "Delayed")
+    return {f"ApproximateNumberOfMessages{label}": str(row[index] or 0) for index, label in enumerate(labels)}
+
+
+def _to_queue(row: Any) -> Queue:
+    return Queue(
+        id=row.id,
+        name=row.name,
+        fifo=row.fifo,
+        attributes=with_defaults(loads(row.attributes), row.fifo),
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+    )
+
+
+SELECT_QUEUE = select(queues).where(queues.c.name == bindparam("queue_name"))

@@ -1,0 +1,269 @@
+"""
+Send messages to a queue.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import md5, sha256
+from re import compile as compile_pattern
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
+from microcosm_pubsub.broker.groups import keep_group
+from microcosm_pubsub.broker.schema import deduplications, messages, queues
+from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
+from microcosm_pubsub.broker.sqs.message_attributes import (
+    check_message_attributes,
+    digest_of_text,
+    dump_attributes,
+    size_of,
+)
+from microcosm_pubsub.broker.sqs.queues import Queue, find_queue
+
+
+#: For how long a deduplication id is remembered, in milliseconds.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
+DEDUPLICATION_MS = 5 * 60 * 1000
+
+MAX_DELAY_SECONDS = 900
+
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+MAX_BATCH_BYTES = 1048576
+
+#: Sequence numbers have 20 digits.
+SEQUENCE_BASE = 10**19
+
+#: What XML 1.0 does not allow, SQS does not take.
+INVALID_CHARACTERS = compile_pattern("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A message to be sent, checked."""
+
+    body: str
+    delay_ms: int
+    attributes: str | None = None
+    trace_header: str | None = None
+    group_id: str | None = None
+    deduplication_id: str | None = None
+    message_id: str = ""
+    sequence: int | None = None
+
+    def to_answer(self) -> dict[str, Any]:
+        """Return what the sender is told."""
+        answer = {"MessageId": self.message_id, "MD5OfMessageBody": digest_of_body(self.body)}
+        if self.attributes is not None:
+            answer["MD5OfMessageAttributes"] = digest_of_text(self.attributes)
+        if self.sequence is not None:
+            answer["SequenceNumber"] = str(SEQUENCE_BASE + self.sequence)
+        return answer
+
+
+def digest_of_body(body: str) -> str:
+    """Return the MD5 digest of a body, in hexadecimal."""
+    return md5(body.encode(), usedforsecurity=False).hexdigest()
+
+
+def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, Any]:
+    """Send a message."""
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        draft = make_draft(queue, **parameters)
+        insert_drafts(broker, connection, queue, [draft])
+    broker.notifier.wake()
+    return draft.to_answer()
+
+
+def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Send messages, each of which may fail alone."""
+    check_entries(Entries)
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, QueueUrl)
+        outcomes: list[Draft | Refusal] = []
+        for entry in Entries:
+            try:
+                outcomes.append(make_draft(queue, **{key: value for key, value in entry.items() if key != "Id"}))
+            except Refusal as refusal:
+                outcomes.append(refusal)
+        total = sum(
+            len(entry["MessageBody"].encode()) + size_of(entry.get("MessageAttributes", {})) for entry in Entries
+        )
+        if total > MAX_BATCH_BYTES:
+            raise Refusal(
+                "BatchRequestTooLong",
+                f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {total} bytes.",
+            )
+        insert_drafts(broker, connection, queue, [draft for draft in outcomes if isinstance(draft, Draft)])
+    broker.notifier.wake()
+    return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
+
+
+def make_draft(
+    queue: Queue,
+    MessageBody: str,
+    DelaySeconds: int | None = None,
+    MessageAttributes: Mapping[str, Mapping[str, Any]] | None = None,
+    MessageSystemAttributes: Mapping[str, Mapping[str, Any]] | None = None,
+    MessageDeduplicationId: str | None = None,
+    MessageGroupId: str | None = None,
+) -> Draft:
+    """
+    Check a message that is to be sent.
+
+    :raises Refusal: if SQS refuses it
+    """
+    attributes = MessageAttributes or {}
+    if not MessageBody:
+        raise Refusal("MissingParameter", "The request must contain the parameter MessageBody.")
+    if INVALID_CHARACTERS.search(MessageBody):
+        raise Refusal("InvalidMessageContents", "The message contains characters outside the allowed set.")
+    if attributes:
+        check_message_attributes(attributes)
+    limit = queue.number("MaximumMessageSize")
+    if len(MessageBody.encode()) + size_of(attributes) > limit:
+        raise invalid_value(f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.")
+    if queue.fifo:
+        _check_fifo(queue, DelaySeconds, MessageGroupId, MessageDeduplicationId)
+        MessageDeduplicationId = MessageDeduplicationId or sha256(MessageBody.encode()).hexdigest()
+    elif MessageDeduplicationId is not None:
+        raise _not_for_this_type("MessageDeduplicationId", MessageDeduplicationId)
+    if DelaySeconds is not None and not 0 <= DelaySeconds <= MAX_DELAY_SECONDS:
+        raise invalid_value(
+            f"Value {DelaySeconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
+        )
+    delay_seconds = queue.number("DelaySeconds") if DelaySeconds is None else DelaySeconds
+    return Draft(
+        body=MessageBody,
+        delay_ms=delay_seconds * 1000,
+        attributes=dump_attributes(attributes),
+        trace_header=(MessageSystemAttributes or {}).get("AWSTraceHeader", {}).get("StringValue"),
+        group_id=MessageGroupId,
+        deduplication_id=MessageDeduplicationId,
+    )
+
+
+def _check_fifo(
+    queue: Queue,
+    delay_seconds: int | None,
+    group_id: str | None,
+    deduplication_id: str | None,
+) -> None:
+    if not group_id:
+        raise Refusal("MissingParameter", "The request must contain the parameter MessageGroupId.")
+    if delay_seconds:
+        raise _not_for_this_type("DelaySeconds", delay_seconds)
+    if not deduplication_id and queue.attributes["ContentBasedDeduplication"] != "true":
+        raise invalid_value(
+            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
+            "explicitly"
+        )
+
+
+def _not_for_this_type(name: str, value: Any) -> Refusal:
+    return invalid_value(
+        f"Value {value} for parameter {name} is invalid. Reason: The request include parameter that is not valid for "
+        "this queue type"
+    )
+
+
+def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: Sequence[Draft]) -> None:
+    """Put messages into a queue, and give each its id; duplicates get the id of the first."""
+    if not drafts:
+        return
+    now = broker.now()
+    fresh = list(drafts)
+    for draft in drafts:
+        draft.message_id = str(uuid4())
+    if queue.fifo:
+        fresh = _number(connection, queue, drafts, now)
+    if not fresh:
+        return
+    expires_at = now + queue.number("MessageRetentionPeriod") * 1000
+    connection.execute(
+        INSERT_MESSAGE,
+        [
+            {
+                "queue_id": queue.id,
+                "message_id": draft.message_id,
+                "body": draft.body,
+                "md5_of_body": digest_of_body(draft.body),
+                "attributes": draft.attributes,
+                "md5_of_attributes": digest_of_text(draft.attributes) if draft.attributes else None,
+                "trace_header": draft.trace_header,
+                "sent_at": now,
+                "visible_at": now + draft.delay_ms,
+                "expires_at": expires_at,
+                "group_id": draft.group_id,
+                "deduplication_id": draft.deduplication_id,
+                "sequence": draft.sequence,
+            }
+            for draft in fresh
+        ],
+    )
+    if queue.fifo:
+        for draft in fresh:
+            keep_group(connection, queue.id, str(draft.group_id), now + draft.delay_ms)
+    broker.notifier.notify(connection)
+
+
+def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:
+    """Give sequence numbers, in the order of sending, and return the messages that are not duplicates."""
+    # locks the queue's row: what is numbered first also gets the lower row id
+    last = connection.execute(TAKE_NUMBERS, {"queue_row": queue.id, "count": len(drafts)}).scalar_one()
+    connection.execute(FORGET_DUPLICATES, {"now": now})
+    by_group = queue.attributes["DeduplicationScope"] == "messageGroup"
+    fresh: list[Draft] = []
+    for index, draft in enumerate(drafts):
+        scope = f"queue:{queue.id}:{draft.group_id}" if by_group else f"queue:{queue.id}"
+        draft.sequence = last - len(drafts) + 1 + index
+        first = remember(connection, scope, draft.deduplication_id, draft.message_id, draft.sequence, now)
+        if first is None:
+            fresh.append(draft)
+        else:
+            draft.message_id, draft.sequence = first
+    return fresh
+
+
+def remember(
+    connection: Connection,
+    scope: str,
+    deduplication_id: str | None,
+    message_id: str,
+    sequence: int,
+    now: int,
+) -> tuple[str, int] | None:
+    """Return the id and number of the message that one duplicates, or remember it and return None."""
+    key = {"scope": scope, "deduplication_id": deduplication_id}
+    row = connection.execute(FIND_DUPLICATE, {f"key_{name}": value for name, value in key.items()}).first()
+    if row is not None:
+        return row.message_id, row.sequence
+    connection.execute(
+        insert(deduplications),
+        {**key, "message_id": message_id, "sequence": sequence, "expires_at": now + DEDUPLICATION_MS},
+    )
+    return None
+
+
+INSERT_MESSAGE = insert(messages)
+
+TAKE_NUMBERS = (
+    update(queues)
+    .where(queues.c.id == bindparam("queue_row"))
+    .values(sequence=queues.c.sequence + bindparam("count"))
+    .returning(queues.c.sequence)
+)
+
+FORGET_DUPLICATES = delete(deduplications).where(deduplications.c.expires_at <= bindparam("now"))
+
+FIND_DUPLICATE = select(deduplications.c.message_id, deduplications.c.sequence).where(
+    deduplications.c.scope == bindparam("key_scope"),
+    deduplications.c.deduplication_id == bindparam("key_deduplication_id"),
+)

@@ -1,0 +1,163 @@
+"""
+The broker's database: connections, transactions, and what goes wrong with them.
+
+One short transaction per call. On SQLite every transaction is immediate, so that a writer waits for its turn at the
+beginning, and never fails half-way; on PostgreSQL rows are locked one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from microcosm_pubsub.broker.upgrade import upgrade
+from microcosm_pubsub.errors import ConfigurationError, PubSubError
+
+
+#: How long a call waits for its turn at the database.
+BUSY_TIMEOUT_SECONDS = 30.0
+
+#: While it waits, it asks again so soon; SQLite's own wait begins at a millisecond and grows to a hundred.
+#: https://www.sqlite.org/c3ref/busy_timeout.html
+BUSY_INTERVAL_SECONDS = 0.0005
+
+
+class StoreError(PubSubError):
+    """
+    Tell that the database failed; nothing of the call was done.
+
+    :param full: whether it has no room any more
+    """
+
+    def __init__(self, text: str, full: bool = False) -> None:
+        super().__init__(text)
+        self.full = full
+
+
+class Store:
+    """
+    Hold the broker's database.
+
+    :param url: `sqlite:///file`, `sqlite://` (in memory), or `postgresql+psycopg://...`
+    :param synchronous: SQLite's setting. NORMAL survives the end of any process; FULL survives the loss of power
+        too, at the price of a disk flush per call. https://www.sqlite.org/pragma.html#pragma_synchronous
+    :raises ConfigurationError: if the URL is none of these, or the database cannot be used
+    """
+
+    def __init__(self, url: str, synchronous: str = "NORMAL") -> None:
+        self.url = parse_url(url)
+        self.synchronous = synchronous
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.is_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
+        # threads of this process take turns here, which is cheaper than at the file
+        self._turn = RLock() if self.is_sqlite else None
+        self.engine = self._create_engine()
+        try:
+            upgrade(self.engine, self.is_memory)
+        except DBAPIError as error:
+            raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """
+        Give a connection with a transaction, which is committed at a clean end of the block, and rolled back otherwise.
+
+        :raises StoreError: if the database fails
+        """
+        if self._turn is not None:
+            with self._turn, self._begin() as connection:
+                yield connection
+        else:
+            with self._begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            text = first_line(error)
+            full = "is full" in text or "No space left" in text
+            raise StoreError(f"The broker's database {self} failed: {text}", full) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    def _create_engine(self) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+        options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 0}}
+        if self.is_memory:
+            # the database is the connection
+            options["poolclass"] = StaticPool
+        engine = create_engine(self.url, **options)
+        event.listen(engine, "connect", self._on_connect)
+        event.listen(engine, "begin", begin_immediate)
+        return engine
+
+    def _on_connect(self, connection: Any, record: Any) -> None:
+        # transactions begin where we say, not where the driver guesses
+        # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes-with-the-sqlite3-or-aiosqlite-driver
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if not self.is_memory:
+            wait_for_turn(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
+            cursor.execute(f"PRAGMA synchronous = {self.synchronous}")
+        cursor.close()
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction that may write, as soon as no other one does."""
+    wait_for_turn(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+
+def wait_for_turn(call: Any) -> None:
+    """Make a call, again and again while another process has the database."""
+    deadline = monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            call()
+        except Exception as error:
+            # both sqlite3's own error and SQLAlchemy's, which wraps it
+            cause = error.orig if isinstance(error, OperationalError) else error
+            if "locked" not in str(cause) or monotonic() > deadline:
+                raise
+            sleep(BUSY_INTERVAL_SECONDS)
+        else:
+            return
+
+
+def parse_url(text: str) -> URL:
+    """
+    Return the URL of a broker's database.
+
+    :raises ConfigurationError: if it is none
+    """
+    expected = "sqlite:///pubsub.db, sqlite:// (in memory) or postgresql+psycopg://user@host/database"
+    try:
+        url = make_url(text)
+        driver = url.get_dialect().driver
+    except (ArgumentError, NoSuchModuleError):
+        raise ConfigurationError(f"The broker's URL must be like {expected}") from None
+    if (url.get_backend_name(), driver) not in (("sqlite", "pysqlite"), ("postgresql", "psycopg")):
+        raise ConfigurationError(f"The broker does not run on {url.drivername}; its URL must be like {expected}")
+    return url
+
+
+def first_line(error: DBAPIError) -> str:
+    """Return what a database said."""
+    return (str(error.orig).splitlines() or [type(error.orig).__name__])[0]

@@ -1,0 +1,134 @@
+"""
+What is known while a message is handled.
+"""
+
+from copy import copy
+from logging import Formatter, LogRecord, getLogger, getLogRecordFactory, setLogRecordFactory
+from pickle import dumps, loads
+
+import pytest
+
+from microcosm_pubsub import log_context
+from microcosm_pubsub.context import SQSMessageContext
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.log_context import MessageLogRecord, logging_context
+from microcosm_pubsub.message import SQSMessage
+
+
+def make(opaque_data=None, **more):
+    content = {"uri": "http://x", "opaque_data": opaque_data or {}}
+    return SQSMessage(**{"consumer": None, "content": content, "media_type": "a/b", "message_id": "m"} | more)
+
+
+def test_the_names_of_a_message(graph):
+    assert isinstance(graph.sqs_message_context, SQSMessageContext)
+    assert graph.sqs_message_context(make(receipt_handle="r")) == {
+        "message_id": "m",
+        "uri": "http://x",
+        "receipt_handle": "r",
+        "x-request-ttl": "31",
+    }
+    assert graph.sqs_message_context(make(content=None, receipt_handle=None, message_id=None)) == {
+        "x-request-ttl": "31",
+    }
+
+
+@pytest.mark.parametrize(
+    ("ttl", "context_ttl"),
+    [("5", "4"), (5, "4"), ("1", "0"), ("0", "-1"), ("five", "31")],
+)
+def test_one_hop_less(graph, ttl, context_ttl):
+    for key in ("x-request-ttl", "X-Request-TTL"):
+        context = graph.sqs_message_context(make({key: ttl}, receipt_handle=None))
+        assert context["x-request-ttl"] == context_ttl
+        assert "X-Request-TTL" not in context
+
+
+def test_opaque_data_and_extra(graph):
+    context = graph.sqs_message_context(make({"X-Request-Id": "1", "uri": "y"}, receipt_handle=None), message_id="z", a=1)
+
+    assert context["x-request-id"] == "1"
+    assert context["uri"] == "http://x"
+    assert (context["message_id"], context["a"]) == ("z", 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "opaque_data", "expected"),
+    [
+        ({"enable_ttl": "false"}, {}, None),
+        ({"enable_ttl": False}, {"x-request-ttl": "5"}, "5"),
+        ({"initial_ttl": "3"}, {}, "2"),
+    ],
+)
+def test_configuration(make_graph, config, opaque_data, expected):
+    context = make_graph(sqs_message_context=config).sqs_message_context(make(opaque_data, receipt_handle=None))
+
+    assert context.get("x-request-ttl") == expected
+
+
+@pytest.mark.parametrize("config", [{"enable_ttl": "maybe"}, {"initial_ttl": "0"}, {"initial_ttl": "many"}])
+def test_what_cannot_work_is_refused(make_graph, config):
+    with pytest.raises(ConfigurationError, match="sqs_message_context"):
+        make_graph(sqs_message_context=config)
+
+
+@pytest.fixture
+def factory():
+    """Log records are as they were after a test."""
+    before = getLogRecordFactory()
+    setLogRecordFactory(LogRecord)
+    log_context.install()
+    yield
+    setLogRecordFactory(before)
+
+
+@pytest.mark.usefixtures("factory")
+def test_log_lines_carry_the_context(caplog):
+    logger = getLogger("tests.log_context")
+
+    with logging_context({"message_id": "m", "args": "clash"}):
+        logger.warning("within %s", 1)
+        logger.warning("extra wins", extra={"message_id": "mine"})
+        with logging_context({"message_id": "inner"}):
+            logger.warning("nested")
+    logger.warning("after")
+
+    within, extra, nested, after = caplog.records
+    assert isinstance(within, MessageLogRecord)
+    assert (within.getMessage(), within.message_id, within.args) == ("within 1", "m", (1,))
+    assert (extra.message_id, nested.message_id) == ("mine", "inner")
+    assert not hasattr(after, "message_id")
+
+
+@pytest.mark.usefixtures("factory")
+def test_a_formatter_may_ask_before_the_text_is_made():
+    with logging_context({"message_id": "m"}):
+        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
+
+    assert record.message_id == "m"
+    assert Formatter("%(message_id)s %(message)s").format(record) == "m hi"
+    assert vars(record)["message_id"] == "m"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = record.nothing
+
+
+@pytest.mark.usefixtures("factory")
+def test_a_record_can_be_copied_and_pickled():
+    with logging_context({"message_id": "m"}):
+        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
+
+    assert copy(record).message_id == "m"
+    assert loads(dumps(record)).message_id == "m"
+
+
+def test_other_kinds_of_records_are_left_alone():
+    class Other(LogRecord):
+        pass
+
+    before = getLogRecordFactory()
+    setLogRecordFactory(Other)
+    try:
+        log_context.install()
+        assert getLogRecordFactory() is Other
+    finally:
+        setLogRecordFactory(before)

@@ -1,0 +1,337 @@
+"""
+The daemon.
+"""
+
+import sys
+from argparse import Namespace
+from json import dumps
+from signal import SIGINT, SIGTERM, getsignal, signal
+
+import pytest
+from marshmallow import fields
+from microcosm.api import binding, load_from_dict
+from microcosm.caching import NaiveCache
+from microcosm_daemon.api import ExitError, FatalError, SleepNow
+
+from microcosm_pubsub.codecs import PubSubMessageSchema
+from microcosm_pubsub.daemon import COMPONENTS, MAX_RETRY_SECONDS, STOP_CHECK_SECONDS, ConsumerDaemon, flags_to_config
+from microcosm_pubsub.decorators import handles, schema
+from microcosm_pubsub.errors import ConfigurationError, EndOfInput, QueueAccessError
+from microcosm_pubsub.producer import SNSProducer
+from microcosm_pubsub.result import MessageHandlingResultType
+
+
+FIRST = "application/vnd.daemon.first"
+SECOND = "application/vnd.daemon.second"
+CALLS = []
+
+
+@schema
+class DaemonFirstSchema(PubSubMessageSchema):
+    MEDIA_TYPE = FIRST
+
+    number = fields.Integer(required=True)
+
+
+@binding("daemon_first_handler")
+@handles(FIRST)
+class DaemonFirstHandler:
+    def __init__(self, graph):
+        self.graph = graph
+
+    def __call__(self, message):
+        CALLS.append((message["number"], dict(self.graph.opaque)))
+        return True
+
+
+@handles(SECOND)
+def handle_second(message):
+    return True
+
+
+@binding("daemon_test_layer")
+def configure_layer(graph):
+    def layer(call_next, message):
+        CALLS.append("layer")
+        return call_next(message)
+
+    return layer
+
+
+@binding("daemon_test_observer")
+def configure_observer(graph):
+    return lambda message, result: CALLS.append(result.result)
+
+
+class NamingDaemon(ConsumerDaemon):
+    name = "daemon_test"
+    middleware = ["daemon_test_layer"]
+    observers = ["daemon_test_observer"]
+
+    @property
+    def components(self):
+        return [*super().components, "daemon_first_handler"]
+
+    @property
+    def defaults(self):
+        return {"sqs_consumer": {"limit": 4}}
+
+
+class PlainDaemon(ConsumerDaemon):
+    name = "daemon_plain"
+
+
+@pytest.fixture(autouse=True)
+def calls():
+    CALLS.clear()
+    return CALLS
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """A daemon that runs here leaves the signals of this process as they are."""
+    before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal(number, handler)
+
+
+@pytest.fixture
+def daemon():
+    return NamingDaemon.create_for_testing()
+
+
+@pytest.fixture
+def slept(daemon):
+    """The waits of a daemon, none of which happens."""
+    waits = []
+    daemon.graph.sleep_policy.sleep = waits.append
+    return waits
+
+
+def test_components_that_name_a_handler_are_exactly_those(daemon):
+    assert daemon.bound_handlers == {FIRST: daemon.graph.daemon_first_handler}
+
+
+def test_components_that_name_none_are_all(daemon):
+    bound = PlainDaemon.create_for_testing().bound_handlers
+
+    assert isinstance(bound[FIRST], DaemonFirstHandler)
+    assert bound[SECOND] is handle_second
+
+
+def test_components_may_be_a_list_of_ones_own():
+    class OwnListDaemon(PlainDaemon):
+        components = ["daemon_first_handler"]
+
+    daemon = OwnListDaemon.create_for_testing()
+
+    assert set(daemon.bound_handlers) == {FIRST}
+    for name in (*COMPONENTS, "signal_handler", "sleep_policy"):
+        assert daemon.graph[name] is not None
+
+
+def test_create_for_testing(daemon):
+    graph = daemon.graph
+
+    assert graph.metadata.testing
+    assert graph.metadata.name == "daemon_test"
+    assert graph.config.sqs_consumer.limit == 4
+    graph.sns_producer.produce(FIRST, number=1)
+    graph.sns_producer.produce.assert_called_once_with(FIRST, number=1)
+    assert NamingDaemon.create_for_testing().graph.sqs_consumer is not graph.sqs_consumer
+
+
+def test_create_for_testing_with_configuration():
+    daemon = NamingDaemon.create_for_testing(
+        loader=load_from_dict(sns_producer={"mock_sns": True}, sqs_consumer={"sqs_queue_url": "other"}),
+    )
+
+    assert type(daemon.graph.sns_producer) is SNSProducer
+    assert daemon.graph.sqs_consumer.sqs_queue_url == "other"
+    flagged = NamingDaemon.create_for_testing(sqs_queue_url="flagged", envelope="NaiveSQSEnvelope")
+    assert flagged.graph.sqs_consumer.sqs_queue_url == "flagged"
+    assert flagged.graph.config.sqs_envelope.strategy_name == "NaiveSQSEnvelope"
+
+
+def test_create_for_testing_with_a_cache():
+    cache = NaiveCache()
+
+    first, second = (PlainDaemon.create_for_testing(cache=cache) for _ in range(2))
+
+    assert first.graph.sqs_consumer is second.graph.sqs_consumer
+
+
+def test_handling(daemon, calls):
+    body = dumps({"mediaType": FIRST, "number": 1, "opaqueData": {"x-request-id": "r-1"}})
+    engine = daemon.graph.pubsub_testing.engine
+    engine.queue_client.send_message(QueueUrl="queue", MessageBody=body)
+
+    daemon(daemon.graph)
+
+    layer, (number, opaque), result = calls
+    assert (layer, number, result) == ("layer", 1, MessageHandlingResultType.SUCCEEDED)
+    assert opaque["x-request-id"] == "r-1"
+    assert engine.messages("queue") == []
+    # a queue in memory does not wait for messages
+    with pytest.raises(SleepNow):
+        daemon(daemon.graph)
+
+
+def test_the_end_of_the_input_is_the_end(daemon):
+    daemon.graph.sqs_client.receive_message.side_effect = EndOfInput("read to its end")
+
+    with pytest.raises(ExitError, match="read to its end") as raised:
+        daemon(daemon.graph)
+    assert isinstance(raised.value.__cause__, EndOfInput)
+
+
+def test_what_does_not_pass_is_fatal(daemon, client_error):
+    daemon.graph.sqs_client.receive_message.side_effect = client_error("QueueDoesNotExist")
+
+    with pytest.raises((ExitError, FatalError), match="create the queue") as raised:
+        daemon(daemon.graph)
+    assert isinstance(raised.value.__cause__, QueueAccessError)
+
+
+def test_what_passes_is_waited_for(daemon, slept, client_error, caplog):
+    receive = daemon.graph.sqs_client.receive_message
+    receive.side_effect = client_error("ServiceUnavailable")
+
+    waits = []
+    for _ in range(12):
+        slept.clear()
+        daemon(daemon.graph)
+        assert max(slept) <= STOP_CHECK_SECONDS
+        waits.append(sum(slept))
+
+    for number, wait in enumerate(waits):
+        bound = min(MAX_RETRY_SECONDS, 0.5 * 2**number)
+        assert bound / 2 <= wait + 1e-6
+        assert wait <= bound + 1e-6
+    assert len({round(wait, 3) for wait in waits[-5:]}) > 1
+    assert "ServiceUnavailable" in caplog.text
+    assert daemon.failed_receives == 12
+
+    receive.side_effect = None
+    receive.return_value = {"Messages": [{"Body": "{", "MessageId": "m", "ReceiptHandle": "r"}]}
+    daemon(daemon.graph)
+    assert daemon.failed_receives == 0
+
+
+def test_a_wait_that_never_ends_is_bounded(daemon, slept, client_error):
+    daemon.graph.sqs_client.receive_message.side_effect = client_error("ServiceUnavailable")
+    daemon.failed_receives = 100_000
+
+    daemon(daemon.graph)
+
+    assert sum(slept) <= MAX_RETRY_SECONDS + 1e-6
+
+
+def test_a_wait_ends_when_told_to_stop(daemon, slept, client_error):
+    daemon.graph.sqs_client.receive_message.side_effect = client_error("ServiceUnavailable")
+    daemon.failed_receives = 9
+    daemon.graph.signal_handler.interrupted = True
+
+    daemon(daemon.graph)
+
+    assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "config"),
+    [
+        (None, {}),
+        ({}, {}),
+        ({"sqs_queue_url": "url"}, {"sqs_consumer": {"sqs_queue_url": "url"}}),
+        (
+            {"stdin": True},
+            {"sqs_consumer": {"sqs_queue_url": "STDIN"}, "sqs_envelope": {"strategy_name": "NaiveSQSEnvelope"}},
+        ),
+        (
+            {"stdin": True, "envelope": "Mine"},
+            {"sqs_consumer": {"sqs_queue_url": "STDIN"}, "sqs_envelope": {"strategy_name": "Mine"}},
+        ),
+        ({"stdin": False, "sqs_queue_url": None, "envelope": None}, {}),
+        ({"healthcheck_port": 8080}, {"health_reporter": {"healthcheck_server_port": 8080}}),
+    ],
+)
+def test_flags(flags, config):
+    assert flags_to_config(None if flags is None else Namespace(**flags)) == config
+
+
+def test_the_command_line():
+    parser = PlainDaemon().make_arg_parser()
+
+    args = parser.parse_args(
+        ["--sqs-queue-url", "url", "--envelope", "E", "--debug", "--processes", "2"]
+        + ["--healthcheck-host", "h", "--healthcheck-port", "1", "--heartbeat-threshold-seconds", "5"]
+    )
+
+    assert (args.sqs_queue_url, args.envelope, args.debug, args.processes) == ("url", "E", True, 2)
+    assert (args.healthcheck_host, args.healthcheck_port, args.heartbeat_threshold_seconds) == ("h", 1, 5)
+    assert parser.parse_args(["--stdin", "--testing"]).stdin is True
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--sqs-queue-url", "x", "--stdin"], "not allowed with"),
+        (["--sqs-queue-url", "x", "--processes", "0"], "--processes must be positive"),
+        (["--stdin", "--processes", "2"], "--processes must be 1"),
+        (["--unknown"], "unrecognized"),
+    ],
+)
+def test_a_wrong_command_line(monkeypatch, capsys, flags, text):
+    monkeypatch.setattr(sys, "argv", ["daemon", *flags])
+
+    with pytest.raises(SystemExit) as raised:
+        PlainDaemon().run()
+
+    assert raised.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+class NamelessDaemon(ConsumerDaemon):
+    pass
+
+
+class UnboundDaemon(ConsumerDaemon):
+    name = "daemon_unbound"
+    components = ["no_such_component"]
+
+
+@pytest.mark.parametrize(
+    ("daemon_cls", "flags", "text"),
+    [
+        (NamelessDaemon, ["--sqs-queue-url", "q"], "NamelessDaemon has no name"),
+        (UnboundDaemon, ["--testing"], "no_such_component is not bound"),
+        (PlainDaemon, [], "give --sqs-queue-url"),
+        (PlainDaemon, ["--testing", "--envelope", "Nope"], "'Nope'"),
+    ],
+)
+def test_a_daemon_that_cannot_start_says_why(monkeypatch, daemon_cls, flags, text):
+    monkeypatch.setattr(sys, "argv", ["daemon", *flags])
+
+    with pytest.raises(SystemExit) as raised:
+        daemon_cls().run()
+
+    assert "cannot start" in raised.value.code
+    assert text in raised.value.code
+
+
+def test_a_daemon_without_a_name_is_refused():
+    with pytest.raises(ConfigurationError, match="NamelessDaemon"):
+        NamelessDaemon.create_for_testing()
+
+
+def test_a_file_is_handled_to_its_end(monkeypatch, tmp_path, calls):
+    path = tmp_path / "messages.jsonl"
+    path.write_text("".join(dumps({"mediaType": FIRST, "number": number}) + "\n" for number in range(6)))
+    monkeypatch.setattr(sys, "argv", ["daemon", "--sqs-queue-url", str(path)])
+
+    with pytest.raises(SystemExit) as raised:
+        NamingDaemon().run()
+
+    assert raised.value.code == 0
+    assert [call[0] for call in calls if isinstance(call, tuple)] == list(range(6))
