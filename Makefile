@@ -55,6 +55,14 @@ layers: $(VENV)/dev ## Check that no module imports one that is above it
 docs: $(VENV)/dev ## Run the code of the README, the docs and the examples
 	$(BIN)/pytest tests/docs
 
+.PHONY: conformance
+conformance: $(VENV)/dev ## Judge every client by one suite, or ENDPOINT=http://... alone
+	$(if $(ENDPOINT),ENDPOINT=$(ENDPOINT)) $(BIN)/pytest tests/conformance
+
+.PHONY: bench
+bench: $(VENV)/dev ## Measure the broker beside independent engines, in one run
+	$(BIN)/python -m benchmarks.bench_broker
+
 .PHONY: check
 check: test lint types layers docs ## All of the above
 

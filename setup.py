@@ -80,6 +80,7 @@ setup(
             "publish-naive = microcosm_pubsub.cli.publish_naive:main",
         ],
         "microcosm.factories": [
+            "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
             "pubsub_lifecycle_change = microcosm_pubsub.conventions:LifecycleChange",
             "pubsub_message_schema_registry = microcosm_pubsub.registry:configure_schema_registry",
             "pubsub_middleware = microcosm_pubsub.middleware:configure_pubsub_middleware",

@@ -71,6 +71,7 @@ LASTING_ERRORS = {
     "ExpiredToken": "renew the AWS session token",
     "ExpiredTokenException": "renew the AWS session token",
     "MissingAuthenticationToken": "provide AWS credentials",
+    "StorageFull": "make room on the broker's disk",
     "OptInRequired": "enable the region for the AWS account",
 }
 
@@ -193,7 +194,8 @@ def configure_sqs_client(graph: Any) -> QueueClient:
     """
     Configure the client of the graph's queue, bound as `sqs_client`.
 
-    In testing graphs it records its calls, over a queue in memory; for `STDIN` or a file it is a reader.
+    In testing graphs it records its calls, over a broker in memory; for `STDIN` or a file it is a reader; in a graph
+    that has a broker it is the broker's.
     """
     consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
     if graph.metadata.testing:
@@ -205,6 +207,8 @@ def configure_sqs_client(graph: Any) -> QueueClient:
         return SQSStdInReader()
     if source and not is_url(source) and SQSFileReader.can_read(source):
         return SQSFileReader(source)
+    if graph.pubsub_broker is not None:
+        return cast(QueueClient, graph.pubsub_broker.queue_client)
     return cast(
         QueueClient,
         make_client(
@@ -225,11 +229,13 @@ def configure_sns_client(graph: Any) -> TopicClient:
     """
     Configure the client of the graph's topics, bound as `sns_client`.
 
-    In testing graphs it records its calls, over topics in memory that all deliver to the graph's queue.
+    In testing graphs it records its calls, over a broker in memory; in a graph that has a broker it is the broker's.
     """
     producer, config = graph.config.sns_producer, graph.config.sns_client
     if graph.metadata.testing:
         return cast(TopicClient, graph.pubsub_testing.sns_client)
+    if graph.pubsub_broker is not None:
+        return cast(TopicClient, graph.pubsub_broker.topic_client)
     arns = graph.sns_topic_arns
     region = next(filter(None, map(region_of_arn, [arns.default or "", *arns.values()])), None)
     return cast(

@@ -9,6 +9,7 @@ media type and the opaque data beside the schema's own fields.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from json import dumps, loads
 from typing import Any
 
@@ -18,6 +19,9 @@ from microcosm_pubsub.errors import MessageValidationError
 
 
 DEFAULT_MEDIA_TYPE = "application/json"
+
+#: What fields raise on values of a type or a size that they do not expect, as json does.
+ENCODING_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class PubSubMessageSchema(Schema):
@@ -93,8 +97,7 @@ class PubSubMessageCodec:
             return dumps(encoded)
         except ValidationError as error:
             raise self._refuse("encode", error.messages) from error
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
-            # marshmallow fields, and json, raise these on values of a type that they do not expect
+        except ENCODING_ERRORS as error:
             raise self._refuse("encode", self._find_unserializable(content), error) from error
 
     def decode(self, message: str | bytes | Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class PubSubMessageCodec:
             content: dict[str, Any] = self.schema.load(dct, unknown=EXCLUDE)
         except ValidationError as error:
             raise self._refuse("decode", error.messages) from error
-        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        except ENCODING_ERRORS as error:
             raise self._refuse("decode", {}, error) from error
         if not self._is_message_schema and isinstance(content, dict) and dct.get("opaqueData"):
             content.setdefault("opaque_data", dct["opaqueData"])
@@ -120,8 +123,12 @@ class PubSubMessageCodec:
     def _validate(self, encoded: dict[str, Any]) -> None:
         loadable = without_dump_only(self.schema, encoded)
         # what is written may lack the fields that are only read
-        if errors := self.schema.validate(loadable, partial=tuple(iter_load_only(self.schema)) or None):
+        if errors := self.schema.validate(loadable, partial=self._load_only or None):
             raise ValidationError(errors)
+
+    @cached_property
+    def _load_only(self) -> tuple[str, ...]:
+        return tuple(iter_load_only(self.schema))
 
     def _find_unserializable(self, content: dict[str, Any]) -> dict[str, list[str]]:
         """Return which fields refuse their value; marshmallow does not tell."""
@@ -131,7 +138,7 @@ class PubSubMessageCodec:
                 value = field.serialize(field.attribute or name, content, accessor=self.schema.get_attribute)
                 if value is not missing:
                     dumps(value)
-            except (AttributeError, TypeError, ValueError) as error:
+            except (ValidationError, *ENCODING_ERRORS) as error:
                 messages[field.data_key or name] = [f"Cannot be written: {type(error).__name__}."]
         return messages
 

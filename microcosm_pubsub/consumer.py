@@ -273,6 +273,7 @@ def resolve_queue_url(client: Any, source: str | None, testing: bool) -> str:
 def configure_sqs_consumer(graph: Any) -> SQSConsumer:
     """Configure the graph's consumer, bound as `sqs_consumer`."""
     config = graph.config.sqs_consumer
+    source = config.sqs_queue_url or (graph.metadata.name if graph.pubsub_broker is not None else None)
     backoff_policy = make_backoff_policy(
         config.backoff_policy,
         config.message_retry_visibility_timeout_seconds,
@@ -280,7 +281,7 @@ def configure_sqs_consumer(graph: Any) -> SQSConsumer:
     sqs_client = graph.sqs_client
     return SQSConsumer(
         sqs_client=sqs_client,
-        sqs_queue_url=resolve_queue_url(sqs_client, config.sqs_queue_url, graph.metadata.testing),
+        sqs_queue_url=resolve_queue_url(sqs_client, source, graph.metadata.testing),
         envelope=graph.sqs_envelope,
         backoff_policy=backoff_policy,
         limit=config.limit,

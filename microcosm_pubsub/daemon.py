@@ -130,6 +130,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             help="the queue to consume (its URL, or its name), or a file of JSON lines to replay",
         )
         source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
+        parser.add_argument(
+            "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db; not AWS"
+        )
         parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
         return parser
 
@@ -147,9 +150,19 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     def create_object_graph_components(self, graph: Any) -> None:
         """Use the components, and bind the handlers."""
+        broker = graph.pubsub_broker
+        if broker is not None and graph.sqs_client is not broker.queue_client:
+            # messages come from somewhere else, such as a file
+            broker = None
+        if broker is not None:
+            broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
         names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
         graph.use(*names)
         self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
+        if broker is not None:
+            arns = graph.sns_topic_arns
+            topics = {media_type: arns.get(media_type, arns.default) for media_type in self.bound_handlers}
+            broker.provision_subscriptions(graph.sqs_consumer.sqs_queue_url, topics)
 
     @classmethod
     def create_for_testing(
@@ -289,6 +302,8 @@ def flags_to_config(args: Namespace | None) -> dict[str, Any]:
         config["sqs_envelope"] = {"strategy_name": NaiveSQSEnvelope.__name__}
     elif flags.get("sqs_queue_url"):
         config["sqs_consumer"] = {"sqs_queue_url": flags["sqs_queue_url"]}
+    if flags.get("broker_url"):
+        config["pubsub_broker"] = {"url": flags["broker_url"]}
     if flags.get("envelope"):
         config["sqs_envelope"] = {"strategy_name": flags["envelope"]}
     if flags.get("healthcheck_port"):

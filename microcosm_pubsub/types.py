@@ -75,6 +75,17 @@ def text(key: str) -> Callable[[Any], str]:
     return convert
 
 
+def choice(key: str, *choices: str) -> Callable[[Any], str]:
+    """Accept one of a few texts, in upper or lower case."""
+
+    def convert(value: Any) -> str:
+        if str(value).upper() not in choices:
+            raise _refuse(key, value, f"one of {', '.join(choices)}")
+        return str(value).upper()
+
+    return convert
+
+
 def names(key: str) -> Callable[[Any], list[str]]:
     """Accept a list of names, also as text separated by commas."""
 

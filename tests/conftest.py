@@ -3,60 +3,12 @@ Engines to talk to over HTTP, each started once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import count
-from json import dumps
-from typing import Any
+from contextlib import ExitStack
+from os import environ
 
 import pytest
 
-from microcosm_pubsub.cli.demo.engine import ENVIRONMENT, make_local_client, run_engine
-
-
-@dataclass
-class Engine:
-    """An SNS/SQS engine, with clients of it."""
-
-    name: str
-    url: str
-
-    def __post_init__(self):
-        self.sqs = make_local_client("sqs", self.url)
-        self.sns = make_local_client("sns", self.url)
-
-    def create_queue(self, fifo: bool = False, **attributes: str) -> str:
-        suffix = ".fifo" if fifo else ""
-        if fifo:
-            attributes |= {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
-        return self.sqs.create_queue(QueueName=f"queue-{next(NUMBERS)}{suffix}", Attributes=attributes)["QueueUrl"]
-
-    def create_topic(self, queue_url: str, raw: bool = False) -> str:
-        topic_arn = self.sns.create_topic(Name=f"topic-{next(NUMBERS)}")["TopicArn"]
-        self.sns.subscribe(
-            TopicArn=topic_arn,
-            Protocol="sqs",
-            Endpoint=self.arn(queue_url),
-            Attributes={"RawMessageDelivery": "true"} if raw else {},
-        )
-        return topic_arn
-
-    def arn(self, queue_url: str) -> str:
-        answer = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
-        return answer["Attributes"]["QueueArn"]
-
-    def send(self, queue_url: str, *messages: Any, **options: Any) -> None:
-        for message in messages:
-            body = message if isinstance(message, str) else dumps(message)
-            self.sqs.send_message(QueueUrl=queue_url, MessageBody=body, **options)
-
-    def depth(self, queue_url: str) -> dict[str, int]:
-        """How many messages of a queue are visible, and how many hidden."""
-        names = {"visible": "ApproximateNumberOfMessages", "hidden": "ApproximateNumberOfMessagesNotVisible"}
-        answer = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names.values()))
-        return {key: int(answer["Attributes"][name]) for key, name in names.items()}
-
-
-NUMBERS = count(1)
+from tests.engines import ENVIRONMENT, Engine, Postgres, run_ministack, start_postgres
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,7 +28,7 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def ministack(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An independent engine that is right about FIFO order and partial failures."""
-    with run_engine(tmp_path_factory.mktemp("ministack") / "engine.log") as url:
+    with run_ministack(tmp_path_factory.mktemp("ministack") / "engine.log") as url:
         yield Engine("ministack", url)
 
 
@@ -96,3 +48,13 @@ def moto(environment: None) -> Iterator[Engine]:
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the engines."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The server that TEST_POSTGRES_URL names, or one that is started for the tests."""
+    if url := environ.get("TEST_POSTGRES_URL"):
+        yield Postgres(url)
+        return
+    with ExitStack() as stack:
+        yield Postgres(start_postgres(stack))

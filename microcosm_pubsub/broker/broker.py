@@ -8,9 +8,11 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
-from microcosm_pubsub.broker.errors import check_parameters, metadata, refuse
+from microcosm_pubsub.broker.errors import metadata, refuse
 from microcosm_pubsub.broker.notify import Notifier, make_notifier
+from microcosm_pubsub.broker.schema import last_row_id, messages
 from microcosm_pubsub.broker.store import Store, StoreError
+from microcosm_pubsub.broker.validation import check_parameters
 
 
 class Broker:
@@ -63,6 +65,11 @@ class Broker:
             name = "StorageFull" if error.full else "ServiceUnavailable"
             raise refuse(service, operation, name, str(error), status=503) from error
         return {**(answer or {}), "ResponseMetadata": metadata()}
+
+    def count_sent(self) -> int:
+        """Return how many messages were ever put into queues; on PostgreSQL, at least so many."""
+        with self.store.begin() as connection:
+            return last_row_id(connection, messages)
 
     def close(self) -> None:
         """Close the database."""

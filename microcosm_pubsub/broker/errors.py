@@ -1,22 +1,19 @@
 """
 What the broker's clients raise: the very classes and codes that boto3's do.
 
-Arguments are checked against botocore's own model of each service, so that a call that boto3 would refuse is refused
-here with the same words.
+The classes are made from botocore's own model of each service, as boto3 makes its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
 from botocore.errorfactory import ClientExceptionsFactory
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
-from botocore.validate import ParamValidator
 
 
 #: The codes that boto3 shows for errors of SQS that have another name in its model.
@@ -68,15 +65,3 @@ def refuse(service: str, operation: str, name: str, text: str, status: int = 400
 def metadata(status: int = 200) -> dict[str, Any]:
     """Return what boto3 tells about an HTTP exchange."""
     return {"RequestId": str(uuid4()), "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}
-
-
-def check_parameters(service: str, operation: str, parameters: Mapping[str, Any]) -> None:
-    """
-    Refuse parameters that boto3 would refuse.
-
-    :raises botocore.exceptions.ParamValidationError: if so
-    """
-    shape = load_service(service).operation_model(operation).input_shape
-    report = ParamValidator().validate(parameters, shape)
-    if report.has_errors():
-        raise ParamValidationError(report=report.generate_report())

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 
@@ -138,3 +140,12 @@ subscriptions = Table(
     Column("attributes", Text, nullable=False),
     UniqueConstraint("topic_id", "endpoint", name="uq_pubsub_subscriptions_endpoint"),
 )
+
+
+def last_row_id(connection: Connection, table: Table) -> int:
+    """Return the highest row id that a table ever gave."""
+    if connection.dialect.name == "sqlite":
+        statement = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    else:
+        statement = text("SELECT last_value FROM pg_sequences WHERE sequencename = :name || '_id_seq'")
+    return connection.execute(statement, {"name": table.name}).scalar() or 0

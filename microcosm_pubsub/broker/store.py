@@ -98,7 +98,7 @@ class Store:
 
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=40)
+            return create_engine(self.url, pool_size=10, max_overflow=40)
         options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 0}}
         if self.is_memory:
             # the database is the connection

@@ -59,7 +59,8 @@ def configure_sns_topic_arns(graph: Any) -> TopicArns:
     for media_type, arn in arns.items():
         if not isinstance(arn, str) or not arn:
             raise ConfigurationError(f"The topic of {media_type} is {arn!r}, but must be the text of an ARN")
-    return TopicArns(arns, default=config.default or None)
+    broker = graph.pubsub_broker
+    return TopicArns(arns, default=config.default or (broker.default_topic_arn if broker is not None else None))
 
 
 def _get_mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from subprocess import PIPE, STDOUT, Popen
 
 import pytest
 
-from microcosm_pubsub.cli.demo.engine import run_engine
+from tests.engines import run_ministack
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -26,7 +26,7 @@ def directory(tmp_path):
 def settings(tmp_path):
     """Run the engine, and give the environment variables that the tutorial exports."""
     exported = dict(findall(r"(\w+)=(\S+)", "\n".join(findall(r"^\$ export (.*)$", PAGE.read_text(), flags=8))))
-    with run_engine(tmp_path / "engine.log") as url:
+    with run_ministack(tmp_path / "engine.log") as url:
         yield {**exported, "AWS_ENDPOINT_URL": url}
 
 

@@ -2,6 +2,9 @@
 Graphs under test, with an engine in memory whose clock stands still until told.
 """
 
+# boto3 names its arguments in CamelCase.
+# ruff: noqa: N803
+
 from json import dumps, loads
 
 import pytest

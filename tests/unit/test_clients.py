@@ -162,13 +162,17 @@ def test_the_client_of_a_queue_elsewhere():
     assert graph.sqs_client.meta.endpoint_url == "http://127.0.0.1:4566"
 
 
+TOPIC_ARN = "arn:aws:sns:eu-west-1:123456789012:orders"
+
+
 @pytest.mark.parametrize(
     ("config", "region", "endpoint"),
     [
         ({"sns_producer": {"region_name": "eu-north-1"}}, "eu-north-1", "https://sns.eu-north-1.amazonaws.com"),
-        ({"sqs_consumer": {"sqs_queue_url": QUEUE_URL}}, "eu-west-1", "https://sns.eu-west-1.amazonaws.com"),
+        ({"sns_topic_arns": {"default": TOPIC_ARN}}, "eu-west-1", "https://sns.eu-west-1.amazonaws.com"),
+        ({"sns_topic_arns": {"mappings": {"a/b": TOPIC_ARN}}}, "eu-west-1", "https://sns.eu-west-1.amazonaws.com"),
         ({"sns_producer": {"endpoint_url": "http://127.0.0.1:1"}}, "us-east-1", "http://127.0.0.1:1"),
-        ({"sqs_consumer": {"sqs_queue_url": "http://127.0.0.1:1/0/q"}}, "us-east-1", "https://sns.us-east-1.amazonaws.com"),
+        ({}, "us-east-1", "https://sns.us-east-1.amazonaws.com"),
     ],
 )
 def test_the_client_of_topics(config, region, endpoint):

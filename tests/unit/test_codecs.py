@@ -6,7 +6,7 @@ from json import dumps, loads
 from uuid import uuid4
 
 import pytest
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump
 
 from microcosm_pubsub.codecs import (
     DEFAULT_MEDIA_TYPE,
@@ -113,7 +113,7 @@ def test_what_a_field_cannot_dump_is_a_validation_error():
     class MomentSchema(PubSubMessageSchema):
         at = fields.DateTime()
 
-    with pytest.raises(MessageValidationError, match="encode.*MomentSchema"):
+    with pytest.raises(MessageValidationError, match=r"encode.*MomentSchema"):
         PubSubMessageCodec(MomentSchema()).encode(at="yesterday")
 
 
@@ -161,6 +161,19 @@ def test_what_an_inner_schema_is_not_given_passes_as_it_is():
     assert loads(PubSubMessageCodec(OuterSchema()).encode(one=None))["one"] is None
 
 
+def test_an_inner_schema_that_does_not_dump_an_object():
+    class InnerSchema(Schema):
+        @post_dump
+        def to_text(self, data, **kwargs):
+            return "text"
+
+    class OuterSchema(PubSubMessageSchema):
+        one = fields.Nested(InnerSchema)
+
+    with pytest.raises(ValidationError, match="one"):
+        PubSubMessageCodec(OuterSchema()).encode(one={})
+
+
 def test_load_only_fields_are_not_missing():
     class TreeSchema(Schema):
         secret = fields.String(required=True, load_only=True)
@@ -197,7 +210,19 @@ def test_decode_excludes_unknown_fields():
 
 @pytest.mark.parametrize(
     "message",
-    ["", "{", "[]", "null", "7", '"text"', b"\xff", "[" * 100_000, {}, {"mediaType": 7, "message": "x"}, '{"message":1}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '"text"',
+        b"\xff",
+        "[" * 100_000,
+        {},
+        {"mediaType": 7, "message": "x"},
+        '{"message":1}',
+    ],
     ids=["empty", "brace", "list", "null", "number", "text", "bytes", "deep", "none", "media-type", "message"],
 )
 def test_decode_raises_validation_errors_that_name_the_schema(message):

@@ -2,6 +2,9 @@
 Receive messages, and settle them.
 """
 
+# boto3 names its arguments in CamelCase.
+# ruff: noqa: N803
+
 from json import dumps
 
 import pytest
@@ -301,7 +304,12 @@ def test_the_url_of_a_queue(source, testing, url):
 
 @pytest.mark.parametrize(
     ("source", "text"),
-    [(None, "--sqs-queue-url"), ("", "--sqs-queue-url"), ("no/such/file.jsonl", "neither a queue URL"), ("a b", "neither")],
+    [
+        (None, "--sqs-queue-url"),
+        ("", "--sqs-queue-url"),
+        ("no/such/file.jsonl", "neither a queue URL"),
+        ("a b", "neither"),
+    ],
 )
 def test_a_source_that_cannot_work(source, text):
     with pytest.raises(ConfigurationError, match=text):

@@ -45,7 +45,9 @@ def test_one_hop_less(graph, ttl, context_ttl):
 
 
 def test_opaque_data_and_extra(graph):
-    context = graph.sqs_message_context(make({"X-Request-Id": "1", "uri": "y"}, receipt_handle=None), message_id="z", a=1)
+    context = graph.sqs_message_context(
+        make({"X-Request-Id": "1", "uri": "y"}, receipt_handle=None), message_id="z", a=1
+    )
 
     assert context["x-request-id"] == "1"
     assert context["uri"] == "http://x"

@@ -5,18 +5,27 @@ The daemon.
 import sys
 from argparse import Namespace
 from json import dumps
+from logging import getLogger
 from signal import SIGINT, SIGTERM, getsignal, signal
 
 import pytest
 from marshmallow import fields
 from microcosm.api import binding, load_from_dict
 from microcosm.caching import NaiveCache
+from microcosm.errors import LockedGraphError, NotBoundError
 from microcosm_daemon.api import ExitError, FatalError, SleepNow
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
-from microcosm_pubsub.daemon import COMPONENTS, MAX_RETRY_SECONDS, STOP_CHECK_SECONDS, ConsumerDaemon, flags_to_config
+from microcosm_pubsub.daemon import (
+    COMPONENTS,
+    MAX_RETRY_SECONDS,
+    STOP_CHECK_SECONDS,
+    ConsumerDaemon,
+    describe,
+    flags_to_config,
+)
 from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.errors import ConfigurationError, EndOfInput, QueueAccessError
+from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError
 from microcosm_pubsub.producer import SNSProducer
 from microcosm_pubsub.result import MessageHandlingResultType
 
@@ -88,12 +97,16 @@ def calls():
 
 
 @pytest.fixture(autouse=True)
-def signals():
-    """A daemon that runs here leaves the signals of this process as they are."""
+def process():
+    """A daemon that runs here leaves the signals and the logging of this process as they are."""
     before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
+    root = getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
     for number, handler in before.items():
         signal(number, handler)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
@@ -263,10 +276,8 @@ def test_flags(flags, config):
 def test_the_command_line():
     parser = PlainDaemon().make_arg_parser()
 
-    args = parser.parse_args(
-        ["--sqs-queue-url", "url", "--envelope", "E", "--debug", "--processes", "2"]
-        + ["--healthcheck-host", "h", "--healthcheck-port", "1", "--heartbeat-threshold-seconds", "5"]
-    )
+    flags = "--sqs-queue-url url --envelope E --debug --processes 2 --healthcheck-host h --healthcheck-port 1"
+    args = parser.parse_args([*flags.split(), "--heartbeat-threshold-seconds", "5"])
 
     assert (args.sqs_queue_url, args.envelope, args.debug, args.processes) == ("url", "E", True, 2)
     assert (args.healthcheck_host, args.healthcheck_port, args.heartbeat_threshold_seconds) == ("h", 1, 5)
@@ -335,3 +346,39 @@ def test_a_file_is_handled_to_its_end(monkeypatch, tmp_path, calls):
 
     assert raised.value.code == 0
     assert [call[0] for call in calls if isinstance(call, tuple)] == list(range(6))
+
+
+class StoppingDaemon(ConsumerDaemon):
+    """A daemon whose first receive ends in an error."""
+
+    name = "daemon_stopping"
+    components = ["daemon_first_handler"]
+    error = None
+
+    def __call__(self, graph):
+        if isinstance(self.error, PubSubError):
+            graph.sqs_client.receive_message.side_effect = self.error
+            return super().__call__(graph)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(EndOfInput("all read"), 0), (QueueAccessError("no such queue"), 1), (RuntimeError("an error of our own"), 1)],
+)
+def test_what_ends_a_daemon_is_its_exit_code(monkeypatch, capsys, error, code):
+    monkeypatch.setattr(sys, "argv", ["daemon", "--testing"])
+    monkeypatch.setattr(StoppingDaemon, "error", error)
+
+    with pytest.raises(SystemExit) as raised:
+        StoppingDaemon().run()
+
+    assert raised.value.code == code
+    captured = capsys.readouterr()
+    assert str(error) in captured.out + captured.err
+
+
+def test_why_a_daemon_cannot_start():
+    assert describe(ConfigurationError("what to do")) == "what to do"
+    assert "component foo is not bound" in describe(NotBoundError("foo"))
+    assert describe(LockedGraphError("foo")) == "LockedGraphError: foo"

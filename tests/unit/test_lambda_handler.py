@@ -121,7 +121,9 @@ def test_warming_up(handler):
     assert len(BUILT) == 1
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": {}}, {"Records": ["x"]}, {"source": "aws.events"}])
+@pytest.mark.parametrize(
+    "event", [{}, {"Records": None}, {"Records": {}}, {"Records": ["x"]}, {"source": "aws.events"}]
+)
 def test_what_is_no_event_of_a_queue(handler, event):
     with pytest.raises(ConfigurationError, match="event source mapping"):
         handler(event)

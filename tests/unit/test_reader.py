@@ -59,7 +59,9 @@ def test_file(path):
     first = receive(reader, limit=1)
     rest = receive(reader)
 
-    assert first == [{"MessageId": f"{path}:1", "ReceiptHandle": f"{path}:1", "Body": LINES[0], "mediaType": "a/b", "n": 1}]
+    assert first == [
+        {"MessageId": f"{path}:1", "ReceiptHandle": f"{path}:1", "Body": LINES[0], "mediaType": "a/b", "n": 1}
+    ]
     assert [(message["MessageId"], message["Body"]) for message in rest] == [
         (f"{path}:4", "not json"),
         (f"{path}:5", "[1]"),
@@ -194,6 +196,6 @@ def test_a_graph_reads_stdin(stdin):
     (message,) = graph.sqs_consumer.consume()
 
     assert message.content == MESSAGE
+    # the end is noticed when there is nothing more to read
     with pytest.raises(EndOfInput):
-        while True:
-            graph.sqs_consumer.consume()
+        assert [graph.sqs_consumer.consume() for _ in range(3)]

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps, loads
 from re import fullmatch
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
@@ -20,6 +22,10 @@ from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redri
 
 
 MAX_LISTED = 1000
+
+#: Changes that other processes make to a queue are noticed so soon; AWS takes up to a minute.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+RECALL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,10 @@ class Queue:
         return parse_redrive_policy(policy) if policy else None
 
 
+#: The queues that each engine knows, by name, with the time (`time.monotonic`) until when that is good.
+_caches: WeakKeyDictionary[Engine, dict[str, tuple[float, Queue]]] = WeakKeyDictionary()
+
+
 def find_queue(connection: Connection, url_or_arn: str) -> Queue:
     """
     Return a queue.
@@ -59,6 +69,25 @@ def find_queue(connection: Connection, url_or_arn: str) -> Queue:
     if queue is None:
         raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
     return queue
+
+
+def recall_queue(connection: Connection, url_or_arn: str) -> Queue:
+    """
+    Return a queue, as it stood at most a second ago.
+
+    :raises Refusal: if there is none
+    """
+    cache = _caches.setdefault(connection.engine, {})
+    name = names.name_of(url_or_arn)
+    known = cache.get(name)
+    now = monotonic()
+    if known is None or known[0] < now:
+        known = cache[name] = (now + RECALL_SECONDS, find_queue(connection, name))
+    return known[1]
+
+
+def _forget(connection: Connection) -> None:
+    _caches.pop(connection.engine, None)
 
 
 def look_up_queue(connection: Connection, name: str) -> Queue | None:
@@ -166,6 +195,7 @@ def delete_queue(broker: Broker, QueueUrl: str) -> None:
     with broker.store.begin() as connection:
         queue = find_queue(connection, QueueUrl)
         connection.execute(delete(queues).where(queues.c.id == queue.id))
+        _forget(connection)
 
 
 def purge_queue(broker: Broker, QueueUrl: str) -> None:
@@ -215,6 +245,7 @@ def set_queue_attributes(broker: Broker, QueueUrl: str, Attributes: Mapping[str,
         connection.execute(
             update(queues).where(queues.c.id == queue.id).values(attributes=dumps(kept), modified_at=broker.now())
         )
+        _forget(connection)
 
 
 def tag_queue(broker: Broker, QueueUrl: str, Tags: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from microcosm_pubsub.broker.groups import available_groups, keep_group, update_
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
-from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, look_up_queue
+from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
 from microcosm_pubsub.constants import (
     MAX_RECEIVE_MESSAGES,
@@ -54,7 +54,7 @@ def receive_message(
     while True:
         generation = broker.notifier.generation
         with broker.store.begin() as connection:
-            queue = find_queue(connection, QueueUrl)
+            queue = recall_queue(connection, QueueUrl)
             rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
         if deadline is None:
             wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
@@ -89,7 +89,17 @@ def _receive(
         rows.extend(kept)
         if len(kept) == len(found):
             break
+    if seconds == 0:
+        _show(connection, queue, rows, now)
     return sorted(rows, key=lambda row: row.id)
+
+
+def _show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> None:
+    """Let messages be received again at once."""
+    if rows:
+        connection.execute(SHOW, [{"row": row.id, "now": now} for row in rows])
+    for group_id in {row.group_id for row in rows} if queue.fifo else ():
+        update_group(connection, queue.id, group_id, now)
 
 
 def _take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
@@ -232,6 +242,8 @@ REPEAT = (
     .values(visible_at=bindparam("until"))
     .returning(*messages.c)
 )
+
+SHOW = update(messages).where(messages.c.id == bindparam("row")).values(visible_at=bindparam("now"))
 
 MOVE = (
     update(messages)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group
@@ -25,7 +26,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import (
     dump_attributes,
     size_of,
 )
-from microcosm_pubsub.broker.sqs.queues import Queue, find_queue
+from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
 
 
 #: For how long a deduplication id is remembered, in milliseconds.
@@ -75,7 +76,7 @@ def digest_of_body(body: str) -> str:
 def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, Any]:
     """Send a message."""
     with broker.store.begin() as connection:
-        queue = find_queue(connection, QueueUrl)
+        queue = recall_queue(connection, QueueUrl)
         draft = make_draft(queue, **parameters)
         insert_drafts(broker, connection, queue, [draft])
     broker.notifier.wake()
@@ -86,7 +87,7 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
     """Send messages, each of which may fail alone."""
     check_entries(Entries)
     with broker.store.begin() as connection:
-        queue = find_queue(connection, QueueUrl)
+        queue = recall_queue(connection, QueueUrl)
         outcomes: list[Draft | Refusal] = []
         for entry in Entries:
             try:
@@ -187,27 +188,29 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     if not fresh:
         return
     expires_at = now + queue.number("MessageRetentionPeriod") * 1000
-    connection.execute(
-        INSERT_MESSAGE,
-        [
-            {
-                "queue_id": queue.id,
-                "message_id": draft.message_id,
-                "body": draft.body,
-                "md5_of_body": digest_of_body(draft.body),
-                "attributes": draft.attributes,
-                "md5_of_attributes": digest_of_text(draft.attributes) if draft.attributes else None,
-                "trace_header": draft.trace_header,
-                "sent_at": now,
-                "visible_at": now + draft.delay_ms,
-                "expires_at": expires_at,
-                "group_id": draft.group_id,
-                "deduplication_id": draft.deduplication_id,
-                "sequence": draft.sequence,
-            }
-            for draft in fresh
-        ],
-    )
+    rows = [
+        {
+            "queue_id": queue.id,
+            "message_id": draft.message_id,
+            "body": draft.body,
+            "md5_of_body": digest_of_body(draft.body),
+            "attributes": draft.attributes,
+            "md5_of_attributes": digest_of_text(draft.attributes) if draft.attributes else None,
+            "trace_header": draft.trace_header,
+            "sent_at": now,
+            "visible_at": now + draft.delay_ms,
+            "expires_at": expires_at,
+            "group_id": draft.group_id,
+            "deduplication_id": draft.deduplication_id,
+            "sequence": draft.sequence,
+        }
+        for draft in fresh
+    ]
+    try:
+        connection.execute(INSERT_MESSAGE, rows)
+    except IntegrityError:
+        # deleted by another process since we last looked
+        raise Refusal("QueueDoesNotExist", "The specified queue does not exist.") from None
     if queue.fifo:
         for draft in fresh:
             keep_group(connection, queue.id, str(draft.group_id), now + draft.delay_ms)

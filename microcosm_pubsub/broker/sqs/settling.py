@@ -16,7 +16,7 @@ from microcosm_pubsub.broker.groups import update_group
 from microcosm_pubsub.broker.receipts import Receipt, parse_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
-from microcosm_pubsub.broker.sqs.queues import Queue, find_queue
+from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 
 
@@ -58,7 +58,7 @@ Outcome = Mapping[str, Any] | Refusal
 def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
     now = broker.now()
     with broker.store.begin() as connection:
-        queue = find_queue(connection, queue_url)
+        queue = recall_queue(connection, queue_url)
         receipts = [_parse(entry, queue) for entry in entries]
         valid = [receipt for receipt in receipts if isinstance(receipt, Receipt)]
         if not valid:
@@ -96,7 +96,7 @@ def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: i
 def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
     now = broker.now()
     with broker.store.begin() as connection:
-        queue = find_queue(connection, queue_url)
+        queue = recall_queue(connection, queue_url)
         receipts = [_parse(entry, queue) for entry in entries]
         rows = _find(connection, queue, [receipt for receipt in receipts if isinstance(receipt, Receipt)])
         outcomes = [

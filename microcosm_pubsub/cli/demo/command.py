@@ -6,44 +6,51 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from json import dumps
 from os import environ
 from pathlib import Path
 from signal import SIGTERM
 from subprocess import STDOUT, Popen
-from tempfile import mkdtemp
+from time import monotonic, sleep
 from typing import Any
 
 from marshmallow import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from microcosm_pubsub.cli.demo.engine import (
-    ENVIRONMENT,
-    Resources,
-    count_messages,
-    create_resources,
-    make_local_client,
-    run_engine,
-    wait_until,
-)
-from microcosm_pubsub.cli.demo.ledger import Ledger, read_ledger
+from microcosm_pubsub.broker.factory import open_broker
+from microcosm_pubsub.cli.demo.daemon import LAYER
+from microcosm_pubsub.cli.demo.ledger import Ledger, count_outcomes, count_retries
 from microcosm_pubsub.cli.demo.orders import find_daemon, make_texts, read_texts
+from microcosm_pubsub.cli.demo.run import Run
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.conventions import created
 from microcosm_pubsub.envelope import find_media_type, load_object
 from microcosm_pubsub.errors import PubSubError
 
 
+QUEUE = "orders"
+DEAD_LETTERS = "orders-dead-letters"
+
 #: Twice more after the first attempt, then to the dead-letter queue.
 MAX_RECEIVE_COUNT = 3
+
+START_TIMEOUT_SECONDS = 30.0
 
 
 def add_flags(parser: ArgumentParser) -> None:
     """Add the command's flags."""
     parser.add_argument("--messages", type=at_least_ten, default=500, metavar="N", help="how many; 500 by default")
     parser.add_argument("--input", metavar="FILE", help="publish the JSON lines of a file instead")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(".pubsub-demo"),
+        metavar="DIR",
+        help="for the broker's file and the logs; an interrupted run goes on from there; .pubsub-demo by default",
+    )
     parser.add_argument("--timeout-seconds", type=float, default=120, metavar="S", help="give up after; 120 by default")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     parser.add_argument("--debug", action="store_true", help="log what is called")
@@ -58,95 +65,111 @@ def at_least_ten(text: str) -> int:
 
 def main(args: Namespace) -> int:
     """Run the demonstration, and return 0 if every message is accounted for."""
-    texts = read_texts(args.input) if args.input else make_texts(args.messages)
     # people read what happens on stderr; stdout is for the result
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    directory = Path(mkdtemp(prefix="pubsub-demo-"))
-    environ.update(ENVIRONMENT)
-    with run_engine(directory / "engine.log") as url:
-        ledger = demonstrate(texts, url, directory / "daemon.log", args.timeout_seconds, console)
+    run = Run(args.directory.resolve())
+    if run.is_unfinished:
+        console.print("An earlier run was interrupted: going on with its messages")
+        run.stop_daemon()
+    else:
+        run.begin(read_texts(args.input) if args.input else make_texts(args.messages))
+    ledger = demonstrate(run, args.timeout_seconds, console)
     if args.json:
         print(dumps(ledger.to_dict()))
     else:
         Console().print(ledger.to_table())
-    console.print(f"The daemon's log: {directory / 'daemon.log'}")
+    console.print(f"The broker's file and the daemon's log are in {run.directory}")
     if not ledger.adds_up or ledger.queued:
         console.print("Not every message is accounted for" if not ledger.adds_up else "The queue is not empty")
         return 1
+    run.finish()
     return 0
 
 
-def demonstrate(
-    texts: list[str],
-    url: str,
-    log_path: Path,
-    timeout_seconds: float,
-    console: Console,
-) -> Ledger:
+def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
     """Publish messages, let the daemon handle them, and return what became of them."""
-    sqs, sns = make_local_client("sqs", url), make_local_client("sns", url)
-    resources = create_resources(sqs, sns, "orders", MAX_RECEIVE_COUNT)
-    console.print(f"An engine at {url} has queue {resources.queue_url}")
-    with run_daemon(url, resources, log_path) as daemon, Progress(console=console) as progress:
-        console.print(f"The daemon of {find_daemon()} runs as process {daemon.pid}")
+    texts = run.read_texts()
+    clients = open_broker(run.broker_url)
+    sqs, sns = clients.queue_client, clients.topic_client.client
+    topic_arn = clients.default_topic_arn
+    with run_daemon(run) as daemon, Progress(console=console) as progress:
+        console.print(f"The daemon of {find_daemon()} runs as process {daemon.pid}, on {run.broker_url}")
+        wait_until(lambda: is_subscribed(sns, topic_arn) or daemon.poll() is not None, START_TIMEOUT_SECONDS)
         task = progress.add_task("Publishing", total=len(texts))
-        for start in range(0, len(texts), MAX_BATCH_ENTRIES):
+        published = run.find_published(clients.broker.count_sent(), MAX_BATCH_ENTRIES)
+        progress.advance(task, published)
+        for start in range(published, len(texts), MAX_BATCH_ENTRIES):
+            run.write_progress(start, clients.broker.count_sent())
             chunk = texts[start : start + MAX_BATCH_ENTRIES]
-            publish(sns, resources.topic_arn, chunk)
+            publish(sns, topic_arn, chunk)
             progress.advance(task, len(chunk))
         task = progress.add_task("Handling", total=len(texts))
 
         def is_done() -> bool:
-            depth = count_messages(sqs, resources.queue_url)
+            depth = count_messages(sqs, QUEUE)
             progress.update(task, completed=len(texts) - depth)
             return depth == 0 or daemon.poll() is not None
 
-        wait_until(is_done, timeout_seconds, interval_seconds=0.1)
+        wait_until(is_done, timeout_seconds)
     if daemon.returncode != 0:
-        raise PubSubError(f"The daemon exited with code {daemon.returncode}; see {log_path}")
-    with log_path.open(encoding="utf-8") as lines:
-        return read_ledger(
-            lines,
-            published=len(texts),
-            dead_lettered=count_messages(sqs, resources.dead_letter_queue_url),
-            queued=count_messages(sqs, resources.queue_url),
-        )
+        raise PubSubError(f"The daemon exited with code {daemon.returncode}; see {run.daemon_log}")
+    outcomes = count_outcomes(run.ledger.read_text().splitlines() if run.ledger.exists() else [])
+    ledger = Ledger(
+        published=len(texts),
+        handled=outcomes["handled"],
+        skipped=outcomes["skipped"],
+        unsubscribed=len(texts) - clients.broker.count_sent(),
+        retried=count_retries(run.daemon_log.read_text()),
+        dead_lettered=count_messages(sqs, DEAD_LETTERS),
+        queued=count_messages(sqs, QUEUE),
+    )
+    clients.close()
+    return ledger
 
 
 @contextmanager
-def run_daemon(url: str, resources: Resources, log_path: Path) -> Iterator[Popen[bytes]]:
-    """Run the example daemon in a process of its own while the block runs; it is stopped as an operator would."""
+def run_daemon(run: Run) -> Iterator[Popen[bytes]]:
+    """Run the example daemon in a process of its own while the block runs; then stop it, as an operator would."""
     settings = {
-        "AWS_ENDPOINT_URL": url,
-        "ORDERS__LOGGING__STREAM_HANDLER__FORMATTER": "JSONFormatter",
+        "ORDERS__PUBSUB_BROKER__MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
+        "ORDERS__PUBSUB_MIDDLEWARE__NAMES": LAYER,
         "ORDERS__SQS_CONSUMER__WAIT_SECONDS": "1",
         "ORDERS__SQS_CONSUMER__MESSAGE_RETRY_VISIBILITY_TIMEOUT_SECONDS": "1",
     }
-    with log_path.open("wb") as log:
+    flags = ["--broker-url", run.broker_url, "--sqs-queue-url", QUEUE]
+    with run.daemon_log.open("ab") as log:
         daemon = Popen(
-            [sys.executable, str(find_daemon()), "--sqs-queue-url", resources.queue_url],
+            [sys.executable, "-m", "microcosm_pubsub.cli.demo.daemon", str(run.ledger), str(find_daemon()), *flags],
             env={**environ, **settings},
             stdout=log,
             stderr=STDOUT,
         )
+        run.pid.write_text(str(daemon.pid))
         try:
             yield daemon
         finally:
             if daemon.poll() is None:
                 daemon.send_signal(SIGTERM)
             daemon.wait()
+            run.pid.unlink()
 
 
 def publish(sns: Any, topic_arn: str, texts: list[str]) -> None:
     """
-    Publish texts as they are: a producer would refuse the malformed ones.
+    Publish texts as they are, all or none of them: a producer would refuse the malformed ones.
 
     :raises PubSubError: if the topic did not take one
     """
     answer = sns.publish_batch(
         TopicArn=topic_arn,
         PublishBatchRequestEntries=[
-            {"Id": str(index), "Message": text, "MessageAttributes": make_attributes(text)}
+            {
+                "Id": str(index),
+                "Message": text,
+                "MessageAttributes": {
+                    MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": guess_media_type(text)}
+                },
+            }
             for index, text in enumerate(texts)
         ],
     )
@@ -154,10 +177,34 @@ def publish(sns: Any, topic_arn: str, texts: list[str]) -> None:
         raise PubSubError(f"Cannot publish to {topic_arn}: {answer['Failed'][0]['Code']}")
 
 
-def make_attributes(text: str) -> dict[str, Any]:
-    """Return the message attributes of a text: its media type, if it tells one."""
+def guess_media_type(text: str) -> str:
+    """Return the media type of a text; that of a new order if it tells none, so that the daemon gets to see it."""
     try:
-        media_type = find_media_type(load_object(text, "line"), None)
+        return find_media_type(load_object(text, "line"), None)
     except (PubSubError, ValidationError):
-        return {}
-    return {MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}}
+        return created("order")
+
+
+def is_subscribed(sns: Any, topic_arn: str) -> bool:
+    """Tell whether a topic is there and has a subscription: before that, what is published goes nowhere."""
+    try:
+        return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])
+    except sns.exceptions.NotFoundException:
+        return False
+
+
+def count_messages(sqs: Any, queue_name: str) -> int:
+    """Return how many messages a queue holds: visible, hidden and delayed."""
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+    try:
+        answer = sqs.get_queue_attributes(QueueUrl=queue_name, AttributeNames=names)
+    except sqs.exceptions.QueueDoesNotExist:
+        return 0
+    return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> None:
+    """Wait for a condition, looking again ten times a second, but not for longer than a while."""
+    deadline = monotonic() + timeout_seconds
+    while not condition() and monotonic() < deadline:
+        sleep(0.1)

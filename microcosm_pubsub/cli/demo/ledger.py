@@ -1,5 +1,5 @@
 """
-What became of every message, as the daemon's own log tells it.
+What became of every message.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from json import loads
+from re import findall
 
 from rich.table import Table
 
@@ -20,7 +21,7 @@ class Ledger:
     :param published: how many there were
     :param handled: for how many a handler did its work
     :param skipped: how many a handler skipped
-    :param ignored: how many no handler was interested in
+    :param unsubscribed: how many the daemon did not subscribe to
     :param retried: how often a message was tried, and was to come again
     :param dead_lettered: how many were given up and are in the dead-letter queue
     :param queued: how many are still in the queue
@@ -29,7 +30,7 @@ class Ledger:
     published: int
     handled: int
     skipped: int
-    ignored: int
+    unsubscribed: int
     retried: int
     dead_lettered: int
     queued: int
@@ -37,7 +38,8 @@ class Ledger:
     @property
     def adds_up(self) -> bool:
         """Tell whether every published message is accounted for, once."""
-        return self.published == sum((self.handled, self.skipped, self.ignored, self.dead_lettered, self.queued))
+        parts = (self.handled, self.skipped, self.unsubscribed, self.dead_lettered, self.queued)
+        return self.published == sum(parts)
 
     def to_dict(self) -> dict[str, int | bool]:
         """Return the ledger for a machine."""
@@ -52,7 +54,7 @@ class Ledger:
             ("published", self.published),
             ("handled", self.handled),
             ("skipped", self.skipped),
-            ("ignored", self.ignored),
+            ("not subscribed to", self.unsubscribed),
             ("dead-lettered", self.dead_lettered),
             ("still queued", self.queued),
         ]
@@ -62,30 +64,15 @@ class Ledger:
         return table
 
 
-def read_ledger(lines: Iterable[str], published: int, dead_lettered: int, queued: int) -> Ledger:
-    """Return the ledger that a daemon's log, as JSON lines, and the depths of the queues tell."""
+def count_outcomes(lines: Iterable[str]) -> Counter[str]:
+    """Return how many messages came to each outcome, from a ledger's lines; one handled twice counts once."""
     outcomes: dict[str, str] = {}
-    retried = ignored = 0
     for line in lines:
-        try:
-            entry = loads(line)
-        except ValueError:
-            continue
-        if not isinstance(entry, dict):
-            continue
-        result = entry.get("result")
-        if result in ("FAILED", "RETRIED"):
-            retried += 1
-        elif result:
-            outcomes[entry["message_id"]] = result
-        ignored += entry.get("counts", {}).get("IGNORED", 0)
-    counts = Counter(outcomes.values())
-    return Ledger(
-        published=published,
-        handled=counts["SUCCEEDED"],
-        skipped=counts["SKIPPED"] + counts["EXPIRED"],
-        ignored=ignored,
-        retried=retried,
-        dead_lettered=dead_lettered,
-        queued=queued,
-    )
+        entry = loads(line)
+        outcomes[entry["message_id"]] = entry["outcome"]
+    return Counter(outcomes.values())
+
+
+def count_retries(log: str) -> int:
+    """Return how often a message was to come again, from a daemon's log."""
+    return len(findall(r" - \[(?:ERROR|INFO)\] - (?:FAILED|RETRIED): ", log))

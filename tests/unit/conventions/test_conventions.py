@@ -141,7 +141,7 @@ def test_a_batch_of_a_later_version_can_be_read():
     item = {"media_type": "a/b", "message": "{}", "message_attributes": {}, "topic_arn": "t"}
     codec = PubSubMessageCodec(MessageBatchSchema())
 
-    assert MessageBatchSchema.MEDIA_TYPE == created("batch_message")
+    assert created("batch_message") == MessageBatchSchema.MEDIA_TYPE
     decoded = codec.decode({"mediaType": MessageBatchSchema.MEDIA_TYPE, "messages": [{**item, "priority": 3}]})
     assert decoded["messages"] == [item]
     with pytest.raises(ValidationError):

@@ -18,7 +18,9 @@ from microcosm_pubsub.middleware.ttl import expire
 
 
 def make(**more):
-    return SQSMessage(**{"consumer": None, "content": {}, "media_type": "a/b", "message_id": "m", "receipt_handle": "r"} | more)
+    return SQSMessage(
+        **{"consumer": None, "content": {}, "media_type": "a/b", "message_id": "m", "receipt_handle": "r"} | more
+    )
 
 
 def call_next(message):

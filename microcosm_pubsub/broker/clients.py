@@ -1,0 +1,151 @@
+"""
+The broker's clients, and what they create by themselves.
+
+In AWS nothing is ever created implicitly. The broker belongs to the programs that run on it: a daemon makes its
+queue, its dead-letter queue and its subscriptions when it starts, and a producer a topic when it first publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from json import dumps
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.queue_client import BrokerQueueClient
+from microcosm_pubsub.broker.topic_client import BrokerTopicClient
+from microcosm_pubsub.constants import FIFO_SUFFIX, MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.errors import ConfigurationError
+
+
+#: The topic of media types that have none by configuration.
+DEFAULT_TOPIC_ARN = names.topic_arn("pubsub")
+
+#: A filter policy with more values than this is refused.
+#: https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
+MAX_FILTER_VALUES = 150
+
+
+class BrokerClients:
+    """
+    The clients of a broker, which create what they need.
+
+    :param broker: the broker
+    :param max_receive_count: after how many receives a message goes to the dead-letter queue
+    """
+
+    def __init__(self, broker: Broker, max_receive_count: int = 5) -> None:
+        self.broker = broker
+        self.max_receive_count = max_receive_count
+        self.queue_client = BrokerQueueClient(broker)
+        self.topic_client = ProvisioningTopicClient(BrokerTopicClient(broker))
+
+    @property
+    def default_topic_arn(self) -> str:
+        """Return the ARN of the topic of media types that have none by configuration."""
+        return DEFAULT_TOPIC_ARN
+
+    def provision_queue(self, queue_url: str) -> None:
+        """
+        Create a queue with its dead-letter queue, unless there is one.
+
+        :param queue_url: the queue's URL, or its name
+        :raises ConfigurationError: if it cannot be created
+        """
+        name = names.name_of(queue_url)
+        try:
+            self.queue_client.get_queue_url(QueueName=name)
+        except self.queue_client.exceptions.QueueDoesNotExist:
+            try:
+                self._create_queue(name)
+            except ClientError as error:
+                raise ConfigurationError(f"Cannot create queue {name!r} in the broker: {error}") from error
+
+    def _create_queue(self, name: str) -> None:
+        attributes = {"FifoQueue": "true"} if names.is_fifo(name) else {}
+        base = name.removesuffix(FIFO_SUFFIX)
+        dead_letters = f"{base}-dead-letters{name[len(base) :]}"
+        self.queue_client.create_queue(QueueName=dead_letters, Attributes=attributes)
+        policy = {
+            "deadLetterTargetArn": names.queue_arn(dead_letters),
+            "maxReceiveCount": str(self.max_receive_count),
+        }
+        self.queue_client.create_queue(QueueName=name, Attributes={**attributes, "RedrivePolicy": dumps(policy)})
+
+    def provision_subscriptions(self, queue_url: str, topic_arns: Mapping[str, str | None]) -> None:
+        """
+        Subscribe a queue to the media types that a daemon handles, creating topics that are not there.
+
+        :param topic_arns: the topic of each media type, which may end in `.*`
+        :raises ConfigurationError: if it cannot be subscribed
+        """
+        by_topic: dict[str, list[str]] = {}
+        for media_type, topic_arn in topic_arns.items():
+            by_topic.setdefault(topic_arn or DEFAULT_TOPIC_ARN, []).append(media_type)
+        for topic_arn, media_types in by_topic.items():
+            try:
+                self._subscribe(names.queue_arn(names.name_of(queue_url)), topic_arn, media_types)
+            except ClientError as error:
+                raise ConfigurationError(f"Cannot subscribe {queue_url} to {topic_arn}: {error}") from error
+
+    def _subscribe(self, queue_arn: str, topic_arn: str, media_types: Iterable[str]) -> None:
+        self.topic_client.create(topic_arn)
+        client = self.topic_client.client
+        answer = client.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True)
+        # what the daemon handles may have changed since it was last started
+        client.set_subscription_attributes(
+            SubscriptionArn=answer["SubscriptionArn"],
+            AttributeName="FilterPolicy",
+            AttributeValue=dumps(make_filter_policy(media_types)),
+        )
+
+    def close(self) -> None:
+        """Close the broker."""
+        self.broker.close()
+
+
+def make_filter_policy(media_types: Iterable[str]) -> dict[str, Any]:
+    """Return the filter policy that lets some media types through; all of them if they are too many to name."""
+    values: list[Any] = [
+        {"prefix": media_type[:-1]} if media_type.endswith(".*") else media_type for media_type in sorted(media_types)
+    ]
+    return {MEDIA_TYPE_ATTRIBUTE: values} if len(values) <= MAX_FILTER_VALUES else {}
+
+
+class ProvisioningTopicClient:
+    """
+    Publish, to topics that are created when they are not there.
+
+    :param client: the topic client
+    :param on_create: is told the ARN of each topic that was created
+    """
+
+    def __init__(self, client: BrokerTopicClient, on_create: Callable[[str], None] | None = None) -> None:
+        self.client = client
+        self.on_create = on_create
+
+    def publish(self, **kwargs: Any) -> dict[str, Any]:
+        """Publish a message."""
+        return self._call(self.client.publish, kwargs)
+
+    def publish_batch(self, **kwargs: Any) -> dict[str, Any]:
+        """Publish messages."""
+        return self._call(self.client.publish_batch, kwargs)
+
+    def create(self, topic_arn: str) -> None:
+        """Create a topic, unless it is there."""
+        name = names.name_of(topic_arn)
+        attributes = {"FifoTopic": "true"} if names.is_fifo(name) else {}
+        self.client.create_topic(Name=name, Attributes=attributes)
+
+    def _call(self, call: Callable[..., dict[str, Any]], kwargs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return call(**kwargs)
+        except self.client.exceptions.NotFoundException:
+            self.create(kwargs["TopicArn"])
+            if self.on_create is not None:
+                self.on_create(kwargs["TopicArn"])
+            return call(**kwargs)

@@ -1,0 +1,118 @@
+"""
+Deliver published messages to the queues that are subscribed.
+
+Queues are read once per call, and all messages for a queue are put into it at once. What a queue does not take goes
+to the subscription's dead-letter queue, if it has one.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from logging import getLogger
+from typing import Any
+
+from sqlalchemy import Connection
+
+from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.sns.notification import Notification
+from microcosm_pubsub.broker.sns.subscriptions import Subscription
+from microcosm_pubsub.broker.sqs.message_attributes import MAX_MESSAGE_ATTRIBUTES
+from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
+from microcosm_pubsub.broker.sqs.sending import Draft, insert_drafts, make_draft
+
+
+logger = getLogger(__name__)
+
+
+def deliver(
+    broker: Broker,
+    connection: Connection,
+    subscriptions: Iterable[Subscription],
+    notifications: Sequence[Notification],
+) -> None:
+    """Put messages into the queues of the subscriptions that want them."""
+    delivery = Delivery(connection)
+    for subscription in subscriptions:
+        for notification in notifications:
+            if subscription.accepts(notification):
+                delivery.add(subscription, notification)
+    delivery.insert(broker)
+
+
+class Delivery:
+    """
+    Gather messages by queue.
+
+    :param connection: finds the queues
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._queues: dict[str, Queue | None] = {}
+        self._drafts: dict[str, list[Draft]] = {}
+
+    def add(self, subscription: Subscription, notification: Notification) -> None:
+        """
+        Add a message for a subscription; if no queue takes it, it is dropped with a warning.
+
+        With raw delivery, a message with more attributes than a message of SQS can have is dropped:
+        https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
+        """
+        if subscription.raw and len(notification.message_attributes) > MAX_MESSAGE_ATTRIBUTES:
+            fault = f"raw delivery takes at most {MAX_MESSAGE_ATTRIBUTES} message attributes"
+        else:
+            try:
+                self._add(names.name_of(subscription.endpoint), subscription, notification)
+                return
+            except Refusal as refusal:
+                fault = refusal.text
+            try:
+                if subscription.dead_letter_queue is not None:
+                    self._add(subscription.dead_letter_queue, subscription, notification)
+                    return
+            except Refusal as refusal:
+                fault = f"{fault} Nor can it be put into the dead-letter queue: {refusal.text}"
+        logger.warning(
+            "Message %s was dropped, as it cannot be delivered to %s: %s",
+            notification.message_id,
+            subscription.endpoint,
+            fault,
+        )
+
+    def _add(self, name: str, subscription: Subscription, notification: Notification) -> None:
+        if name not in self._queues:
+            self._queues[name] = look_up_queue(self.connection, name)
+        queue = self._queues[name]
+        if queue is None:
+            raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
+        draft = make_draft(queue, **to_send(queue, subscription, notification))
+        self._drafts.setdefault(name, []).append(draft)
+
+    def insert(self, broker: Broker) -> None:
+        """Put the messages into their queues."""
+        found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]
+        # always in the same order, as two calls that wait for each other's queues would wait for ever
+        for queue in sorted(found, key=lambda queue: queue.id):
+            insert_drafts(broker, self.connection, queue, self._drafts[queue.name])
+
+
+def to_send(queue: Queue, subscription: Subscription, notification: Notification) -> dict[str, Any]:
+    """
+    Return the parameters with which a message is sent to a queue.
+
+    A group id goes to standard queues as well, for their fairness:
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+    parameters: dict[str, Any] = {"MessageGroupId": notification.group_id}
+    if queue.fifo:
+        parameters["MessageDeduplicationId"] = notification.deduplication_id
+    if subscription.raw:
+        return {
+            **parameters,
+            "MessageBody": notification.message,
+            "MessageAttributes": notification.message_attributes,
+        }
+    return {**parameters, "MessageBody": notification.to_envelope(subscription.arn)}

@@ -1,0 +1,224 @@
+"""
+Publish messages to a topic.
+
+A call is one transaction: a message is in the queues of all subscriptions, or in none. What is wrong with the form
+of an entry refuses a whole batch, as it does at AWS; other failures are the entry's own.
+
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from json import loads
+from re import escape, fullmatch
+from string import punctuation
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, update
+
+from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.schema import topics
+from microcosm_pubsub.broker.sns.batches import answer_batch, check_entries
+from microcosm_pubsub.broker.sns.delivering import deliver
+from microcosm_pubsub.broker.sns.message_attributes import check_message_attributes
+from microcosm_pubsub.broker.sns.notification import Notification
+from microcosm_pubsub.broker.sns.refusals import invalid_parameter
+from microcosm_pubsub.broker.sns.subscriptions import subscriptions_of
+from microcosm_pubsub.broker.sns.topics import Topic, find_topic
+from microcosm_pubsub.broker.sqs.message_attributes import size_of
+from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
+
+
+MAX_SUBJECT_LENGTH = 100
+
+#: What group ids and deduplication ids are made of.
+ID_PATTERN = f"[A-Za-z0-9{escape(punctuation)}]{{1,128}}"
+
+
+def publish(
+    broker: Broker,
+    Message: str,
+    TopicArn: str | None = None,
+    TargetArn: str | None = None,
+    PhoneNumber: str | None = None,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """Publish a message to every queue that is subscribed to a topic."""
+    if PhoneNumber is not None or (TopicArn is None) == (TargetArn is None):
+        raise invalid_parameter("TopicArn or TargetArn Reason: exactly one of them is required, and no PhoneNumber")
+    with broker.store.begin() as connection:
+        topic = find_topic(connection, TopicArn if TopicArn is not None else str(TargetArn))
+        _check_content(Message, parameters.get("Subject"))
+        notification = _make_notification(topic, broker.now(), Message, **parameters)
+        if _size_of(notification, Message) > topic.size_limit:
+            raise invalid_parameter("Message too long")
+        _publish(broker, connection, topic, [notification])
+    broker.notifier.wake()
+    return notification.to_answer()
+
+
+def publish_batch(
+    broker: Broker,
+    TopicArn: str,
+    PublishBatchRequestEntries: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Publish messages, each of which may fail alone."""
+    entries = PublishBatchRequestEntries
+    check_entries(entries)
+    with broker.store.begin() as connection:
+        topic = find_topic(connection, TopicArn)
+        now = broker.now()
+        notifications = [
+            _make_notification(topic, now, **{name: value for name, value in entry.items() if name != "Id"})
+            for entry in entries
+        ]
+        sizes = map(_size_of, notifications, [entry["Message"] for entry in entries])
+        if sum(sizes) > topic.size_limit:
+            raise Refusal(
+                "BatchRequestTooLongException",
+                "The length of all the batch messages put together is more than the limit.",
+            )
+        outcomes = [_find_fault(entry) for entry in entries]
+        good = [item for item, fault in zip(notifications, outcomes, strict=True) if fault is None]
+        _publish(broker, connection, topic, good)
+    broker.notifier.wake()
+    answers = [fault or item.to_answer() for item, fault in zip(notifications, outcomes, strict=True)]
+    return answer_batch(entries, answers)
+
+
+def _find_fault(entry: Mapping[str, Any]) -> Refusal | None:
+    try:
+        _check_content(entry["Message"], entry.get("Subject"))
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _check_content(message: str, subject: str | None) -> None:
+    if not message:
+        raise invalid_parameter("Empty message")
+    if subject is not None and (
+        not 0 < len(subject) <= MAX_SUBJECT_LENGTH or any(ord(character) < 32 for character in subject)
+    ):
+        raise invalid_parameter("Subject")
+
+
+def _make_notification(
+    topic: Topic,
+    now: int,
+    Message: str,
+    Subject: str | None = None,
+    MessageStructure: str | None = None,
+    MessageAttributes: Mapping[str, Mapping[str, Any]] | None = None,
+    MessageDeduplicationId: str | None = None,
+    MessageGroupId: str | None = None,
+) -> Notification:
+    message = Message if MessageStructure is None else _choose_message(Message, MessageStructure)
+    _check_ids(topic, MessageGroupId, MessageDeduplicationId)
+    if topic.fifo and MessageDeduplicationId is None:
+        MessageDeduplicationId = sha256(_encode(message)).hexdigest()
+    return Notification(
+        topic_arn=topic.arn,
+        message=message,
+        published_at=now,
+        subject=Subject,
+        message_attributes=check_message_attributes(MessageAttributes or {}),
+        group_id=MessageGroupId,
+        deduplication_id=MessageDeduplicationId,
+        signature_version=topic.attributes.get("SignatureVersion", "1"),
+    )
+
+
+def _choose_message(text: str, structure: str) -> str:
+    """
+    Return the message for queues, of those that JSON gives for each protocol.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-send-custom-platform-specific-payloads-mobile-devices.html
+    """
+    if structure != "json":
+        raise invalid_parameter("MessageStructure")
+    try:
+        messages = loads(text)
+    except (ValueError, RecursionError):
+        messages = None
+    if not isinstance(messages, dict):
+        raise invalid_parameter("Message Structure - JSON message body failed to parse")
+    if not isinstance(messages.get("default"), str):
+        raise invalid_parameter("Message Structure - No default entry in JSON message body")
+    chosen = messages.get("sqs")
+    return chosen if isinstance(chosen, str) else str(messages["default"])
+
+
+def _check_ids(topic: Topic, group_id: str | None, deduplication_id: str | None) -> None:
+    if topic.fifo and not group_id:
+        raise invalid_parameter("The MessageGroupId parameter is required for FIFO topics")
+    if not topic.fifo and deduplication_id is not None:
+        raise invalid_parameter(
+            "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid "
+            "for this topic type"
+        )
+    if topic.fifo and deduplication_id is None and topic.attributes.get("ContentBasedDeduplication") != "true":
+        raise invalid_parameter(
+            "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
+            "explicitly"
+        )
+    for name, value in (("MessageGroupId", group_id), ("MessageDeduplicationId", deduplication_id)):
+        if value is not None and not fullmatch(ID_PATTERN, value):
+            raise invalid_parameter(f"{name} Reason: it can only have 1 to 128 alphanumeric and punctuation characters")
+
+
+def _size_of(notification: Notification, message: str) -> int:
+    """Return what counts against the size limit, in bytes: what was given as message, and its attributes."""
+    return len(_encode(message)) + size_of(notification.message_attributes)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise invalid_parameter("Message Reason: it must be UTF-8 text") from None
+
+
+def _publish(broker: Broker, connection: Connection, topic: Topic, notifications: Sequence[Notification]) -> None:
+    if topic.fifo and notifications:
+        notifications = _number(connection, topic, notifications, broker.now())
+    if notifications:
+        deliver(broker, connection, subscriptions_of(connection, topic), notifications)
+
+
+def _number(
+    connection: Connection,
+    topic: Topic,
+    notifications: Sequence[Notification],
+    now: int,
+) -> list[Notification]:
+    """
+    Give sequence numbers, in the order of publishing, and return the messages that are not duplicates.
+
+    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
+    """
+    # locks the topic's row: what is numbered first is also delivered first
+    last = connection.execute(TAKE_NUMBERS, {"topic_row": topic.id, "count": len(notifications)}).scalar_one()
+    connection.execute(FORGET_DUPLICATES, {"now": now})
+    by_group = topic.attributes.get("FifoThroughputScope") == "MessageGroup"
+    fresh: list[Notification] = []
+    for sequence, item in enumerate(notifications, start=last - len(notifications) + 1):
+        scope = f"topic:{topic.id}:{item.group_id}" if by_group else f"topic:{topic.id}"
+        item.sequence = sequence
+        first = remember(connection, scope, item.deduplication_id, item.message_id, sequence, now)
+        if first is None:
+            fresh.append(item)
+        else:
+            item.message_id, item.sequence = first
+    return fresh
+
+
+TAKE_NUMBERS = (
+    update(topics)
+    .where(topics.c.id == bindparam("topic_row"))
+    .values(sequence=topics.c.sequence + bindparam("count"))
+    .returning(topics.c.sequence)
+)

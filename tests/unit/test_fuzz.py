@@ -1,0 +1,207 @@
+"""
+Arbitrary bodies: none is raised for, none is lost unseen.
+"""
+
+from json import dumps
+from logging import CRITICAL, NOTSET, getLogger
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from marshmallow import Schema, ValidationError, fields
+from microcosm.api import create_object_graph, load_from_dict
+
+from microcosm_pubsub.backoff import NaiveBackoffPolicy
+from microcosm_pubsub.codecs import PubSubMessageCodec, PubSubMessageSchema
+from microcosm_pubsub.consumer import SQSConsumer
+from microcosm_pubsub.conventions import changed, created, deleted
+from microcosm_pubsub.decorators import schema
+from microcosm_pubsub.fields import UUIDField
+from microcosm_pubsub.reader import parse_line
+
+
+MEDIA_TYPE = "application/vnd.fuzz.everything"
+
+
+class InnerSchema(Schema):
+    name = fields.String(required=True)
+
+
+@schema
+class FuzzSchema(PubSubMessageSchema):
+    MEDIA_TYPE = MEDIA_TYPE
+
+    integer = fields.Integer()
+    number = fields.Float()
+    decimal = fields.Decimal()
+    boolean = fields.Boolean()
+    moment = fields.DateTime()
+    timestamp = fields.DateTime(format="timestamp")
+    day = fields.Date()
+    span = fields.TimeDelta()
+    uuid = fields.UUID()
+    text_uuid = UUIDField()
+    url = fields.URL()
+    email = fields.Email()
+    ip = fields.IP()
+    mapping = fields.Dict(keys=fields.String(), values=fields.Integer())
+    inner = fields.Nested(InnerSchema)
+    inners = fields.List(fields.Nested(InnerSchema))
+    pair = fields.Tuple((fields.Integer(), fields.Float()))
+    raw = fields.Raw()
+
+
+NAMES = sorted(FuzzSchema().fields)
+MEDIA_TYPES = [MEDIA_TYPE, created("fuzz"), changed("fuzz"), deleted("fuzz"), "application/vnd.fuzz.unknown", "", "*"]
+FIELDS = [*NAMES, "mediaType", "opaqueData", "uri", "id", "Message", "TopicArn", "MessageAttributes", "Body"]
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([10**400, -1, "NaN", "1e999"]),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+messages = st.builds(
+    lambda content, media_type: content | media_type,
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=5),
+    st.one_of(st.just({}), st.sampled_from(MEDIA_TYPES).map(lambda name: {"mediaType": name})),
+)
+attributes = st.one_of(
+    values,
+    st.dictionaries(
+        st.just("media_type"),
+        values | st.dictionaries(st.sampled_from(["Type", "Value", "StringValue", "BinaryValue"]), values),
+    ),
+)
+texts = st.one_of(st.text(), values.map(dumps), messages.map(dumps))
+wrapped = st.builds(
+    lambda text, more, found: dumps({"Message": text, **more, "MessageAttributes": found}),
+    st.recursive(texts, lambda inner: inner.map(lambda text: dumps({"Message": text})), max_leaves=3),
+    st.dictionaries(st.sampled_from(["TopicArn", "Type", "mediaType"]), values),
+    attributes,
+)
+bodies = texts | wrapped
+raw_messages = st.builds(
+    lambda body, found, own: {"MessageId": "m", "Body": body, "MessageAttributes": found, "Attributes": own},
+    bodies | values,
+    attributes,
+    values | st.dictionaries(st.sampled_from(["ApproximateReceiveCount", "MessageGroupId", "SequenceNumber"]), values),
+)
+
+relaxed = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module", params=["CodecSQSEnvelope", "RawSQSEnvelope", "NaiveSQSEnvelope", "LambdaSQSEnvelope"])
+def fuzzed_graph(request):
+    config = load_from_dict(sqs_envelope={"strategy_name": request.param})
+    graph = create_object_graph("fuzz", testing=True, loader=config)
+    graph.use("sqs_message_dispatcher", "sqs_consumer")
+    getLogger("microcosm_pubsub").setLevel(CRITICAL)
+    # hypothesis asks its arguments for attributes, which a graph refuses
+    yield lambda: graph
+    getLogger("microcosm_pubsub").setLevel(NOTSET)
+
+
+class Given:
+    """A client of which one receive is asked for."""
+
+    def __init__(self, raw_messages):
+        self.raw_messages = raw_messages
+
+    def receive_message(self, **kwargs):
+        return {"Messages": self.raw_messages}
+
+
+@relaxed
+@given(raws=st.lists(raw_messages, min_size=1, max_size=5))
+def test_consume_gives_one_message_for_each(fuzzed_graph, raws):
+    numbered = [{**raw, "ReceiptHandle": f"r{number}"} for number, raw in enumerate(raws)]
+    consumer = SQSConsumer(Given(numbered), "queue", fuzzed_graph().sqs_envelope, NaiveBackoffPolicy())
+
+    consumed = consumer.consume()
+
+    assert [message.receipt_handle for message in consumed] == [raw["ReceiptHandle"] for raw in numbered]
+    assert all(message.content is None for message in consumed if message.error)
+
+
+@relaxed
+@given(sent=st.lists(bodies.filter(bool), min_size=1, max_size=10))
+def test_handling_deletes_none_unseen(fuzzed_graph, sent):
+    graph = fuzzed_graph()
+    graph.sqs_message_dispatcher.counts.clear()
+    engine = graph.pubsub_testing.engine
+    engine.queues.clear()
+    encodable = [body.encode("utf-8", "replace").decode() for body in sent]
+    for body in encodable:
+        engine.queue_client.send_message(QueueUrl="queue", MessageBody=body)
+    undecodable = [message.body for message in consume_and_release(graph) if message.error]
+    seen = []
+
+    results = graph.sqs_message_dispatcher.handle_batch(
+        dict.fromkeys(MEDIA_TYPES, lambda content: seen.append(1) or True)
+    )
+
+    assert len(results) == len(sent)
+    assert [message.body for message in engine.messages("queue")] == undecodable
+    assert graph.sqs_message_dispatcher.counts["FAILED"] == len(undecodable)
+    assert graph.sqs_message_dispatcher.counts["OBSERVER_FAILED"] == 0
+
+
+class Consumed:
+    def __init__(self, error, body):
+        self.error = error
+        self.body = body
+
+
+def consume_and_release(graph):
+    """Look at what a queue holds, and leave it as it was."""
+    messages = graph.sqs_consumer.consume()
+    by_id = {message.message_id: message.body for message in graph.pubsub_testing.engine.messages("queue")}
+    assert graph.sqs_consumer.nack_batch([(message, 0) for message in messages]) == []
+    return [Consumed(message.error, by_id[message.message_id]) for message in messages]
+
+
+@relaxed
+@given(message=st.one_of(bodies, values, messages, st.binary()))
+@pytest.mark.parametrize("media_type", [MEDIA_TYPE, created("fuzz"), changed("fuzz"), deleted("fuzz")])
+def test_decode_raises_validation_errors_alone(fuzz_registry, media_type, message):
+    codec = fuzz_registry.find(media_type)
+    if message is None or isinstance(message, (bool, int, float, list)):
+        message = dumps(message)
+
+    try:
+        assert isinstance(codec.decode(message), dict)
+    except ValidationError as error:
+        named = type(codec.schema).__name__ in str(error.messages)
+    else:
+        named = True
+    assert named
+
+
+@pytest.fixture(scope="module")
+def fuzz_registry():
+    return create_object_graph("fuzz", testing=True).pubsub_message_schema_registry
+
+
+@relaxed
+@given(content=st.dictionaries(st.sampled_from(NAMES), values))
+def test_encode_raises_validation_errors_alone(content):
+    codec = PubSubMessageCodec(FuzzSchema())
+
+    try:
+        text = codec.encode(content)
+    except ValidationError:
+        return
+    assert isinstance(codec.decode(text), dict)
+
+
+@relaxed
+@given(line=st.one_of(st.binary(), bodies.map(lambda text: text.encode("utf-8", "replace"))))
+def test_any_line_is_a_raw_message(line):
+    message = parse_line(line, "file:1")
+
+    assert {"MessageId", "ReceiptHandle", "Body"} <= set(message)
