@@ -14,7 +14,7 @@ help: ## List the targets
 
 $(VENV)/demo: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[broker]'
 	@touch $@
 
 $(VENV)/dev: setup.py pyproject.toml

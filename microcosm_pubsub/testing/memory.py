@@ -1,81 +1,187 @@
 """
-SNS and SQS in memory.
+SNS and SQS in memory: the broker, made forgiving.
 
-Owns the queues and the topics, who is subscribed to what, the lock and the clock. Queues come into
-being when their URL is first used, topics when their ARN is: any text is either. Nothing waits, and
-nothing leaves the process.
+A test may hand in messages, queues and topics of its own making. So any text names a queue or a topic, which is
+there as soon as it is named; a receipt handle that no receive gave is accepted; and a receive never waits.
 """
 
-from collections.abc import Callable
-from itertools import count
-from threading import RLock
-from time import time
+from __future__ import annotations
 
-from microcosm_pubsub.testing.notification import Notification
-from microcosm_pubsub.testing.queue import FIRST_SEQUENCE_NUMBER, MemoryQueue, StoredMessage
-from microcosm_pubsub.testing.queue_client import MemoryQueueClient
-from microcosm_pubsub.testing.topic_client import MemoryTopicClient
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from hashlib import sha256
+from re import fullmatch
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.factory import open_broker
+from microcosm_pubsub.constants import FIFO_SUFFIX
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.broker.clients import BrokerClients
+    from microcosm_pubsub.broker.inspection import StoredMessage
 
 
 class MemoryEngine:
     """
-    Run queues and topics in memory, for the clients `queue_client` and `topic_client`.
+    Hold queues and topics in memory; the database is made when it is first needed.
 
-    :param clock: tells the time, in seconds since the epoch; a test may move it
-    :param default_queue_url: where a topic delivers that nobody has subscribed to; nowhere if None
-    :param visibility_timeout_seconds: how long a received message is hidden, unless the receive tells
+    :param clock: tells the time of day, in seconds since the epoch; a test may set it later too
+    :param default_queue_url: the queue to which a topic delivers that was not subscribed to explicitly
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float] = time,
-        default_queue_url: str | None = None,
-        visibility_timeout_seconds: int = 30,
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time, default_queue_url: str | None = None) -> None:
         self.clock = clock
         self.default_queue_url = default_queue_url
-        self.visibility_timeout_seconds = visibility_timeout_seconds
-        self.lock = RLock()
-        self.queues: dict[str, MemoryQueue] = {}
-        self.subscriptions: dict[str, dict[str, bool]] = {}
-        self.sequence = count(FIRST_SEQUENCE_NUMBER)
         self.queue_client = MemoryQueueClient(self)
         self.topic_client = MemoryTopicClient(self)
+        self._subscribed: set[str] = set()
+
+    @cached_property
+    def clients(self) -> BrokerClients:
+        """Return the clients of the broker."""
+        return open_broker("sqlite://", clock=lambda: self.clock())
 
     def subscribe(self, topic_arn: str, queue_url: str, raw: bool = False) -> None:
-        """
-        Deliver what is published to a topic to a queue, too.
-
-        :param raw: deliver the message itself rather than SNS's envelope of it
-        """
-        with self.lock:
-            self.subscriptions.setdefault(topic_arn, {})[queue_url] = raw
-
-    def queue(self, queue_url: str) -> MemoryQueue:
-        """Return the queue of this URL, which it creates if need be."""
-        with self.lock:
-            return self.queues.setdefault(queue_url, MemoryQueue(queue_url))
+        """Let a topic deliver to a queue, and no longer to the default one."""
+        self._subscribed.add(self.topic_arn(topic_arn, deliver=False))
+        self.clients.topic_client.client.subscribe(
+            TopicArn=self.topic_arn(topic_arn, deliver=False),
+            Protocol="sqs",
+            Endpoint=names.queue_arn(self.queue_name(queue_url)),
+            Attributes={"RawMessageDelivery": "true"} if raw else {},
+        )
 
     def messages(self, queue_url: str) -> list[StoredMessage]:
-        """Return what a queue holds, visible or not, oldest first."""
-        with self.lock:
-            return list(self.queue(queue_url).messages)
+        """Return the messages that a queue holds, visible or not, the oldest first."""
+        from microcosm_pubsub.broker.inspection import list_messages
 
-    def deliver(self, notification: Notification) -> None:
-        """Write a published message into every queue that is subscribed to its topic."""
-        with self.lock:
-            subscriptions = self.subscriptions.get(notification.topic_arn)
-            if subscriptions is None:
-                subscriptions = {self.default_queue_url: False} if self.default_queue_url else {}
-            for queue_url, raw in subscriptions.items():
-                self._write(self.queue(queue_url), notification, raw)
+        return list_messages(self.clients.broker, self.queue_name(queue_url))
 
-    def _write(self, queue: MemoryQueue, notification: Notification, raw: bool) -> None:
-        queue.send(
-            body=notification.message if raw else notification.to_envelope(),
-            now=notification.published_at,
-            # A FIFO queue behind a standard topic, which AWS refuses, keeps the order of the topic.
-            group_id=notification.group_id or (notification.topic_arn if queue.fifo else None),
-            deduplication_id=notification.deduplication_id,
-            message_attributes=notification.message_attributes if raw else None,
-        )
+    def queue_name(self, queue_url: str) -> str:
+        """Return the name of a queue, which is created if it is not there."""
+        name = to_name(queue_url)
+        attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if names.is_fifo(name) else {}
+        self.clients.queue_client.create_queue(QueueName=name, Attributes=attributes)
+        return name
+
+    def topic_arn(self, topic_arn: str, deliver: bool = True) -> str:
+        """Return the ARN of a topic, which is created, and delivers to the default queue, if it is not there."""
+        arn = names.topic_arn(to_name(topic_arn))
+        self.clients.topic_client.create(arn)
+        if deliver and self.default_queue_url is not None and arn not in self._subscribed:
+            self._subscribed.add(arn)
+            if names.is_fifo(arn) or not names.is_fifo(to_name(self.default_queue_url)):
+                self.clients.topic_client.client.subscribe(
+                    TopicArn=arn,
+                    Protocol="sqs",
+                    Endpoint=names.queue_arn(self.queue_name(self.default_queue_url)),
+                )
+        return arn
+
+
+class MemoryQueueClient:
+    """
+    Do what boto3's SQS client does, in memory.
+
+    :param engine: holds the queues
+    """
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine = engine
+
+    def get_queue_url(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the URL of a queue: its name is as good."""
+        return {"QueueUrl": kwargs["QueueName"]}
+
+    def receive_message(self, **kwargs: Any) -> dict[str, Any]:
+        """Receive messages, without waiting."""
+        return self._call("receive_message", {**kwargs, "WaitTimeSeconds": 0})
+
+    def send_message(self, **kwargs: Any) -> dict[str, Any]:
+        """Send a message."""
+        return self._call("send_message", kwargs)
+
+    def send_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+        """Send messages."""
+        return self._call("send_message_batch", kwargs)
+
+    def delete_message(self, **kwargs: Any) -> dict[str, Any]:
+        """Delete a message."""
+        return self._settle("delete_message", kwargs)
+
+    def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+        """Delete messages."""
+        return self._settle_batch("delete_message_batch", kwargs)
+
+    def change_message_visibility(self, **kwargs: Any) -> dict[str, Any]:
+        """Change for how long a message stays hidden."""
+        return self._settle("change_message_visibility", kwargs)
+
+    def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]:
+        """Change for how long messages stay hidden."""
+        return self._settle_batch("change_message_visibility_batch", kwargs)
+
+    def get_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
+        """Return attributes of a queue."""
+        return self._call("get_queue_attributes", kwargs)
+
+    def purge_queue(self, **kwargs: Any) -> dict[str, Any]:
+        """Delete the messages of a queue."""
+        return self._call("purge_queue", kwargs)
+
+    def _call(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        client = self._engine.clients.queue_client
+        name = self._engine.queue_name(kwargs["QueueUrl"])
+        answer: dict[str, Any] = getattr(client, method)(**{**kwargs, "QueueUrl": name})
+        return answer
+
+    def _settle(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        exceptions = self._engine.clients.queue_client.exceptions
+        try:
+            return self._call(method, {**kwargs, "ReceiptHandle": str(kwargs["ReceiptHandle"])})
+        except exceptions.ReceiptHandleIsInvalid:
+            return {}
+
+    def _settle_batch(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        entries = [{**entry, "ReceiptHandle": str(entry["ReceiptHandle"])} for entry in kwargs["Entries"]]
+        answer = self._call(method, {**kwargs, "Entries": entries})
+        unknown = [entry for entry in answer.get("Failed", []) if entry["Code"] == "ReceiptHandleIsInvalid"]
+        successful = answer.get("Successful", []) + [{"Id": entry["Id"]} for entry in unknown]
+        failed = [entry for entry in answer.get("Failed", []) if entry not in unknown]
+        return {**answer, "Successful": successful, "Failed": failed}
+
+
+class MemoryTopicClient:
+    """
+    Do what boto3's SNS client does, in memory.
+
+    :param engine: holds the topics
+    """
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine = engine
+
+    def publish(self, **kwargs: Any) -> dict[str, Any]:
+        """Publish a message."""
+        return self._call("publish", kwargs)
+
+    def publish_batch(self, **kwargs: Any) -> dict[str, Any]:
+        """Publish messages."""
+        return self._call("publish_batch", kwargs)
+
+    def _call(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        client = self._engine.clients.topic_client.client
+        arn = self._engine.topic_arn(kwargs["TopicArn"])
+        answer: dict[str, Any] = getattr(client, method)(**{**kwargs, "TopicArn": arn})
+        return answer
+
+
+def to_name(url_or_arn: str) -> str:
+    """Return the name of a queue or topic that is named by any text."""
+    name = names.name_of(url_or_arn)
+    if fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", name) and len(name) <= 80:
+        return name
+    return sha256(url_or_arn.encode()).hexdigest() + (FIFO_SUFFIX if names.is_fifo(name) else "")

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
-from tests.engines import make_local_client
+from microcosm_pubsub.clients import LOCAL_REGION, make_client
 
 
 BROKERS = ["broker in memory", "broker on a file", "broker on PostgreSQL"]

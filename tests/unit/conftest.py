@@ -6,6 +6,7 @@ Graphs under test, with an engine in memory whose clock stands still until told.
 # ruff: noqa: N803
 
 from json import dumps, loads
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
@@ -39,7 +40,8 @@ class Queue:
         """Send messages; what is not text becomes JSON."""
         for body in bodies:
             text = body if isinstance(body, str) else dumps(body)
-            self.engine.queue_client.send_message(QueueUrl=self.url, MessageBody=text, **options)
+            unique = {"MessageDeduplicationId": str(uuid4())} if self.url.endswith(".fifo") else {}
+            self.engine.queue_client.send_message(QueueUrl=self.url, MessageBody=text, **unique, **options)
 
     @property
     def bodies(self):

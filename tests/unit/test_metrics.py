@@ -2,6 +2,7 @@
 Metrics of what is consumed and produced.
 
 """
+
 from unittest.mock import MagicMock, call
 
 import pytest
@@ -82,9 +83,7 @@ def test_get_metrics(binding):
 def test_send_metrics(outcome):
     graph = create_graph()
 
-    graph.pubsub_send_metrics(
-        MessageHandlingResult(MEDIA_TYPE, outcome, elapsed_time=12.5, handle_start_time=3.5)
-    )
+    graph.pubsub_send_metrics(MessageHandlingResult(MEDIA_TYPE, outcome, elapsed_time=12.5, handle_start_time=3.5))
 
     tags = [f"classifier:{outcome.name.lower()}", f"media-type:{MEDIA_TYPE}"]
     assert sent(graph) == [
@@ -104,9 +103,7 @@ def test_send_metrics(outcome):
 def test_unknown_times_are_not_sent(times, names):
     graph = create_graph()
 
-    graph.pubsub_send_metrics(
-        MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.SUCCEEDED, **times)
-    )
+    graph.pubsub_send_metrics(MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.SUCCEEDED, **times))
 
     assert [call_.args[0] for call_ in sent(graph)] == names
 
@@ -129,9 +126,7 @@ def test_producer_metrics(classifier):
 
     graph.pubsub_producer_metrics(MEDIA_TYPE, 12.5, classifier)
 
-    assert sent(graph) == [
-        call("sns_producer", 12.5, tags=[f"classifier:{classifier}", f"media-type:{MEDIA_TYPE}"])
-    ]
+    assert sent(graph) == [call("sns_producer", 12.5, tags=[f"classifier:{classifier}", f"media-type:{MEDIA_TYPE}"])]
 
 
 @pytest.mark.parametrize(
@@ -155,9 +150,7 @@ def test_labels_are_bounded(media_type, label):
 def test_disabled_metrics_send_nothing():
     graph = create_graph({})
 
-    graph.pubsub_send_metrics(
-        MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.SUCCEEDED, elapsed_time=1.0)
-    )
+    graph.pubsub_send_metrics(MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.SUCCEEDED, elapsed_time=1.0))
     graph.pubsub_send_batch_metrics(1.0, 1)
     graph.pubsub_producer_metrics(MEDIA_TYPE, 1.0, "success")
 

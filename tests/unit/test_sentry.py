@@ -2,6 +2,7 @@
 Reports to Sentry, with a real client whose transport keeps what it is given.
 
 """
+
 import sys
 from logging import getLogger
 from types import SimpleNamespace
@@ -96,7 +97,10 @@ def test_failure_is_reported_with_its_tags():
         custom_user_id="x-request-user",
     )
     opaque = {
-        "X-Request-Id": "r-1", "x-request-tenant": "acme", "x-request-user": 7, "other": "not a tag",
+        "X-Request-Id": "r-1",
+        "x-request-tenant": "acme",
+        "x-request-user": 7,
+        "other": "not a tag",
     }
 
     handle(fail).error_reporting(component, opaque)
@@ -139,9 +143,7 @@ def test_what_is_reported(outcome):
 def test_tags_are_bounded():
     component, events = configure(custom_tags_mapping={"long": "long"})
 
-    component.report(
-        MessageHandlingResult("x" * 1000, MessageHandlingResultType.EXPIRED), {"long": "y" * 1000}
-    )
+    component.report(MessageHandlingResult("x" * 1000, MessageHandlingResultType.EXPIRED), {"long": "y" * 1000})
 
     assert events[0]["tags"]["media_type"] == "x" * 200
     assert events[0]["tags"]["long"] == "y" * 200

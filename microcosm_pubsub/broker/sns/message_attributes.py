@@ -61,8 +61,8 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
     value = attribute.get(f"{expected}Value")
     if value is None and attribute.get(other) is not None:
         raise invalid_value(f"The message attribute '{name}' with type '{kind}' must use field '{expected}'.")
-    if hasattr(value, "read"):
-        value = value.read()
+    if (read := getattr(value, "read", None)) is not None:
+        value = read()
     if not value:
         raise invalid_value(
             f"The message attribute '{name}' must contain non-empty message attribute value for message attribute "

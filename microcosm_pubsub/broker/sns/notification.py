@@ -18,7 +18,7 @@ from json import dumps, loads
 from typing import Any
 from uuid import uuid4
 
-from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
+from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS, SEQUENCE_BASE
 from microcosm_pubsub.constants import FIFO_SUFFIX
 
 
@@ -133,4 +133,5 @@ def to_value(attribute: Mapping[str, Any]) -> Any:
 
 
 def _quote(text: str) -> str:
-    return dumps(text, ensure_ascii=False)
+    # what SQS does not take as it is, it takes as JSON's escapes
+    return dumps(text, ensure_ascii=INVALID_CHARACTERS.search(text) is not None)

@@ -104,6 +104,7 @@ def _check_content(message: str, subject: str | None) -> None:
         not 0 < len(subject) <= MAX_SUBJECT_LENGTH or any(ord(character) < 32 for character in subject)
     ):
         raise invalid_parameter("Subject")
+    _encode(subject or "")
 
 
 def _make_notification(
@@ -179,7 +180,7 @@ def _encode(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise invalid_parameter("Message Reason: it must be UTF-8 text") from None
+        raise invalid_parameter("Message and Subject must be UTF-8 text") from None
 
 
 def _publish(broker: Broker, connection: Connection, topic: Topic, notifications: Sequence[Notification]) -> None:

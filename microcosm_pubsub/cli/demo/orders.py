@@ -16,7 +16,7 @@ from microcosm_pubsub.errors import ConfigurationError
 
 
 CANCELLED = "application/vnd.example.pubsub.order_cancelled"
-MALFORMED = ["{not json", "[]", '{"uri": "no media type"}', dumps({"mediaType": CANCELLED, "order_id": "1"})]
+MALFORMED = ["{not json", "[]", '{"mediaType": 7}', dumps({"mediaType": CANCELLED, "order_id": "1"})]
 
 
 def find_daemon() -> Path:

@@ -201,9 +201,11 @@ def test_switch(value, expected):
     statement = (
         switch("k")
         .case("a", give(1))
-        .case("b").then(give(2))
+        .case("b")
+        .then(give(2))
         .case(["c"], chain=Chain(give(3)))
-        .case(None).then(links=[give(4)])
+        .case(None)
+        .then(links=[give(4)])
         .otherwise(give(5))
         .case("a", give("second"))
     )
@@ -316,7 +318,8 @@ def test_try_chain_runs_the_first_clause_that_fits(error, expected):
     statement = (
         try_chain(fail(error))
         .catch(LookupError, give("lookup"))
-        .catch(ValueError).then(give("value"))
+        .catch(ValueError)
+        .then(give("value"))
         .catch((TypeError, AttributeError), give("type or attribute"))
         .catch(KeyError, give("never"))
         .otherwise(give("otherwise"))

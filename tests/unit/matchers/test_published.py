@@ -5,6 +5,7 @@ Every test runs with both kinds of recorded producer: one whose SNS client is re
 is recorded itself.
 
 """
+
 from json import dumps
 from types import SimpleNamespace
 
@@ -246,9 +247,7 @@ def test_ways_to_call_produce(args, kwargs):
 
     producer.produce(*args, **kwargs)
 
-    assert published_messages_for(producer) == [
-        PublishedMessage(media_type=FOO, uri=URI, content={"a": 1, "uri": URI})
-    ]
+    assert published_messages_for(producer) == [PublishedMessage(media_type=FOO, uri=URI, content={"a": 1, "uri": URI})]
 
 
 @pytest.mark.parametrize("opaque_key", ["opaque_data", "opaqueData"])
@@ -312,9 +311,7 @@ def test_deferred_batch_of_a_recorded_producer():
             all_of(
                 has_media_type(MessageBatchSchema.MEDIA_TYPE),
                 has_content(
-                    has_entries(
-                        messages=contains_exactly(has_entries(media_type=FOO), has_entries(media_type=BAR))
-                    )
+                    has_entries(messages=contains_exactly(has_entries(media_type=FOO), has_entries(media_type=BAR)))
                 ),
             )
         ),

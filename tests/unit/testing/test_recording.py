@@ -2,6 +2,7 @@
 Recorded clients and producers.
 
 """
+
 from json import loads
 
 import pytest
@@ -75,7 +76,10 @@ def test_recording_producer_answers_with_distinct_ids():
     assert all(isinstance(id_, str) for id_ in ids)
     producer.produce.assert_called_with("foo", uri="x")
     assert [name for name, _, _ in recorded_calls(producer)] == [
-        "produce", "produce", "publish_message", "produce_batch",
+        "produce",
+        "produce",
+        "publish_message",
+        "produce_batch",
     ]
 
 

@@ -2,6 +2,7 @@
 The clients of a graph under test.
 
 """
+
 from json import loads
 
 import pytest
@@ -34,7 +35,7 @@ def test_graph_without_queue(config):
 
     clients.sns_client.publish(TopicArn="topic", Message="hello")
 
-    assert clients.engine.queues == {}
+    assert "QueueUrls" not in clients.engine.clients.queue_client.list_queues()
 
 
 def test_each_graph_has_its_own():
