@@ -31,10 +31,10 @@ setup(
     python_requires=">=3.11",
     keywords="microcosm pubsub sns sqs",
     install_requires=[
-        "boto3>=1.26.0",
+        "boto3>=1.28.0",
         "inflection>=0.5.0",
         "marshmallow>=3.20.0,<5",
-        "microcosm>=4.0.0",
+        "microcosm>=4.1.0",
         "microcosm-daemon>=3.0.0",
         "microcosm-logging>=2.0.0",
         # microcosm-logging 2.0.0 imports a name that 3.1 moved

@@ -34,6 +34,8 @@ def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
     """
     Register a handler, a function or a class, for a schema or a media type, and return it.
 
+    A schema class is registered with it, if it was not with `@schema`.
+
     :param schema_or_media_type: a schema class, any class with `MEDIA_TYPE` or `infer_media_type()`, or the
         text of a media type, which may end in `.*`
     :raises ConfigurationError: if it names no media type, or an option is not known
@@ -42,6 +44,10 @@ def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
         raise ConfigurationError(f"@handles knows no option {', '.join(sorted(options))}")
     named = isinstance(schema_or_media_type, str)
     media_type = schema_or_media_type if named else media_type_for(schema_or_media_type)
+
+    if isinstance(schema_or_media_type, type) and issubclass(schema_or_media_type, Schema):
+        # without its schema the handler's messages would be ignored
+        on_resolve(PubSubMessageSchemaRegistry, _register, media_type, schema_or_media_type)
 
     def decorator(handler: H) -> H:
         on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler)

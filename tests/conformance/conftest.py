@@ -2,7 +2,7 @@
 The clients that are judged: the broker on each of its databases, and independent engines over HTTP.
 
 With the environment's `ENDPOINT` set, the engine that answers there is judged, and nothing else.
-What a client cannot do is declared in `SHORTCOMINGS`, by the test's name.
+What a client cannot do is declared in `shortcomings`, by the test's name.
 """
 
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.clients import LOCAL_REGION, make_client
+from tests.conformance.shortcomings import NO_CLOCK, SHORTCOMINGS, find_shortcoming
 
 
 BROKERS = ["broker in memory", "broker on a file", "broker on PostgreSQL"]
@@ -30,14 +31,6 @@ SUBJECTS = ["endpoint"] if "ENDPOINT" in environ else [*BROKERS, *ENGINES]
 
 #: Readers are clients too, for what they read.
 READERS = [] if "ENDPOINT" in environ else ["SQSJsonReader", "SQSFileReader"]
-
-#: Over HTTP there is no clock that a test could set forward.
-NO_CLOCK = "its clock cannot be set forward"
-
-ONCE = "what is read is gone, and does not come again"
-
-#: What a client cannot do: for a test, or one case of it, the reason. A test that passes all the same fails.
-SHORTCOMINGS: dict[str, dict[str, str]] = {}
 
 
 class Clock:
@@ -240,15 +233,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Show what is declared in place of what a client cannot do."""
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        name = parameters.get("subject") or parameters.get("source_name")
-        if name is None:
+        subject = parameters.get("subject") or parameters.get("source_name")
+        if subject is None:
             continue
-        if name not in BROKERS and name not in READERS and item.get_closest_marker("clock"):
-            item.add_marker(pytest.mark.skip(reason=f"{name}: {NO_CLOCK}"))
+        if subject not in BROKERS and subject not in READERS and item.get_closest_marker("clock"):
+            item.add_marker(pytest.mark.skip(reason=f"{subject}: {NO_CLOCK}"))
             continue
-        declared = SHORTCOMINGS.get(name, {})
-        # the name of one case of a test, without the client's
-        case = "-".join(part for part in item.name[len(item.originalname) + 1 : -1].split("-") if part != name)
-        for key in (item.originalname, f"{item.originalname}[{case}]"):
-            if key in declared:
-                item.add_marker(pytest.mark.xfail(reason=f"{name}: {declared[key]}", strict=True))
+        # the name of one case of a test, without the subject's
+        case = "-".join(part for part in item.callspec.id.split("-") if part != subject)
+        if reason := find_shortcoming(subject, name_of(item.module, item.originalname), case):
+            item.add_marker(pytest.mark.xfail(reason=f"{subject}: {reason}", strict=True))
+
+
+def name_of(module: Any, function: str) -> str:
+    return f"{module.__name__.rpartition('.')[2].removeprefix('test_')}.{function.removeprefix('test_')}"
+
+
+@pytest.fixture
+def declared() -> set[str]:
+    """The names of all tests that are declared to fail for somebody."""
+    return {test.partition("[")[0] for reasons in SHORTCOMINGS.values() for tests in reasons.values() for test in tests}

@@ -2,6 +2,7 @@
 Arbitrary bodies: none is raised for, none is lost unseen.
 """
 
+from contextlib import suppress
 from itertools import count
 from json import dumps
 from logging import CRITICAL, NOTSET, getLogger
@@ -14,7 +15,6 @@ from marshmallow import Schema, ValidationError, fields
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.backoff import NaiveBackoffPolicy
-from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS
 from microcosm_pubsub.codecs import PubSubMessageCodec, PubSubMessageSchema
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.conventions import changed, created, deleted
@@ -160,10 +160,8 @@ NUMBERS = count(1)
 
 def send(engine, queue_url, body):
     """Send a message, unless a queue would not take it."""
-    try:
+    with suppress(ClientError):
         engine.queue_client.send_message(QueueUrl=queue_url, MessageBody=body.encode("utf-8", "replace").decode())
-    except ClientError:
-        pass
 
 
 def find_undecodable(engine, consumer):

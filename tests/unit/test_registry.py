@@ -352,3 +352,16 @@ def test_decorators_return_what_they_decorate():
     assert isinstance(FirstSchema, type)
     assert callable(handle_first)
     assert handle_first({}) is True
+
+
+def test_a_handler_brings_its_schema_with_it():
+    class LonelySchema(PubSubMessageSchema):
+        MEDIA_TYPE = "application/vnd.registry.lonely"
+
+    @handles(LonelySchema)
+    def handle_lonely(message):
+        return True
+
+    graph = create_object_graph("test", testing=True)
+
+    assert isinstance(graph.pubsub_message_schema_registry.find(LonelySchema.MEDIA_TYPE).schema, LonelySchema)

@@ -57,29 +57,29 @@ class Notification:
 
     def to_envelope(self, subscription_arn: str) -> str:
         """Return the JSON text that SNS writes into the queue of a subscription."""
-        members = f'{self._head}  "UnsubscribeURL" : {_quote(UNSUBSCRIBE_URL + subscription_arn)}'
-        return f"{{\n{members}{self._tail}\n}}"
+        return f'{{\n{self._head}  "UnsubscribeURL" : "{UNSUBSCRIBE_URL}{subscription_arn}"{self._tail}\n}}'
 
     @cached_property
     def _head(self) -> str:
-        members: dict[str, str] = {"Type": "Notification", **self.to_answer(), "TopicArn": self.topic_arn}
+        members = [("Type", '"Notification"'), *((name, f'"{value}"') for name, value in self.to_answer().items())]
+        members.append(("TopicArn", f'"{self.topic_arn}"'))
         if self.subject is not None:
-            members["Subject"] = self.subject
-        members |= {"Message": self.message, "Timestamp": self._timestamp}
+            members.append(("Subject", _quote(self.subject)))
+        members += [("Message", _quote(self.message)), ("Timestamp", f'"{self._timestamp}"')]
         if not self.topic_arn.endswith(FIFO_SUFFIX):
-            members |= {
-                "SignatureVersion": self.signature_version,
-                "Signature": SIGNATURE,
-                "SigningCertURL": SIGNING_CERT_URL,
-            }
-        return "".join(f'  "{name}" : {_quote(value)},\n' for name, value in members.items())
+            members += [
+                ("SignatureVersion", f'"{self.signature_version}"'),
+                ("Signature", f'"{SIGNATURE}"'),
+                ("SigningCertURL", f'"{SIGNING_CERT_URL}"'),
+            ]
+        return "".join([f'  "{name}" : {value},\n' for name, value in members])
 
     @cached_property
     def _tail(self) -> str:
         if not self.message_attributes:
             return ""
         members = ",\n".join(
-            f'    {_quote(name)} : {{"Type":{_quote(attribute["DataType"])},"Value":{_quote(to_text(attribute))}}}'
+            f'    "{name}" : {{"Type":{_quote(attribute["DataType"])},"Value":{_quote(to_text(attribute))}}}'
             for name, attribute in self.message_attributes.items()
         )
         return f',\n  "MessageAttributes" : {{\n{members}\n  }}'

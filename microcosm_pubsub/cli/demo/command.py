@@ -95,6 +95,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
     with run_daemon(run) as daemon, Progress(console=console) as progress:
         console.print(f"The daemon of {find_daemon()} runs as process {daemon.pid}, on {run.broker_url}")
         wait_until(lambda: is_subscribed(sns, topic_arn) or daemon.poll() is not None, START_TIMEOUT_SECONDS)
+        announce(console, f"Publishing {len(texts)} messages")
         task = progress.add_task("Publishing", total=len(texts))
         published = run.find_published(clients.broker.count_sent(), MAX_BATCH_ENTRIES)
         progress.advance(task, published)
@@ -103,6 +104,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
             chunk = texts[start : start + MAX_BATCH_ENTRIES]
             publish(sns, topic_arn, chunk)
             progress.advance(task, len(chunk))
+        announce(console, "Handling them")
         task = progress.add_task("Handling", total=len(texts))
 
         def is_done() -> bool:
@@ -111,7 +113,8 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
             return depth == 0 or daemon.poll() is not None
 
         wait_until(is_done, timeout_seconds)
-    if daemon.returncode != 0:
+    # an early SIGTERM finds a daemon that cannot answer it yet, and has nothing in hand
+    if daemon.returncode not in (0, -SIGTERM):
         raise PubSubError(f"The daemon exited with code {daemon.returncode}; see {run.daemon_log}")
     outcomes = count_outcomes(run.ledger.read_text().splitlines() if run.ledger.exists() else [])
     ledger = Ledger(
@@ -152,6 +155,12 @@ def run_daemon(run: Run) -> Iterator[Popen[bytes]]:
                 daemon.send_signal(SIGTERM)
             daemon.wait()
             run.pid.unlink()
+
+
+def announce(console: Console, text: str) -> None:
+    """Tell what begins, where there is no terminal on which a progress bar would show it."""
+    if not console.is_terminal:
+        console.print(text)
 
 
 def publish(sns: Any, topic_arn: str, texts: list[str]) -> None:
