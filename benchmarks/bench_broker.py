@@ -3,7 +3,7 @@ How fast the embedded broker is, beside independent engines, in one run on one m
 
     python -m benchmarks.bench_broker [--quick] [--json] [--subjects NAME ...]
 
-Each figure is messages per second through `send`, `receive` and `delete` (a cycle), or through `publish`. An engine over
+Each figure is messages per second through `send`, `receive` and `delete` (a cycle), or `publish`. An engine over
 HTTP is called with boto3, the broker directly, as a daemon calls either. Every process is warmed up before it counts.
 """
 

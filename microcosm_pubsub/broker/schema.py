@@ -46,6 +46,8 @@ queues = Table(
     Column("modified_at", BigInteger, nullable=False),
     # how many sequence numbers a FIFO queue has given
     Column("sequence", BigInteger, nullable=False, server_default="0"),
+    # the id of a deleted queue stands in receipt handles and among the deduplication ids
+    sqlite_autoincrement=True,
 )
 
 messages = Table(

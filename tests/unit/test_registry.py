@@ -7,7 +7,7 @@ from json import loads
 
 import pytest
 from marshmallow import Schema, fields
-from microcosm.api import binding
+from microcosm.api import binding, create_object_graph
 
 from microcosm_pubsub import registry as registry_module
 from microcosm_pubsub.codecs import PubSubMessageCodec, PubSubMessageSchema

@@ -22,29 +22,40 @@ MAX_MESSAGE_ATTRIBUTES = 10
 Attributes = Mapping[str, Mapping[str, Any]]
 
 
-def check_message_attributes(attributes: Attributes) -> None:
+def check_message_attributes(attributes: Attributes) -> dict[str, dict[str, Any]]:
     """
-    Refuse message attributes that SQS refuses.
+    Return message attributes with binary values as bytes, whatever boto3 takes for them.
 
-    :raises Refusal: if so
+    :raises Refusal: if SQS refuses them
     """
     if len(attributes) > MAX_MESSAGE_ATTRIBUTES:
         raise invalid_value(
             f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum [{MAX_MESSAGE_ATTRIBUTES}]."
         )
-    for name, attribute in attributes.items():
-        if not fullmatch(r"[A-Za-z0-9_.-]{1,256}", name):
-            raise invalid_value(
-                f"Message (user) attribute name '{name}' can only have letters, digits, underscores, hyphens and dots."
-            )
-        base = attribute.get("DataType", "").split(".")[0]
-        if base not in ("String", "Number", "Binary"):
-            raise invalid_value(
-                f"The type of message (user) attribute '{name}' is invalid. You must use only the following supported "
-                "type prefixes: Binary, Number, String."
-            )
-        if not attribute.get("BinaryValue" if base == "Binary" else "StringValue"):
-            raise invalid_value(f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'.")
+    return {name: _check_attribute(name, attribute) for name, attribute in attributes.items()}
+
+
+def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
+    if not fullmatch(r"[A-Za-z0-9_.-]{1,256}", name):
+        raise invalid_value(
+            f"Message (user) attribute name '{name}' can only have letters, digits, underscores, hyphens and dots."
+        )
+    kind = attribute.get("DataType", "")
+    base = kind.split(".")[0]
+    if base not in ("String", "Number", "Binary"):
+        raise invalid_value(
+            f"The type of message (user) attribute '{name}' is invalid. You must use only the following supported "
+            "type prefixes: Binary, Number, String."
+        )
+    field = "BinaryValue" if base == "Binary" else "StringValue"
+    value: Any = attribute.get(field)
+    if hasattr(value, "read"):
+        value = value.read()
+    if not value:
+        raise invalid_value(f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'.")
+    if base == "Binary":
+        value = value.encode() if isinstance(value, str) else bytes(value)
+    return {"DataType": kind, field: value}
 
 
 def size_of(attributes: Attributes) -> int:
@@ -62,7 +73,7 @@ def dump_attributes(attributes: Attributes) -> str | None:
     return dumps(
         {
             name: {
-                key: b64encode(value).decode() if isinstance(value, bytes | bytearray) else value
+                key: b64encode(value).decode() if isinstance(value, bytes) else value
                 for key, value in attribute.items()
             }
             for name, attribute in attributes.items()

@@ -50,6 +50,7 @@ class Draft:
     """A message to be sent, checked."""
 
     body: str
+    size_bytes: int
     delay_ms: int
     attributes: str | None = None
     trace_header: str | None = None
@@ -94,15 +95,14 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
                 outcomes.append(make_draft(queue, **{key: value for key, value in entry.items() if key != "Id"}))
             except Refusal as refusal:
                 outcomes.append(refusal)
-        total = sum(
-            len(entry["MessageBody"].encode()) + size_of(entry.get("MessageAttributes", {})) for entry in Entries
-        )
+        drafts = [item for item in outcomes if isinstance(item, Draft)]
+        total = sum(draft.size_bytes for draft in drafts)
         if total > MAX_BATCH_BYTES:
             raise Refusal(
                 "BatchRequestTooLong",
                 f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {total} bytes.",
             )
-        insert_drafts(broker, connection, queue, [draft for draft in outcomes if isinstance(draft, Draft)])
+        insert_drafts(broker, connection, queue, drafts)
     broker.notifier.wake()
     return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
 
@@ -121,15 +121,14 @@ def make_draft(
 
     :raises Refusal: if SQS refuses it
     """
-    attributes = MessageAttributes or {}
+    attributes = check_message_attributes(MessageAttributes) if MessageAttributes else {}
     if not MessageBody:
         raise Refusal("MissingParameter", "The request must contain the parameter MessageBody.")
     if INVALID_CHARACTERS.search(MessageBody):
         raise Refusal("InvalidMessageContents", "The message contains characters outside the allowed set.")
-    if attributes:
-        check_message_attributes(attributes)
+    size_bytes = len(MessageBody.encode()) + size_of(attributes)
     limit = queue.number("MaximumMessageSize")
-    if len(MessageBody.encode()) + size_of(attributes) > limit:
+    if size_bytes > limit:
         raise invalid_value(f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.")
     if queue.fifo:
         _check_fifo(queue, DelaySeconds, MessageGroupId, MessageDeduplicationId)
@@ -143,6 +142,7 @@ def make_draft(
     delay_seconds = queue.number("DelaySeconds") if DelaySeconds is None else DelaySeconds
     return Draft(
         body=MessageBody,
+        size_bytes=size_bytes,
         delay_ms=delay_seconds * 1000,
         attributes=dump_attributes(attributes),
         trace_header=(MessageSystemAttributes or {}).get("AWSTraceHeader", {}).get("StringValue"),

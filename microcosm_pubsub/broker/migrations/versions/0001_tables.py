@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pubsub_queues")),
         sa.UniqueConstraint("name", name=op.f("uq_pubsub_queues_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "pubsub_topics",

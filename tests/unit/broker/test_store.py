@@ -1,0 +1,161 @@
+"""
+What goes wrong with databases.
+"""
+
+import sqlite3
+from socket import socket
+
+import pytest
+from botocore.exceptions import ClientError
+
+from microcosm_pubsub.broker import store as store_module
+from microcosm_pubsub.broker.store import Store
+from microcosm_pubsub.errors import ConfigurationError
+
+
+@pytest.fixture
+def closed_port():
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]
+
+
+def test_server_that_does_not_answer(closed_port):
+    with pytest.raises(ConfigurationError) as caught:
+        Store(f"postgresql+psycopg://user:sesame@127.0.0.1:{closed_port}/pubsub")
+    assert f"postgresql+psycopg://user:***@127.0.0.1:{closed_port}/pubsub" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_database_that_is_not_there(postgres):
+    url = postgres.create_database() + "_missing"
+    with pytest.raises(ConfigurationError, match="_missing"):
+        Store(url)
+
+
+def test_folder_that_is_not_there(tmp_path):
+    path = tmp_path / "missing" / "pubsub.db"
+    with pytest.raises(ConfigurationError) as caught:
+        Store(f"sqlite:///{path}")
+    assert str(path) in str(caught.value)
+
+
+def test_file_that_is_no_database(tmp_path):
+    path = tmp_path / "pubsub.db"
+    path.write_text("no database, but a text that is long enough to be looked at\n" * 100)
+    with pytest.raises(ConfigurationError) as caught:
+        Store(f"sqlite:///{path}")
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "pubsub.db", "mysql://localhost/pubsub", "postgresql+asyncpg://localhost/a", "sqlite+aiosqlite:///a", "a://b"],
+)
+def test_url_of_something_else(url):
+    with pytest.raises(ConfigurationError, match="sqlite:///pubsub.db"):
+        Store(url)
+
+
+def test_url_of_something_else_keeps_its_password():
+    with pytest.raises(ConfigurationError) as caught:
+        Store("mysql://user:sesame@localhost/pubsub")
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("NORMAL", 1), ("FULL", 2)])
+def test_synchronous(file_url, setting, value):
+    store = Store(file_url, setting)
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == value
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    store.close()
+
+
+def limit_pages(queue, more):
+    with queue.broker.store.begin() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar() + more
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
+def test_full_disk(file_url, make_queue):
+    queue = make_queue(file_url)
+    limit_pages(queue, 20)
+    sent = []
+    with pytest.raises(ClientError) as caught:
+        while True:
+            sent.extend(queue.send("a" * 3000))
+    assert caught.value.response["Error"]["Code"] == "StorageFull"
+    assert "full" in caught.value.response["Error"]["Message"]
+    # no part of a batch either
+    with pytest.raises(ClientError):
+        queue.send_all(["b" * 3000] * 10)
+    limit_pages(queue, 1000)
+    assert {message["MessageId"] for message in queue.drain()} == set(sent)
+    assert len(queue.send("c")) == 1
+
+
+@pytest.fixture
+def lock(file_url):
+    """Another process's transaction, as far as the database can tell."""
+
+    def take():
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    connection = sqlite3.connect(file_url.removeprefix("sqlite:///"), isolation_level=None)
+    yield take
+    connection.close()
+
+
+def test_locked_database_is_waited_for(file_url, make_queue, lock, monkeypatch):
+    queue = make_queue(file_url)
+    transaction = lock()
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            transaction.execute("COMMIT")
+
+    monkeypatch.setattr(store_module, "sleep", wait)
+    queue.send("a")
+    assert len(waits) == 3
+    assert [message["Body"] for message in queue.drain()] == ["a"]
+
+
+def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, monkeypatch):
+    queue = make_queue(file_url)
+    transaction = lock()
+    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_SECONDS", -1)
+    with pytest.raises(ClientError) as caught:
+        queue.send("a")
+    assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
+    transaction.execute("ROLLBACK")
+    assert queue.drain() == []
+
+
+def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
+    queue = make_queue(any_url)
+
+    def fail(*args):
+        raise RuntimeError("interrupted")
+
+    monkeypatch.setattr(queue.broker.notifier, "notify", fail)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        queue.send("a")
+    monkeypatch.undo()
+    assert queue.drain() == []
+
+
+def test_server_that_goes_away(postgres, make_queue, make_broker):
+    url = postgres.create_database()
+    queue = make_queue(url)
+    with queue.broker.store.begin() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    other = make_broker(url)
+    with other.store.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    # a connection that is lost while nobody uses it is made again
+    assert len(queue.send("a")) == 1
+    assert [message["Body"] for message in queue.drain()] == ["a"]
