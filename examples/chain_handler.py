@@ -5,7 +5,10 @@ Each link takes what it needs from the chain's context, by the names of its para
 under which name its result is kept. A link ends the chain by raising.
 """
 
-from microcosm.api import binding, load_from_dict
+from os import environ
+from tempfile import TemporaryDirectory
+
+from microcosm.api import binding
 
 from microcosm_pubsub.chain import Chain, extracts, when
 from microcosm_pubsub.conventions import created
@@ -43,15 +46,15 @@ class ShipOrder(ChainHandler):
 class ShippingDaemon(ConsumerDaemon):
     name = "shipping"
     components = ["ship_order"]
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
-    daemon = ShippingDaemon.create_for_testing(loader=LOADER)
-    for order_id in (7, 100, 2000):
-        daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{order_id}")
-    for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-        print(result.result, *result.extra.values())
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = ShippingDaemon()
+        daemon.initialize()
+        for order_id in (7, 100, 2000):
+            daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{order_id}")
+        for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
+            print(result.result, *result.extra.values())

@@ -6,7 +6,8 @@ changed   uri, and perhaps field_name and new_value
 deleted   id, because there is nothing left to fetch
 """
 
-from microcosm.api import load_from_dict
+from os import environ
+from tempfile import TemporaryDirectory
 
 from microcosm_pubsub.conventions import changed, created, deleted, make_media_type
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -33,19 +34,19 @@ def order_deleted(message):
 
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
     print(created("order"))
     print(created("Shop.GiftCard", organization="example", public=True))
     print(make_media_type("order", "archived", organization="example"))
-    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
-    producer = daemon.graph.sns_producer
-    producer.produce(created("order"), uri="https://orders.example.com/1")
-    producer.produce(changed("order"), uri="https://orders.example.com/1", field_name="status", new_value="paid")
-    producer.produce(deleted("order"), id="1")
-    daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = OrdersDaemon()
+        daemon.initialize()
+        producer = daemon.graph.sns_producer
+        producer.produce(created("order"), uri="https://orders.example.com/1")
+        producer.produce(changed("order"), uri="https://orders.example.com/1", field_name="status", new_value="paid")
+        producer.produce(deleted("order"), id="1")
+        daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)

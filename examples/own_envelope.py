@@ -8,6 +8,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-struc
 """
 
 from json import dumps
+from os import environ
+from tempfile import TemporaryDirectory
 
 from microcosm_pubsub.conventions import created, deleted
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -40,11 +42,13 @@ class UploadsDaemon(ConsumerDaemon):
 
 
 if __name__ == "__main__":
-    daemon = UploadsDaemon.create_for_testing()
-    s3 = {"bucket": {"name": "uploads"}, "object": {"key": "cat.png"}}
-    notification = {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}
-    queue_url = daemon.graph.sqs_consumer.sqs_queue_url
-    for body in (dumps(notification), '{"Event": "s3:TestEvent"}'):
-        daemon.graph.sqs_client.send_message(QueueUrl=queue_url, MessageBody=body)
-    for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-        print(result.result, result.media_type)
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = UploadsDaemon()
+        daemon.initialize()
+        s3 = {"bucket": {"name": "uploads"}, "object": {"key": "cat.png"}}
+        notification = {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}
+        for body in (dumps(notification), '{"Event": "s3:TestEvent"}'):
+            daemon.graph.sqs_client.send_message(QueueUrl="uploads", MessageBody=body)
+        for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
+            print(result.result, result.media_type)

@@ -4,7 +4,10 @@ Wrap the handlers of a daemon, and be told of their results.
 A layer decides whether and how the handler is called. An observer comes last, and can change nothing: prefer it.
 """
 
-from microcosm.api import binding, load_from_dict
+from os import environ
+from tempfile import TemporaryDirectory
+
+from microcosm.api import binding
 
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -41,14 +44,14 @@ class OrdersDaemon(ConsumerDaemon):
     name = "orders"
     middleware = ["skip_duplicates"]
     observers = ["print_results"]
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
-    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
-    for number in (1, 2, 1):
-        daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{number}")
-    daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = OrdersDaemon()
+        daemon.initialize()
+        for number in (1, 2, 1):
+            daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{number}")
+        daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)

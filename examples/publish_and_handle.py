@@ -1,11 +1,14 @@
 """
 Declare a message, publish it and handle it, in one file.
 
-A testing graph has SNS and SQS in memory; in production the same daemon runs with `--sqs-queue-url`.
+The daemon runs on the embedded broker, here on a SQLite file: it makes its queue, and subscribes it to what it
+handles. In AWS the same daemon runs with `--sqs-queue-url`.
 """
 
+from os import environ
+from tempfile import TemporaryDirectory
+
 from marshmallow import fields
-from microcosm.api import load_from_dict
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -27,16 +30,19 @@ def greet(message):
 
 class GreetingDaemon(ConsumerDaemon):
     name = "greeting"
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
-    daemon = GreetingDaemon.create_for_testing(loader=LOADER)
-    graph = daemon.graph
-    graph.sns_producer.produce(GreetingSchema.MEDIA_TYPE, name="world")
-    for result in graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-        print(result.result, result.media_type)
-    print("left in the queue:", len(graph.pubsub_testing.engine.messages(graph.sqs_consumer.sqs_queue_url)))
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = GreetingDaemon()
+        daemon.initialize()
+        graph = daemon.graph
+        graph.sns_producer.produce(GreetingSchema.MEDIA_TYPE, name="world")
+        # `GreetingDaemon().run()` does this again and again
+        for result in graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
+            print(result.result, result.media_type)
+        counts = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+        left = graph.sqs_client.get_queue_attributes(QueueUrl="greeting", AttributeNames=counts)["Attributes"]
+        print("left in the queue:", sum(map(int, left.values())))

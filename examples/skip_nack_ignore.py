@@ -5,7 +5,9 @@ SUCCEEDED, SKIPPED, IGNORED and EXPIRED messages are deleted. RETRIED and FAILED
 later; after as many receives as its queue's redrive policy allows, SQS takes them to the dead-letter queue.
 """
 
-from microcosm.api import load_from_dict
+from json import dumps
+from os import environ
+from tempfile import TemporaryDirectory
 
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -32,21 +34,24 @@ def handle_order(message):
 
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
-    daemon = OrdersDaemon.create_for_testing(loader=LOADER)
-    graph = daemon.graph
-    uris = ["done", "nothing to do", "nothing to do, and why", "not for us", "not now", "boom"]
-    for uri in uris:
-        graph.sns_producer.produce(created("order"), uri=uri)
-    graph.sns_producer.produce(created("invoice"), uri="nobody handles invoices")
-    results = graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
-    for uri, result in zip([*uris, "no handler"], results, strict=True):
-        settled = "comes again" if result.retry else "deleted"
-        print(f"{uri:24}{result.result!s:12}{settled:14}{result.extra.get('reason', '')}".rstrip())
-    print("left in the queue:", len(graph.pubsub_testing.engine.messages(graph.sqs_consumer.sqs_queue_url)))
+    with TemporaryDirectory() as directory:
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = OrdersDaemon()
+        daemon.initialize()
+        uris = ["done", "nothing to do", "nothing to do, and why", "not for us", "not now", "boom"]
+        for uri in uris:
+            daemon.graph.sns_producer.produce(created("order"), uri=uri)
+        # straight to the queue, which is not subscribed to what nobody handles
+        invoice = dumps({"mediaType": created("invoice"), "uri": "https://invoices.example.com/1"})
+        daemon.graph.sqs_client.send_message(QueueUrl="orders", MessageBody=invoice)
+        results = daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
+        for uri, result in zip([*uris, "no handler"], results, strict=True):
+            settled = "comes again" if result.retry else "deleted"
+            print(f"{uri:24}{result.result!s:12}{settled:14}{result.extra.get('reason', '')}".rstrip())
+        hidden = ["ApproximateNumberOfMessagesNotVisible"]
+        left = daemon.graph.sqs_client.get_queue_attributes(QueueUrl="orders", AttributeNames=hidden)["Attributes"]
+        print("left in the queue, until they come again:", *left.values())

@@ -7,9 +7,11 @@ and no other.
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps
+from os import environ
+from tempfile import TemporaryDirectory
 from threading import Thread
 
-from microcosm.api import binding, load_from_dict
+from microcosm.api import binding
 
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -41,17 +43,15 @@ class PackOrder(URIHandler):
 class PackingDaemon(ConsumerDaemon):
     name = "packing"
     components = ["pack_order"]
-    defaults = {"pubsub_uri_session": {"allowed_hosts": ["127.0.0.1"]}}
-
-
-# mock_sns leaves the producer real, and replaces its SNS client alone
-LOADER = load_from_dict(sns_producer={"mock_sns": True}, logging={"level": "CRITICAL"})
+    defaults = {"pubsub_uri_session": {"allowed_hosts": ["127.0.0.1"]}, "logging": {"level": "CRITICAL"}}
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", 0), OrdersServer) as server:
+    with TemporaryDirectory() as directory, ThreadingHTTPServer(("127.0.0.1", 0), OrdersServer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        daemon = PackingDaemon.create_for_testing(loader=LOADER)
+        environ["PUBSUB_BROKER_URL"] = f"sqlite:///{directory}/pubsub.db"
+        daemon = PackingDaemon()
+        daemon.initialize()
         for uri in (f"http://127.0.0.1:{server.server_port}/orders/{number}" for number in (1, 2)):
             daemon.graph.sns_producer.produce(created("order"), uri=uri)
         daemon.graph.sns_producer.produce(created("order"), uri="http://elsewhere.example.com/orders/3")

@@ -81,7 +81,7 @@ class PostgresNotifier(Notifier):
 
     def wait(self, generation: int, deadline: float) -> bool:
         """Wait for a notification; see `Notifier.wait`."""
-        if self._thread is None:
+        if self._thread is None and deadline > monotonic():
             self._thread = Thread(target=self._listen, name="pubsub-broker-listen", daemon=True)
             self._thread.start()
         return super().wait(generation, deadline)
@@ -102,9 +102,9 @@ class PostgresNotifier(Notifier):
 
     def _listen_once(self) -> None:
         connection = self._store.engine.raw_connection()
+        driver: Any = connection.driver_connection
         try:
-            driver = connection.driver_connection
-            assert driver is not None
+            # no longer the pool's: a connection that is lost is no news to it
             connection.detach()
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
@@ -112,7 +112,7 @@ class PostgresNotifier(Notifier):
                 for _ in driver.notifies(timeout=0.5, stop_after=1):
                     self.wake()
         finally:
-            connection.close()
+            driver.close()
 
 
 def make_notifier(store: Store) -> Notifier:

@@ -7,6 +7,7 @@ beginning, and never fails half-way; on PostgreSQL rows are locked one by one.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.upgrade import upgrade
@@ -25,9 +26,10 @@ from microcosm_pubsub.errors import ConfigurationError, PubSubError
 #: How long a call waits for its turn at the database.
 BUSY_TIMEOUT_SECONDS = 30.0
 
-#: While it waits, it asks again so soon; SQLite's own wait begins at a millisecond and grows to a hundred.
-#: https://www.sqlite.org/c3ref/busy_timeout.html
-BUSY_INTERVAL_SECONDS = 0.0005
+#: While it waits, it asks again so soon at first, and then twice as late each time; SQLite's own wait begins at a
+#: millisecond, which is several transactions, and grows to a hundred. https://www.sqlite.org/c3ref/busy_timeout.html
+MIN_BUSY_INTERVAL_SECONDS = 0.00005
+MAX_BUSY_INTERVAL_SECONDS = 0.005
 
 
 class StoreError(PubSubError):
@@ -62,7 +64,7 @@ class Store:
         self.engine = self._create_engine()
         try:
             upgrade(self.engine, self.is_memory)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
 
     def __str__(self) -> str:
@@ -87,7 +89,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             text = first_line(error)
             full = "is full" in text or "No space left" in text
             raise StoreError(f"The broker's database {self} failed: {text}", full) from error
@@ -122,21 +124,23 @@ class Store:
 
 def begin_immediate(connection: Connection) -> None:
     """Begin a transaction that may write, as soon as no other one does."""
-    wait_for_turn(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    # past SQLAlchemy, which takes its time to wrap an error that we expect
+    driver: Any = connection.connection.driver_connection
+    wait_for_turn(lambda: driver.execute("BEGIN IMMEDIATE"))
 
 
 def wait_for_turn(call: Any) -> None:
     """Make a call, again and again while another process has the database."""
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
+    interval = MIN_BUSY_INTERVAL_SECONDS
     while True:
         try:
             call()
-        except Exception as error:
-            # both sqlite3's own error and SQLAlchemy's, which wraps it
-            cause = error.orig if isinstance(error, OperationalError) else error
-            if "locked" not in str(cause) or monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > deadline:
                 raise
-            sleep(BUSY_INTERVAL_SECONDS)
+            sleep(interval)
+            interval = min(2 * interval, MAX_BUSY_INTERVAL_SECONDS)
         else:
             return
 
@@ -158,6 +162,7 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def first_line(error: DBAPIError) -> str:
+def first_line(error: DBAPIError | sqlite3.Error) -> str:
     """Return what a database said."""
-    return (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return (str(said).splitlines() or [type(said).__name__])[0]

@@ -71,18 +71,19 @@ def find_queue(connection: Connection, url_or_arn: str) -> Queue:
     return queue
 
 
-def recall_queue(connection: Connection, url_or_arn: str) -> Queue:
+def recall_queue(broker: Broker, url_or_arn: str) -> Queue:
     """
-    Return a queue, as it stood at most a second ago.
+    Return a queue, as it stood at most a second ago: a transaction of its own, but seldom.
 
     :raises Refusal: if there is none
     """
-    cache = _caches.setdefault(connection.engine, {})
+    cache = _caches.setdefault(broker.store.engine, {})
     name = names.name_of(url_or_arn)
     known = cache.get(name)
     now = monotonic()
     if known is None or known[0] < now:
-        known = cache[name] = (now + RECALL_SECONDS, find_queue(connection, name))
+        with broker.store.begin() as connection:
+            known = cache[name] = (now + RECALL_SECONDS, find_queue(connection, name))
     return known[1]
 
 

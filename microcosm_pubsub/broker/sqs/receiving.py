@@ -53,8 +53,8 @@ def receive_message(
     deadline: float | None = None
     while True:
         generation = broker.notifier.generation
+        queue = recall_queue(broker, QueueUrl)
         with broker.store.begin() as connection:
-            queue = recall_queue(connection, QueueUrl)
             rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
         if deadline is None:
             wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from re import compile as compile_pattern
 from typing import Any
@@ -50,18 +50,19 @@ class Draft:
     """A message to be sent, checked."""
 
     body: str
+    md5_of_body: str
     size_bytes: int
     delay_ms: int
     attributes: str | None = None
     trace_header: str | None = None
     group_id: str | None = None
     deduplication_id: str | None = None
-    message_id: str = ""
+    message_id: str = field(default_factory=lambda: str(uuid4()))
     sequence: int | None = None
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the sender is told."""
-        answer = {"MessageId": self.message_id, "MD5OfMessageBody": digest_of_body(self.body)}
+        answer = {"MessageId": self.message_id, "MD5OfMessageBody": self.md5_of_body}
         if self.attributes is not None:
             answer["MD5OfMessageAttributes"] = digest_of_text(self.attributes)
         if self.sequence is not None:
@@ -69,16 +70,11 @@ class Draft:
         return answer
 
 
-def digest_of_body(body: str) -> str:
-    """Return the MD5 digest of a body, in hexadecimal."""
-    return md5(body.encode(), usedforsecurity=False).hexdigest()
-
-
 def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, Any]:
     """Send a message."""
+    queue = recall_queue(broker, QueueUrl)
+    draft = make_draft(queue, **parameters)
     with broker.store.begin() as connection:
-        queue = recall_queue(connection, QueueUrl)
-        draft = make_draft(queue, **parameters)
         insert_drafts(broker, connection, queue, [draft])
     broker.notifier.wake()
     return draft.to_answer()
@@ -87,21 +83,21 @@ def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, 
 def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Send messages, each of which may fail alone."""
     check_entries(Entries)
+    queue = recall_queue(broker, QueueUrl)
+    outcomes: list[Draft | Refusal] = []
+    for entry in Entries:
+        try:
+            outcomes.append(make_draft(queue, **{key: value for key, value in entry.items() if key != "Id"}))
+        except Refusal as refusal:
+            outcomes.append(refusal)
+    drafts = [item for item in outcomes if isinstance(item, Draft)]
+    total = sum(draft.size_bytes for draft in drafts)
+    if total > MAX_BATCH_BYTES:
+        raise Refusal(
+            "BatchRequestTooLong",
+            f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {total} bytes.",
+        )
     with broker.store.begin() as connection:
-        queue = recall_queue(connection, QueueUrl)
-        outcomes: list[Draft | Refusal] = []
-        for entry in Entries:
-            try:
-                outcomes.append(make_draft(queue, **{key: value for key, value in entry.items() if key != "Id"}))
-            except Refusal as refusal:
-                outcomes.append(refusal)
-        drafts = [item for item in outcomes if isinstance(item, Draft)]
-        total = sum(draft.size_bytes for draft in drafts)
-        if total > MAX_BATCH_BYTES:
-            raise Refusal(
-                "BatchRequestTooLong",
-                f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {total} bytes.",
-            )
         insert_drafts(broker, connection, queue, drafts)
     broker.notifier.wake()
     return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
@@ -142,6 +138,7 @@ def make_draft(
     delay_seconds = queue.number("DelaySeconds") if DelaySeconds is None else DelaySeconds
     return Draft(
         body=MessageBody,
+        md5_of_body=md5(MessageBody.encode(), usedforsecurity=False).hexdigest(),
         size_bytes=size_bytes,
         delay_ms=delay_seconds * 1000,
         attributes=dump_attributes(attributes),
@@ -181,8 +178,6 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         return
     now = broker.now()
     fresh = list(drafts)
-    for draft in drafts:
-        draft.message_id = str(uuid4())
     if queue.fifo:
         fresh = _number(connection, queue, drafts, now)
     if not fresh:
@@ -193,7 +188,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
             "queue_id": queue.id,
             "message_id": draft.message_id,
             "body": draft.body,
-            "md5_of_body": digest_of_body(draft.body),
+            "md5_of_body": draft.md5_of_body,
             "attributes": draft.attributes,
             "md5_of_attributes": digest_of_text(draft.attributes) if draft.attributes else None,
             "trace_header": draft.trace_header,

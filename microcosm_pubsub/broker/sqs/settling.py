@@ -57,12 +57,12 @@ Outcome = Mapping[str, Any] | Refusal
 
 def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
     now = broker.now()
+    queue = recall_queue(broker, queue_url)
+    receipts = [_parse(entry, queue) for entry in entries]
+    valid = [receipt for receipt in receipts if isinstance(receipt, Receipt)]
+    if not valid:
+        return [item if isinstance(item, Refusal) else {} for item in receipts]
     with broker.store.begin() as connection:
-        queue = recall_queue(connection, queue_url)
-        receipts = [_parse(entry, queue) for entry in entries]
-        valid = [receipt for receipt in receipts if isinstance(receipt, Receipt)]
-        if not valid:
-            return [item if isinstance(item, Refusal) else {} for item in receipts]
         if not queue.fifo:
             connection.execute(DELETE, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in valid])
             return [item if isinstance(item, Refusal) else {} for item in receipts]
@@ -95,9 +95,9 @@ def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: i
 
 def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
     now = broker.now()
+    queue = recall_queue(broker, queue_url)
+    receipts = [_parse(entry, queue) for entry in entries]
     with broker.store.begin() as connection:
-        queue = recall_queue(connection, queue_url)
-        receipts = [_parse(entry, queue) for entry in entries]
         rows = _find(connection, queue, [receipt for receipt in receipts if isinstance(receipt, Receipt)])
         outcomes = [
             _check_change(receipt, entry["VisibilityTimeout"], rows, now)

@@ -3,6 +3,7 @@ A daemon to start, stop and break: a schema, a plain function, and a class with 
 """
 
 import os
+import sys
 import time
 from signal import SIGKILL
 
@@ -22,7 +23,9 @@ class ParcelSchema(PubSubMessageSchema):
 
 @handles(ParcelSchema)
 def handle_parcel(content):
-    print(f"handling {content['number']}", flush=True)
+    # in one piece, since several processes may write to one pipe
+    sys.stdout.write(f"handling {content['number']}\n")
+    sys.stdout.flush()
     if content["number"] < 0:
         os.kill(os.getpid(), SIGKILL)
     # some work, so that a signal comes in the middle of a batch
