@@ -10,7 +10,7 @@ WORKDIR /build
 COPY setup.py pyproject.toml README.md ./
 COPY examples/orders examples/orders
 COPY microcosm_pubsub microcosm_pubsub
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[metrics,sentry]"
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[metrics,postgres,sentry]"
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv

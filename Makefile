@@ -31,7 +31,7 @@ install: $(VENV)/dev ## Install the package for development, into a virtual envi
 
 .PHONY: test
 test: $(VENV)/dev ## Pass the tests, and print what they cover
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered
 
 .PHONY: lint
 lint: $(VENV)/dev ## Check the style
@@ -57,7 +57,7 @@ docs: $(VENV)/dev ## Run the code of the README, the docs and the examples
 
 .PHONY: conformance
 conformance: $(VENV)/dev ## Judge every client by one suite, or ENDPOINT=http://... alone
-	$(if $(ENDPOINT),ENDPOINT=$(ENDPOINT)) $(BIN)/pytest tests/conformance
+	$(if $(ENDPOINT),ENDPOINT=$(ENDPOINT)) $(BIN)/pytest -rx tests/conformance
 
 .PHONY: bench
 bench: $(VENV)/dev ## Measure the broker beside independent engines, in one run

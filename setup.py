@@ -70,6 +70,7 @@ setup(
             "pytest-cov>=5.0",
             "pytest-randomly>=3.15",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.5",
             "ruff>=0.8",
             "types-requests>=2.28",
         ],

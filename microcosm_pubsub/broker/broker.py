@@ -37,6 +37,8 @@ class Broker:
         self.notifier = notifier or make_notifier(self.store)
         #: When messages that nobody received in time were last deleted.
         self.swept_at = 0
+        #: When running move tasks were last advanced.
+        self.advanced_at = 0
 
     def now(self) -> int:
         """Return the time, in milliseconds since the epoch."""

@@ -89,7 +89,10 @@ class BrokerClients:
             try:
                 self._subscribe(names.queue_arn(names.name_of(queue_url)), topic_arn, media_types)
             except ClientError as error:
-                raise ConfigurationError(f"Cannot subscribe {queue_url} to {topic_arn}: {error}") from error
+                raise ConfigurationError(
+                    f"Cannot subscribe {queue_url} to {topic_arn}: {error}; a FIFO queue takes messages of FIFO topics "
+                    "alone, whose names end in .fifo (sns_topic_arns)"
+                ) from error
 
     def _subscribe(self, queue_arn: str, topic_arn: str, media_types: Iterable[str]) -> None:
         self.topic_client.create(topic_arn)

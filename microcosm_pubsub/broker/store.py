@@ -64,8 +64,12 @@ class Store:
         self.engine = self._create_engine()
         try:
             upgrade(self.engine, self.is_memory)
-        except (DBAPIError, sqlite3.Error) as error:
-            raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
+        except BaseException as error:
+            # nobody else would close the connections
+            self.close()
+            if isinstance(error, DBAPIError | sqlite3.Error):
+                raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
+            raise
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)

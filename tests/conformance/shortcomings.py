@@ -75,15 +75,17 @@ MINISTACK = {
     "the envelope lacks binary values": ["publishing.envelope_attributes"],
     "the envelope lacks the sequence number": ["publishing.fifo_envelope"],
     "it publishes what SNS refuses": [
-        "publishing.fifo_refused",
         "publishing.message_by_protocol_refused",
         "publishing.publish_batch_partially",
-        "publishing.publish_batch_refused[empty]",
         "publishing.publish_batch_refused[space]",
         "publishing.publish_batch_too_long",
         "publishing.publish_refused[empty subject]",
         "publishing.publish_refused[empty]",
         "publishing.publish_refused[long subject]",
+    ],
+    "it refuses with InvalidParameterException, which is a name and no code": [
+        "publishing.fifo_refused",
+        "publishing.publish_batch_refused[empty]",
     ],
     "a FIFO queue may subscribe to a standard topic": ["publishing.fifo_queue_of_a_standard_topic"],
 }
@@ -112,8 +114,8 @@ MOTO = {
         "sending.delay_refused[-1]",
         "visibility.timeout_refused[-1]",
     ],
-    "it checks nothing about a body but the size, and that by its default": [
-        "sending.body_refused",
+    "it takes empty bodies, and any characters": ["sending.body_refused"],
+    "a message that is sent alone is not held against the queue's limit": [
         "sending.size_limit",
         "sending.size_limit_counts_attributes",
     ],
@@ -121,25 +123,27 @@ MOTO = {
         "sending.send_batch_partially[characters]",
         "sending.send_batch_partially[size]",
     ],
-    "it does not look at message attributes": [
-        "publishing.attributes_refused",
-        "publishing.raw_delivery_of_eleven_attributes",
+    "SNS takes some bad message attributes, and refuses others with InvalidParameter": [
+        "publishing.attributes_refused"
+    ],
+    "it delivers more attributes than raw delivery has room for": ["publishing.raw_delivery_of_eleven_attributes"],
+    "it takes bad message attributes": [
         "sending.attributes_refused[eleven]",
         "sending.attributes_refused[empty value]",
         "sending.attributes_refused[name]",
     ],
     "a standard queue takes a deduplication id": ["sending.standard_queue_takes_no_deduplication_id"],
     "a batch gets no sequence numbers": ["fifo.order_of_a_batch"],
-    "sequence numbers are only given where ids are": ["fifo.sequence_numbers"],
+    "a message that is deduplicated by its content gets no sequence number": ["fifo.sequence_numbers"],
     "a duplicate gets an id of its own": ["fifo.deduplication_by_id"],
     "it forgets the deduplication id with the message": ["fifo.deduplication_outlives_the_message"],
     "it deduplicates over all groups": ["fifo.high_throughput"],
     "it does not know attempts at a receive": ["fifo.same_receive_again"],
     "whether a message is in flight is nothing to it": [
         "fifo.delete_with_an_old_handle",
-        "visibility.change_what_is_deleted",
         "visibility.change_what_is_not_in_flight",
     ],
+    "the handle of a deleted message is to it no handle": ["visibility.change_what_is_deleted"],
     "it hardly looks at batches of deletes and changes": [
         "visibility.batch_refused[change_message_visibility_batch-empty]",
         "visibility.batch_refused[change_message_visibility_batch-repeated]",
@@ -172,8 +176,8 @@ MOTO = {
         "publishing.fifo_deduplication",
         "publishing.fifo_envelope",
     ],
+    "it refuses a missing group with SQS's code": ["publishing.fifo_refused[no group]"],
     "it publishes what SNS refuses": [
-        "publishing.fifo_refused[no group]",
         "publishing.message_by_protocol_refused",
         "publishing.publish_batch_partially",
         "publishing.publish_batch_refused[empty]",

@@ -18,6 +18,12 @@ def test_example_prints_what_is_expected(path, run_command):
     assert finished.stdout == path.with_suffix(".out").read_text()
 
 
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_short_and_in_the_index(path):
+    assert len(path.read_text().splitlines()) <= 60
+    assert f"](../examples/{path.name}): " in (ROOT / "docs" / "index.md").read_text()
+
+
 def test_example_tests_pass_under_pytest(run_command, tmp_path):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "examples/test_your_handler.py"]
     finished = run_command(command)

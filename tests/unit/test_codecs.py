@@ -3,7 +3,7 @@ From content to JSON text and back.
 """
 
 from json import dumps, loads
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump
@@ -267,7 +267,7 @@ class ThingSchema(PubSubMessageSchema):
     parent_id = UUIDField(allow_none=True)
 
 
-UUID_1 = uuid4()
+UUID_1 = UUID("547cd7df-ddb0-4189-9a96-5107ce04a7ae")
 
 
 @pytest.mark.parametrize("value", [UUID_1, str(UUID_1), UUID_1.hex, f"{{{UUID_1}}}"])

@@ -19,6 +19,7 @@ from microcosm_pubsub.broker.groups import available_groups, keep_group, update_
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
+from microcosm_pubsub.broker.sqs.moving import advance_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
 from microcosm_pubsub.constants import (
@@ -30,6 +31,9 @@ from microcosm_pubsub.constants import (
 
 #: Messages that nobody received in time are deleted so often, in milliseconds.
 SWEEP_MS = 60 * 1000
+
+#: Running move tasks are advanced so often, in milliseconds.
+ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
 
@@ -50,6 +54,9 @@ def receive_message(
     _require_within("WaitTimeSeconds", WaitTimeSeconds, 0, MAX_WAIT_SECONDS)
     _require_within("VisibilityTimeout", VisibilityTimeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
     receipt = _make_receipt(ReceiveRequestAttemptId)
+    if broker.now() - broker.advanced_at >= ADVANCE_MS:
+        broker.advanced_at = broker.now()
+        advance_tasks(broker)
     deadline: float | None = None
     while True:
         generation = broker.notifier.generation

@@ -1,3 +1,3 @@
 """
-A demonstration on this machine alone: an engine, a daemon, and 500 messages, all accounted for.
+A demonstration on this machine alone: a broker's file, a daemon, and 500 messages, all accounted for.
 """
