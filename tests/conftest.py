@@ -27,14 +27,14 @@ def environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def ministack(environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An independent engine that is right about FIFO order and partial failures."""
+    """An independent engine."""
     with run_ministack(tmp_path_factory.mktemp("ministack") / "engine.log") as url:
         yield Engine("ministack", url)
 
 
 @pytest.fixture(scope="session")
 def moto(environment: None) -> Iterator[Engine]:
-    """Another independent engine; it is not asked about FIFO order."""
+    """Another independent engine."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import getLogger
 from threading import RLock
 from time import monotonic, sleep
 from typing import Any
@@ -23,13 +24,21 @@ from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
+logger = getLogger(__name__)
+
 #: How long a call waits for its turn at the database.
 BUSY_TIMEOUT_SECONDS = 30.0
 
-#: While it waits, it asks again so soon at first, and then twice as late each time; SQLite's own wait begins at a
-#: millisecond, which is several transactions, and grows to a hundred. https://www.sqlite.org/c3ref/busy_timeout.html
+#: While it waits, it first asks again at once so many times, for a transaction is over in a fraction of a millisecond,
+#: and then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
+EAGER_TRIES = 30
 MIN_BUSY_INTERVAL_SECONDS = 0.00005
 MAX_BUSY_INTERVAL_SECONDS = 0.005
+
+#: The write-ahead log goes back into the file after so many transactions of a process. Left to itself, SQLite tries
+#: that at every commit once the log is long, and with several busy processes does not get to begin the log anew.
+#: https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
+CHECKPOINT_TRANSACTIONS = 250
 
 
 class StoreError(PubSubError):
@@ -61,6 +70,7 @@ class Store:
         self.is_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         # threads of this process take turns here, which is cheaper than at the file
         self._turn = RLock() if self.is_sqlite else None
+        self._transactions = 0
         self.engine = self._create_engine()
         try:
             upgrade(self.engine, self.is_memory)
@@ -82,8 +92,10 @@ class Store:
         :raises StoreError: if the database fails
         """
         if self._turn is not None:
-            with self._turn, self._begin() as connection:
-                yield connection
+            with self._turn:
+                with self._begin() as connection:
+                    yield connection
+                self._checkpoint()
         else:
             with self._begin() as connection:
                 yield connection
@@ -97,6 +109,21 @@ class Store:
             text = first_line(error)
             full = "is full" in text or "No space left" in text
             raise StoreError(f"The broker's database {self} failed: {text}", full) from error
+
+    def _checkpoint(self) -> None:
+        """Put the write-ahead log back into the file, now and then."""
+        self._transactions += 1
+        if self.is_memory or self._transactions < CHECKPOINT_TRANSACTIONS:
+            return
+        self._transactions = 0
+        connection = self.engine.raw_connection()
+        try:
+            # if others are in the way, the next time will do
+            connection.cursor().execute("PRAGMA wal_checkpoint(RESTART)")
+        except sqlite3.OperationalError as error:
+            logger.warning("Cannot put the write-ahead log back into %s: %s", self, error)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,6 +150,7 @@ class Store:
         if not self.is_memory:
             wait_for_turn(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
             cursor.execute(f"PRAGMA synchronous = {self.synchronous}")
+            cursor.execute("PRAGMA wal_autocheckpoint = 0")
         cursor.close()
 
 
@@ -137,12 +165,18 @@ def wait_for_turn(call: Any) -> None:
     """Make a call, again and again while another process has the database."""
     deadline = monotonic() + BUSY_TIMEOUT_SECONDS
     interval = MIN_BUSY_INTERVAL_SECONDS
+    tries = 0
     while True:
         try:
             call()
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or monotonic() > deadline:
                 raise
+            tries += 1
+            if tries <= EAGER_TRIES:
+                # lets other threads run
+                sleep(0)
+                continue
             sleep(interval)
             interval = min(2 * interval, MAX_BUSY_INTERVAL_SECONDS)
         else:

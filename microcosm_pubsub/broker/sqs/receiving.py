@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
 
 from microcosm_pubsub.broker.broker import Broker, invalid_value
 from microcosm_pubsub.broker.groups import available_groups, keep_group, update_group
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
@@ -110,7 +111,7 @@ def _show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> No
 
 
 def _take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
-    return list(connection.execute(TAKE, {**values, "count": limit}).all())
+    return list(TAKE.execute(connection, {**values, "count": limit}).all())
 
 
 def _take_fifo(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
@@ -232,7 +233,7 @@ def _taking(ready: Any) -> Any:
     return update(messages).where(messages.c.id.in_(chosen)).values(RECEIVED).returning(*messages.c)
 
 
-TAKE = _taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id))
+TAKE = Prepared(_taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)))
 
 TAKE_GROUP = _taking(
     select(messages.c.id).where(IS_READY, messages.c.group_id == bindparam("group")).order_by(messages.c.id)

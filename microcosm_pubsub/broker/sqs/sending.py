@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.schema import deduplications, messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sqs.message_attributes import (
@@ -202,7 +203,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         for draft in fresh
     ]
     try:
-        connection.execute(INSERT_MESSAGE, rows)
+        INSERT_MESSAGE.execute(connection, rows)
     except IntegrityError:
         # deleted by another process since we last looked
         raise Refusal("QueueDoesNotExist", "The specified queue does not exist.") from None
@@ -250,7 +251,24 @@ def remember(
     return None
 
 
-INSERT_MESSAGE = insert(messages)
+#: The columns of a new message.
+INSERTED = (
+    "queue_id",
+    "message_id",
+    "body",
+    "md5_of_body",
+    "attributes",
+    "md5_of_attributes",
+    "trace_header",
+    "sent_at",
+    "visible_at",
+    "expires_at",
+    "group_id",
+    "deduplication_id",
+    "sequence",
+)
+
+INSERT_MESSAGE = Prepared(insert(messages).values({name: bindparam(name) for name in INSERTED}))
 
 TAKE_NUMBERS = (
     update(queues)

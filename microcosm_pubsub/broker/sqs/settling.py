@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import update_group
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.receipts import Receipt, parse_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
@@ -64,7 +65,7 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
         return [item if isinstance(item, Refusal) else {} for item in receipts]
     with broker.store.begin() as connection:
         if not queue.fifo:
-            connection.execute(DELETE, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in valid])
+            DELETE.execute(connection, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in valid])
             return [item if isinstance(item, Refusal) else {} for item in receipts]
         rows = _find(connection, queue, valid)
         outcomes = [_check_fifo_receipt(item, rows, now) for item in receipts]
@@ -74,7 +75,7 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
             if isinstance(receipt, Receipt) and not isinstance(outcome, Refusal) and receipt.row_id in rows
         ]
         if gone:
-            connection.execute(DELETE, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in gone])
+            DELETE.execute(connection, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in gone])
             _update_groups(connection, queue, [rows[receipt.row_id] for receipt in gone], now)
     # the next messages of the groups may be received
     broker.notifier.wake()
@@ -170,7 +171,7 @@ def _raise_first(outcomes: Sequence[Outcome]) -> None:
         raise outcomes[0]
 
 
-DELETE = delete(messages).where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given"))
+DELETE = Prepared(delete(messages).where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given")))
 
 FIND = (
     select(
