@@ -10,10 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from logging import getLogger
 from threading import RLock
 from time import monotonic, sleep
 from typing import Any
+from weakref import finalize
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -72,6 +74,8 @@ class Store:
         self._turn = RLock() if self.is_sqlite else None
         self._transactions = 0
         self.engine = self._create_engine()
+        # a store that nobody closes is closed when nobody uses it any more
+        finalize(self, self.engine.dispose)
         try:
             upgrade(self.engine, self.is_memory)
         except BaseException as error:
@@ -137,21 +141,23 @@ class Store:
             # the database is the connection
             options["poolclass"] = StaticPool
         engine = create_engine(self.url, **options)
-        event.listen(engine, "connect", self._on_connect)
+        event.listen(engine, "connect", partial(set_up, synchronous=None if self.is_memory else self.synchronous))
         event.listen(engine, "begin", begin_immediate)
         return engine
 
-    def _on_connect(self, connection: Any, record: Any) -> None:
-        # transactions begin where we say, not where the driver guesses
-        # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes-with-the-sqlite3-or-aiosqlite-driver
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        if not self.is_memory:
-            wait_for_turn(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
-            cursor.execute(f"PRAGMA synchronous = {self.synchronous}")
-            cursor.execute("PRAGMA wal_autocheckpoint = 0")
-        cursor.close()
+
+def set_up(connection: Any, record: Any, synchronous: str | None) -> None:
+    """Prepare a new connection to SQLite, to a file if `synchronous` says how."""
+    # transactions begin where we say, not where the driver guesses
+    # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes-with-the-sqlite3-or-aiosqlite-driver
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    if synchronous is not None:
+        wait_for_turn(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
+        cursor.execute("PRAGMA wal_autocheckpoint = 0")
+    cursor.close()
 
 
 def begin_immediate(connection: Connection) -> None:
