@@ -107,6 +107,8 @@ class SQSConsumer:
         """
         if message.error is not None:
             raise message.error
+        if message.settled:
+            return
         try:
             self.sqs_client.delete_message(
                 QueueUrl=self.sqs_queue_url,
@@ -123,6 +125,8 @@ class SQSConsumer:
         :param visibility_timeout_seconds: after how many seconds; the backoff policy decides if None
         :raises SettleError: if the queue did not take it
         """
+        if message.settled:
+            return
         try:
             self.sqs_client.change_message_visibility(
                 QueueUrl=self.sqs_queue_url,

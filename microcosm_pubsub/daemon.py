@@ -226,13 +226,14 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             parser.error("--processes must be 1 to read a file or stdin, which processes cannot share")
         if args.processes == 1 and args.heartbeat_threshold_seconds < 0:
             self.start()
-        Supervisor(
-            self,
-            processes=args.processes,
-            heartbeat_threshold_seconds=args.heartbeat_threshold_seconds,
-            healthcheck_host=args.healthcheck_host,
-            healthcheck_port=args.healthcheck_port,
-        ).run()
+        else:
+            Supervisor(
+                self,
+                processes=args.processes,
+                heartbeat_threshold_seconds=args.heartbeat_threshold_seconds,
+                healthcheck_host=args.healthcheck_host,
+                healthcheck_port=args.healthcheck_port,
+            ).run()
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """Run the daemon in this process, and exit."""

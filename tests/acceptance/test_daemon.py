@@ -10,9 +10,13 @@ import sys
 from json import dumps
 from pathlib import Path
 from signal import SIGINT, SIGTERM
+from socket import socket
 from subprocess import run
 
 import pytest
+from requests import Session
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 
 DAEMONS = Path(__file__).parent / "daemons"
@@ -183,3 +187,23 @@ def test_a_naive_message_goes_to_a_daemon_on_stdin(start):
 
     assert daemon.end() == 0, daemon.text
     assert "1 IGNORED" in daemon.text
+
+
+def test_heartbeats_tell_whether_every_process_is_alive(ministack, start):
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--heartbeat-threshold-seconds", "30", "--healthcheck-host", "127.0.0.1", "--healthcheck-port", str(port)]
+    daemon = start(PARCELS, "--sqs-queue-url", ministack.create_queue(), "--processes", "2", *flags)
+    daemon.read_until("Starting daemon")
+    daemon.read_until("Starting daemon")
+    # unhealthy until the first receives have ended; the session asks again, later and later
+    retries = Retry(total=12, backoff_factor=0.1, status_forcelist=[500])
+    with Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retries))
+        health = session.get(f"http://127.0.0.1:{port}/api/health", timeout=5)
+
+    assert health.status_code == 200
+    assert len(health.json()["heartbeats"]) == 2
+    daemon.process.send_signal(SIGTERM)
+    assert daemon.end() == 0, daemon.text
