@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from microcosm_pubsub.broker.batches import Outcome
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import update_group
 from microcosm_pubsub.broker.prepared import Prepared
@@ -51,9 +52,6 @@ def change_message_visibility_batch(
     """Change for how long messages stay hidden, each of which may fail alone."""
     check_entries(Entries)
     return answer_batch(Entries, _change(broker, QueueUrl, Entries))
-
-
-Outcome = Mapping[str, Any] | Refusal
 
 
 def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
