@@ -147,7 +147,7 @@ def make_client(
     except NoRegionError:
         raise ConfigurationError(
             f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of "
-            f"{'sqs_consumer' if service == 'sqs' else 'sns_producer'}"
+            f"{'sqs_consumer, or give the whole URL of the queue' if service == 'sqs' else 'sns_producer'}"
         ) from None
     except ProfileNotFound as error:
         raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error

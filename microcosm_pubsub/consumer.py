@@ -226,15 +226,13 @@ def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
     )
 
 
-def resolve_queue_url(client: Any, source: str | None, testing: bool) -> str:
+def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
     """
     Return the URL of a queue that is given by its URL or its name.
 
     :raises ConfigurationError: if it is neither, nor a file, nor STDIN
     :raises QueueAccessError: if a name cannot be looked up
     """
-    if not source:
-        raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
     if testing or is_url(source) or is_stdin(source) or isinstance(client, Reader):
         return source
     if not fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", source):
@@ -278,6 +276,9 @@ def configure_sqs_consumer(graph: Any) -> SQSConsumer:
     """Configure the graph's consumer, bound as `sqs_consumer`."""
     config = graph.config.sqs_consumer
     source = config.sqs_queue_url or (graph.metadata.name if graph.pubsub_broker is not None else None)
+    if not source:
+        # before a client is made, which may lack a region as well
+        raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
     backoff_policy = make_backoff_policy(
         config.backoff_policy,
         config.message_retry_visibility_timeout_seconds,

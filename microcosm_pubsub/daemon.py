@@ -58,6 +58,9 @@ COMPONENTS = [
 #: What microcosm raises when a graph cannot be made.
 GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundError, ValidationError)
 
+#: What these tell at INFO is said better, or not wanted: an end of input is no bad health.
+QUIET_LOGGERS = ["botocore.credentials", "daemon.health_reporter"]
+
 #: The wait before another receive after failed ones: doubled each time, within these bounds, half of it random.
 MIN_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 30.0
@@ -111,7 +114,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         loader: Callable[[Any], Any] = load_each(
             load_from_dict(
                 error_policy={"strict": True},
-                logging={"levels": {"override": {"warn": ["botocore.credentials"]}}},
+                logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
                 pubsub_middleware={"names": list(self.middleware)},
                 pubsub_observers={"names": list(self.observers)},
             ),

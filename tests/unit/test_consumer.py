@@ -305,8 +305,6 @@ def test_the_url_of_a_queue(source, testing, url):
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        (None, "--sqs-queue-url"),
-        ("", "--sqs-queue-url"),
         ("no/such/file.jsonl", "neither a queue URL"),
         ("a b", "neither"),
     ],
@@ -337,3 +335,13 @@ def test_a_policy_of_ones_own(graph, queue):
     assert consumer.nack_batch([(message, None) for message in consumer.consume()]) == []
 
     assert queue.hidden_for == [11, 12]
+
+
+@pytest.mark.parametrize("source", [None, ""])
+def test_without_a_source_no_client_is_asked_for(monkeypatch, source):
+    # a client would need a region
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    graph = create_object_graph("test", loader=load_from_dict(sqs_consumer={"sqs_queue_url": source}))
+
+    with pytest.raises(ConfigurationError, match="--sqs-queue-url"):
+        _ = graph.sqs_consumer
