@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from json import dumps
 from multiprocessing import get_context
+from os import environ
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from rich.table import Table
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
-from tests.engines import make_local_client, run_ministack, start_postgres
+from tests.engines import ENVIRONMENT, make_local_client, run_ministack, start_postgres
 
 
 BODY = "x" * 300
@@ -211,6 +212,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.quick:
         args.seconds, args.backlog = 0.5, 2000
+    # what engines on this machine take for credentials; processes inherit it
+    environ.update(ENVIRONMENT)
     console = Console(stderr=True)
     results = {name: measure(name, args, console) for name in args.subjects}
     for figures in results.values():
