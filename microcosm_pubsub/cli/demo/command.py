@@ -79,10 +79,13 @@ def main(args: Namespace) -> int:
     else:
         Console().print(ledger.to_table())
     console.print(f"The broker's file and the daemon's log are in {run.directory}")
-    if not ledger.adds_up or ledger.queued:
-        console.print("Not every message is accounted for" if not ledger.adds_up else "The queue is not empty")
+    if ledger.queued:
+        console.print("The queue is not empty: start it again to go on")
         return 1
     run.finish()
+    if not ledger.adds_up:
+        console.print("Not every message is accounted for")
+        return 1
     return 0
 
 
