@@ -7,6 +7,7 @@ module that imports boto3; the embedded engines and the readers are clients of t
 
 from __future__ import annotations
 
+from re import compile as compile_pattern
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -76,6 +77,12 @@ LASTING_ERRORS = {
 }
 
 LOCAL_REGION = "us-east-1"
+
+#: An endpoint of SQS, with its region: public, dual-stack, FIPS, or of a VPC.
+#: https://docs.aws.amazon.com/general/latest/gr/sqs-service.html
+AWS_HOST = compile_pattern(
+    r"(?:vpce-[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)\.(?:(?:vpce\.)?amazonaws\.com(?:\.cn)?|api\.aws)"
+)
 
 CREDENTIALS_ADVICE = (
     "provide AWS credentials by environment variables, a profile or a role; see "
@@ -158,9 +165,8 @@ def make_client(
 
 def region_of(queue_url: str | None) -> str | None:
     """Return the region that a queue URL of AWS names, if it is one."""
-    host = urlsplit(queue_url or "").hostname or ""
-    parts = host.split(".")
-    return parts[1] if parts[0] == "sqs" and "amazonaws" in parts and len(parts) > 3 else None
+    match = AWS_HOST.fullmatch(urlsplit(queue_url or "").hostname or "")
+    return match[1] if match else None
 
 
 def region_of_arn(arn: str) -> str | None:
@@ -170,11 +176,13 @@ def region_of_arn(arn: str) -> str | None:
 
 
 def endpoint_of(queue_url: str | None) -> str | None:
-    """Return the endpoint that a queue URL outside AWS stands for, if it is one."""
+    """Return the endpoint that a queue URL stands for, unless it is the one that boto3 calls by itself."""
     if not queue_url or not is_url(queue_url):
         return None
     url = urlsplit(queue_url)
-    return None if ".amazonaws." in (url.hostname or "") else f"{url.scheme}://{url.netloc}"
+    host = url.hostname or ""
+    is_public = ".amazonaws." in host and not any(kind in host for kind in (".vpce.", "-fips."))
+    return None if is_public else f"{url.scheme}://{url.netloc}"
 
 
 def pool_defaults(key: str) -> dict[str, Any]:

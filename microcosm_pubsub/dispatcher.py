@@ -218,7 +218,8 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
         send_metrics(result)
 
     def report(message: SQSMessage, result: MessageHandlingResult) -> None:
-        result.error_reporting(sentry_config, make_context(message))
+        if sentry_config.enabled:
+            result.error_reporting(sentry_config, make_context(message))
 
     return (log, measure, report, *graph.use(*graph.config.pubsub_observers.names))
 

@@ -87,6 +87,17 @@ def test_error_code(client_error):
         ("STDIN", None, None),
         ("", None, None),
         (None, None, None),
+        ("https://sqs.eu-west-1.api.aws/1/q", "eu-west-1", "https://sqs.eu-west-1.api.aws"),
+        (
+            "https://vpce-0a1b.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+            "eu-west-1",
+            "https://vpce-0a1b.sqs.eu-west-1.vpce.amazonaws.com",
+        ),
+        (
+            "https://sqs-fips.us-east-1.amazonaws.com/1/q",
+            "us-east-1",
+            "https://sqs-fips.us-east-1.amazonaws.com",
+        ),
     ],
 )
 def test_what_a_queue_url_tells(url, region, endpoint):
