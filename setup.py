@@ -33,6 +33,7 @@ setup(
     install_requires=[
         "boto3>=1.28.0",
         "inflection>=0.5.0",
+        "jsonpath-ng>=1.6,<2",
         "marshmallow>=3.20.0,<5",
         "microcosm>=4.1.0",
         "microcosm-daemon>=3.0.0",
@@ -90,6 +91,7 @@ setup(
             "pubsub_send_batch_metrics = microcosm_pubsub.metrics:PubSubSendBatchMetrics",
             "pubsub_send_metrics = microcosm_pubsub.metrics:PubSubSendMetrics",
             "pubsub_testing = microcosm_pubsub.testing:configure_pubsub_testing",
+            "pubsub_worker = microcosm_pubsub.worker.factory:configure_pubsub_worker",
             "pubsub_uri_session = microcosm_pubsub.handlers.session:configure_pubsub_uri_session",
             "publish_message_batch = microcosm_pubsub.handlers:PublishBatchMessage",
             "sentry_logging_pubsub = microcosm_pubsub.sentry:configure_sentry_pubsub",

@@ -188,7 +188,7 @@ def endpoint_of(queue_url: str | None) -> str | None:
 def pool_defaults(key: str) -> dict[str, Any]:
     """Return the defaults of a client's connection pool and retries."""
     return {
-        "max_pool_connections": typed(types.integer(f"{key}.max_pool_connections", minimum=1), default_value=10),
+        "max_pool_connections": typed(types.integer(f"{key}.max_pool_connections", minimum=1), default_value=25),
         "max_attempts": typed(types.integer(f"{key}.max_attempts", minimum=1), default_value=3),
     }
 

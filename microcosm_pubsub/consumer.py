@@ -7,7 +7,8 @@ that says so in `error`, and its neighbours come as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from re import fullmatch
 from typing import Any
 
@@ -36,7 +37,22 @@ ATTRIBUTES = ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp", "Seq
 
 #: A message, with the seconds after which it becomes visible, or None to delete it.
 Entry = tuple[SQSMessage, int | None]
-BatchCall = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    An entry of a batch call that the queue did not take.
+
+    :param error: says what it means
+    :param try_alone: whether the queue had a reason of its own that concerned this entry
+    :param code: the queue's or the client's error code
+    """
+
+    entry: Entry
+    error: SettleError
+    try_alone: bool
+    code: str
 
 
 class SQSConsumer:
@@ -75,13 +91,35 @@ class SQSConsumer:
         :raises QueueAccessError: if none can until somebody changes something
         :raises EndOfInput: if a finite source of messages has been read to its end
         """
+        return self.receive(self.limit)
+
+    def receive(
+        self,
+        limit: int,
+        visibility_timeout_seconds: int | None = None,
+        attempt_id: str | None = None,
+    ) -> list[SQSMessage]:
+        """
+        Return the next messages, possibly none; see `consume` for what it raises.
+
+        :param limit: at most this many messages, 1 to 10
+        :param visibility_timeout_seconds: for how long they are hidden; the queue decides if None
+        :param attempt_id: names this receive, so that another one with the same name, after this one's answer was
+            lost, gives the same messages; of a FIFO queue alone
+        """
+        more: dict[str, Any] = {}
+        if visibility_timeout_seconds is not None:
+            more["VisibilityTimeout"] = visibility_timeout_seconds
+        if attempt_id is not None:
+            more["ReceiveRequestAttemptId"] = attempt_id
         try:
             response = self.sqs_client.receive_message(
                 QueueUrl=self.sqs_queue_url,
-                MaxNumberOfMessages=self.limit,
+                MaxNumberOfMessages=limit,
                 WaitTimeSeconds=self.wait_seconds,
                 AttributeNames=ATTRIBUTES,
                 MessageAttributeNames=["All"],
+                **more,
             )
         except CLIENT_ERRORS as error:
             raise convert_receive_error(error, self.sqs_queue_url) from error
@@ -131,7 +169,7 @@ class SQSConsumer:
             self.sqs_client.change_message_visibility(
                 QueueUrl=self.sqs_queue_url,
                 ReceiptHandle=message.receipt_handle,
-                VisibilityTimeout=self._timeout(message, visibility_timeout_seconds),
+                VisibilityTimeout=self.backoff_seconds(message, visibility_timeout_seconds),
             )
         except CLIENT_ERRORS as error:
             raise settle_error("release", message, error_code(error)) from error
@@ -148,10 +186,7 @@ class SQSConsumer:
         refused = [message for message, _ in entries if message.error is not None]
         return [
             *(settle_error("delete", message, "it could not be decoded") for message in refused),
-            *self._settle_batch(
-                self.sqs_client.delete_message_batch,
-                [entry for entry in entries if entry[0].error is None],
-            ),
+            *self._settle_batch([entry for entry in entries if entry[0].error is None]),
         ]
 
     def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]:
@@ -160,17 +195,54 @@ class SQSConsumer:
 
         :param messages: each with the seconds after which it becomes visible, or None for the backoff policy's
         """
-        return self._settle_batch(
-            self.sqs_client.change_message_visibility_batch,
-            [(message, self._timeout(message, timeout)) for message, timeout in messages],
-        )
+        return self._settle_batch([(message, self.backoff_seconds(message, timeout)) for message, timeout in messages])
 
-    def _settle_batch(self, call: BatchCall, entries: Sequence[Entry]) -> list[SettleError]:
+    def settle_chunk(self, entries: Sequence[Entry]) -> list[Refusal]:
+        """
+        Settle messages in one call, and return those that the queue refused.
+
+        :param entries: at most ten, all of them to delete or all of them to release
+        """
+        delete = entries[0][1] is None
+        call = self.sqs_client.delete_message_batch if delete else self.sqs_client.change_message_visibility_batch
+        verb = "delete" if delete else "release"
+        try:
+            response = call(
+                QueueUrl=self.sqs_queue_url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": message.receipt_handle}
+                    if timeout is None
+                    else {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
+                    for index, (message, timeout) in enumerate(entries)
+                ],
+            )
+        except CLIENT_ERRORS as error:
+            code = error_code(error)
+            return [Refusal(entry, settle_error(verb, entry[0], code), False, code) for entry in entries]
+        refusals = {
+            entry["Id"]: Refusal(
+                entries[int(entry["Id"])],
+                settle_error(verb, entries[int(entry["Id"])][0], str(entry.get("Code"))),
+                not entry.get("SenderFault"),
+                str(entry.get("Code")),
+            )
+            for entry in response.get("Failed") or ()
+        }
+        for index, (message, _) in enumerate(entries):
+            if str(index) not in refusals:
+                message.settled = True
+        return list(refusals.values())
+
+    def _settle_batch(self, entries: Sequence[Entry]) -> list[SettleError]:
         pending = [entry for entry in entries if not entry[0].settled]
         errors: list[SettleError] = []
         for start in range(0, len(pending), MAX_BATCH_ENTRIES):
             chunk = pending[start : start + MAX_BATCH_ENTRIES]
-            again = chunk if len(chunk) == 1 else self._settle_chunk(call, chunk, errors)
+            again = chunk
+            if len(chunk) > 1:
+                refusals = self.settle_chunk(chunk)
+                errors.extend(refusal.error for refusal in refusals if not refusal.try_alone)
+                again = [refusal.entry for refusal in refusals if refusal.try_alone]
             for message, timeout in again:
                 try:
                     if timeout is None:
@@ -181,40 +253,12 @@ class SQSConsumer:
                     errors.append(error)
         return errors
 
-    def _settle_chunk(
-        self,
-        call: BatchCall,
-        chunk: Sequence[Entry],
-        errors: list[SettleError],
-    ) -> list[Entry]:
-        """Settle at most ten messages in one call, add to the errors, and return what to try again alone."""
-        verb = "delete" if chunk[0][1] is None else "release"
-        try:
-            response = call(
-                QueueUrl=self.sqs_queue_url,
-                Entries=[
-                    {"Id": str(index), "ReceiptHandle": message.receipt_handle}
-                    | ({} if timeout is None else {"VisibilityTimeout": timeout})
-                    for index, (message, timeout) in enumerate(chunk)
-                ],
-            )
-        except CLIENT_ERRORS as error:
-            # the client has tried again already
-            errors.extend(settle_error(verb, message, error_code(error)) for message, _ in chunk)
-            return []
-        failed = {entry["Id"]: entry for entry in response.get("Failed") or ()}
-        again: list[Entry] = []
-        for index, (message, timeout) in enumerate(chunk):
-            failure = failed.get(str(index))
-            if failure is None:
-                message.settled = True
-            elif failure.get("SenderFault"):
-                errors.append(settle_error(verb, message, str(failure.get("Code"))))
-            else:
-                again.append((message, timeout))
-        return again
+    def backoff_seconds(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> int:
+        """
+        Return after how many seconds a nacked message becomes visible.
 
-    def _timeout(self, message: SQSMessage, visibility_timeout_seconds: int | None) -> int:
+        :param visibility_timeout_seconds: what the nack itself asks for; the backoff policy decides if None
+        """
         return self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds)
 
 

@@ -2,6 +2,11 @@
 What is known while a message is handled, and what goes on with the messages that it causes.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from microcosm.api import typed
@@ -10,6 +15,40 @@ from microcosm_pubsub import types
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, RECEIPT_HANDLE_KEY, TTL_KEY, URI_KEY
 from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
+
+
+_messages: ContextVar[tuple[SQSMessage, ...]] = ContextVar("messages_being_handled", default=())
+
+
+def current_message() -> SQSMessage:
+    """
+    Return the message that is being handled here: in this thread, or in this coroutine.
+
+    :raises LookupError: if none is
+    """
+    return current_messages()[-1]
+
+
+def current_messages() -> tuple[SQSMessage, ...]:
+    """
+    Return the messages that are being handled here, in their order: those of the batch, for a batch handler.
+
+    :raises LookupError: if none are
+    """
+    messages = _messages.get()
+    if not messages:
+        raise LookupError("No message is being handled here; a thread that a handler starts has a context of its own")
+    return messages
+
+
+@contextmanager
+def handling(message: SQSMessage) -> Iterator[None]:
+    """Tell that a message is being handled while the block runs."""
+    token = _messages.set((*_messages.get(), message))
+    try:
+        yield
+    finally:
+        _messages.reset(token)
 
 
 @defaults(

@@ -7,8 +7,9 @@ The daemon: a program that handles the messages of one queue.
     if __name__ == "__main__":
         OrdersDaemon().run()
 
-It exits 0 when it was told to stop (SIGTERM, SIGINT) or its input has ended, 1 when it cannot go on until
-somebody changes something, and 2 when its command line is wrong.
+It exits 0 when it was told to stop (SIGTERM, SIGINT) or there is nothing more to do, 1 when it cannot go on until
+somebody changes something, 2 when its command line is wrong, and 3 when a new process may do better: a fault, or
+handlers that had to be abandoned.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from os.path import isfile
-from random import Random
-from signal import SIG_UNBLOCK, pthread_sigmask, signal
+from signal import SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
 from typing import Any
 
 from microcosm.api import load_each, load_from_dict
@@ -30,14 +31,27 @@ from microcosm.errors import (
     NotBoundError,
     ValidationError,
 )
-from microcosm_daemon.api import ExitError, SleepNow, StateMachine
+from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
+from microcosm_daemon.reloader import Reloader
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
-from microcosm_pubsub.worker.supervisor import STOP_SIGNALS, Supervisor
+from microcosm_pubsub.worker.health import HealthServer, Report, report
+from microcosm_pubsub.worker.supervisor import (
+    DEFAULT_THRESHOLD_SECONDS,
+    EXIT_LASTING,
+    EXIT_OK,
+    EXIT_RECYCLED,
+    EXIT_RESTART,
+    PAUSE_SIGNAL,
+    SIGNALS,
+    STOP_SIGNALS,
+    Supervisor,
+)
+from microcosm_pubsub.worker.worker import Ending, Worker
 
 
 COMPONENTS = [
@@ -46,6 +60,7 @@ COMPONENTS = [
     "pubsub_message_schema_registry",
     "pubsub_send_batch_metrics",
     "pubsub_send_metrics",
+    "pubsub_worker",
     "sentry_logging_pubsub",
     "sns_producer",
     "sqs_consumer",
@@ -61,12 +76,11 @@ GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundE
 #: What these tell at INFO is said better, or not wanted: an end of input is no bad health.
 QUIET_LOGGERS = ["botocore.credentials", "daemon.health_reporter"]
 
-#: The wait before another receive after failed ones: doubled each time, within these bounds, half of it random.
-MIN_RETRY_SECONDS = 0.5
-MAX_RETRY_SECONDS = 30.0
+#: How often a process tells its supervisor how it fares.
+REPORT_SECONDS = 1.0
 
-#: A stop signal is noticed so soon while we wait.
-STOP_CHECK_SECONDS = 0.25
+#: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
+DEFAULT_PORT = 80
 
 
 class _LambdaHandlerFactory:
@@ -93,6 +107,10 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     middleware: list[str] = []
     observers: list[str] = []
 
+    #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
+    #: that they use may be used by several threads at once.
+    workers: int = 1
+
     #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
     make_lambda_handler = _LambdaHandlerFactory()
 
@@ -100,8 +118,6 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         super().__init__()
         self.event = event
         self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
-        self.failed_receives = 0
-        self.random = Random()
 
     @property
     def components(self) -> list[str]:
@@ -117,6 +133,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
                 pubsub_middleware={"names": list(self.middleware)},
                 pubsub_observers={"names": list(self.observers)},
+                pubsub_worker={"concurrency": self.workers},
             ),
             super().loader,
             load_from_dict(flags_to_config(self.args)),
@@ -136,6 +153,10 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         parser.add_argument(
             "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db; not AWS"
         )
+        parser.add_argument("--workers", type=int, metavar="N", help="how many handlers run at a time (1)")
+        parser.add_argument("--drain", action="store_true", help="exit when the queue stays empty")
+        # without a port nothing is served
+        parser.set_defaults(healthcheck_port=None)
         parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
         return parser
 
@@ -211,9 +232,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         except (EndOfInput, QueueAccessError) as error:
             raise ExitError(str(error)) from error
         except ReceiveError as error:
-            self._wait_after(error)
-            return
-        self.failed_receives = 0
+            graph.logger.warning("%s", error)
+            raise SleepNow from error
         if graph.metadata.testing and not results:
             # a queue in memory does not wait for messages
             raise SleepNow
@@ -227,74 +247,121 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         source = STDIN if args.stdin else args.sqs_queue_url
         if args.processes > 1 and source and (is_stdin(source) or isfile(source)):
             parser.error("--processes must be 1 to read a file or stdin, which processes cannot share")
-        if args.processes == 1 and args.heartbeat_threshold_seconds < 0:
+        if args.workers is not None and args.workers < 1:
+            parser.error("--workers must be positive")
+        watched = args.heartbeat_threshold_seconds >= 0
+        if args.processes == 1 and not watched:
             self.start()
-        else:
+            return
+        try:
             Supervisor(
                 self,
                 processes=args.processes,
-                heartbeat_threshold_seconds=args.heartbeat_threshold_seconds,
+                heartbeat_threshold_seconds=(
+                    args.heartbeat_threshold_seconds if watched else DEFAULT_THRESHOLD_SECONDS
+                ),
                 healthcheck_host=args.healthcheck_host,
-                healthcheck_port=args.healthcheck_port,
+                healthcheck_port=DEFAULT_PORT if watched and args.healthcheck_port is None else args.healthcheck_port,
             ).run()
+        except ConfigurationError as error:
+            sys.exit(f"{self.name}: cannot start: {error}")
 
-    def start(self, *args: Any, **kwargs: Any) -> None:
-        """Run the daemon in this process, and exit."""
+    def start(self, send_report: Callable[[Report], None] | None = None) -> None:
+        """
+        Run the daemon in this process, and exit.
+
+        :param send_report: sends the health of this process to its supervisor, if it has one
+        """
         exit_on_signals()
         try:
             self.initialize()
+            worker = self.graph.pubsub_worker
+            listen(worker)
+            if send_report is None and self.args.healthcheck_port is not None:
+                HealthServer(partial(report, worker), self.args.healthcheck_host, self.args.healthcheck_port)
+            self.graph.logger.info(
+                "Starting daemon %s: %s, %d handlers at a time",
+                self.name,
+                self.graph.sqs_consumer.sqs_queue_url,
+                worker.settings.concurrency,
+            )
+            ending = worker.run(self.bound_handlers, Reporter(worker, send_report, self.graph.metadata.debug))
         except (PubSubError, *GRAPH_ERRORS) as error:
             sys.exit(f"{self.name}: cannot start: {describe(error)}")
-        logger = self.graph.logger
-        logger.info("Starting daemon %s: %s", self.name, self.graph.sqs_consumer.sqs_queue_url)
-        try:
-            self.run_state_machine()
-        except ExitError as error:
-            if isinstance(error.__cause__, QueueAccessError):
-                logger.error("Stopping daemon %s: %s", self.name, error)
-                sys.exit(1)
-            logger.info("%s", error)
-        except Exception:
-            # not a ring but the program's end: an error of our own must be seen, and the process restarted
-            logger.exception("Stopping daemon %s: unexpected error", self.name)
-            sys.exit(1)
-        counts = self.graph.sqs_message_dispatcher.counts
+        sys.exit(self._end(ending, supervised=send_report is not None))
+
+    def _end(self, ending: Ending, supervised: bool) -> int:
+        """Say why and how the daemon ends, and return its exit code."""
+        logger, counts = self.graph.logger, self.graph.sqs_message_dispatcher.counts
+        code = EXIT_RECYCLED if ending.recycled and supervised else EXIT_OK
+        if isinstance(ending.error, QueueAccessError):
+            code = EXIT_LASTING
+        elif ending.error is not None or ending.abandoned or ending.unsettled:
+            code = EXIT_RESTART
+        unexpected = ending.error is not None and not isinstance(ending.error, PubSubError)
+        if ending.abandoned or ending.unsettled:
+            logger.error(
+                "Daemon %s leaves %d handlers that still run, and %d messages hidden until their visibility timeout "
+                "runs out",
+                self.name,
+                ending.abandoned,
+                ending.unsettled,
+            )
         logger.info(
             "Stopped daemon %s: %s",
             self.name,
             ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no messages",
             extra={"counts": dict(counts)},
         )
-        sys.exit(0)
+        if ending.error is not None:
+            logger.error(
+                "Daemon %s cannot go on: %s", self.name, ending.reason, exc_info=ending.error if unexpected else None
+            )
+        return code
 
-    def run_state_machine(self) -> None:
-        """Handle messages until told to stop."""
-        state_machine = StateMachine(self.graph, self.initial_state)
-        with self.graph.signal_handler:
-            while state_machine.should_run():
-                state_machine.advance()
-                if state_machine.reloader:
-                    state_machine.reloader()
 
-    def _wait_after(self, error: ReceiveError) -> None:
-        """Wait before another receive, unless told to stop; the wait is a half fixed, half random one."""
-        # no float holds the powers of a long outage
-        bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2 ** min(self.failed_receives, 16))
-        self.failed_receives += 1
-        seconds = bound / 2 + self.random.uniform(0, bound / 2)
-        self.graph.logger.warning(
-            "%s; trying again in %.1f s (failed receives: %d)", error, seconds, self.failed_receives
-        )
-        while seconds > 0 and not self.graph.signal_handler.interrupted:
-            self.graph.sleep_policy.sleep(min(seconds, STOP_CHECK_SECONDS))
-            seconds -= STOP_CHECK_SECONDS
+class Reporter:
+    """
+    Tell a supervisor how a worker fares, and reload a changed program when debugging; called again and again.
+
+    :param send_report: sends a report to the supervisor, if there is one
+    """
+
+    def __init__(self, worker: Worker, send_report: Callable[[Report], None] | None, debug: bool) -> None:
+        self.worker = worker
+        self.send_report = send_report
+        self.reloader = Reloader() if debug else None
+        self.next_report_at = worker.clock()
+
+    def __call__(self) -> None:
+        """Report, if it is time to."""
+        if self.reloader is not None:
+            self.reloader()
+        if self.send_report is None or self.worker.clock() < self.next_report_at:
+            return
+        self.next_report_at = self.worker.clock() + REPORT_SECONDS
+        try:
+            self.send_report(report(self.worker))
+        except OSError:
+            # nobody is left to pass signals on
+            self.worker.dispatcher.logger.error("The supervisor is gone: stopping")
+            self.send_report = None
+            self.worker.stop()
+
+
+def listen(worker: Worker) -> None:
+    """Let signals stop a worker, or pause and resume it."""
+    for number in STOP_SIGNALS:
+        signal(number, lambda number, frame: worker.stop())
+    signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
 
 
 def exit_on_signals() -> None:
     """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
     for number in STOP_SIGNALS:
         signal(number, lambda number, frame: sys.exit(0))
-    pthread_sigmask(SIG_UNBLOCK, STOP_SIGNALS)
+    signal(PAUSE_SIGNAL, SIG_IGN)
+    pthread_sigmask(SIG_UNBLOCK, SIGNALS)
 
 
 def flags_to_config(args: Namespace | None) -> dict[str, Any]:
@@ -310,8 +377,9 @@ def flags_to_config(args: Namespace | None) -> dict[str, Any]:
         config["pubsub_broker"] = {"url": flags["broker_url"]}
     if flags.get("envelope"):
         config["sqs_envelope"] = {"strategy_name": flags["envelope"]}
-    if flags.get("healthcheck_port"):
-        config["health_reporter"] = {"healthcheck_server_port": flags["healthcheck_port"]}
+    worker = {"concurrency": flags.get("workers"), "drain": flags.get("drain") or None}
+    if chosen := {key: value for key, value in worker.items() if value is not None}:
+        config["pubsub_worker"] = chosen
     return config
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from marshmallow import Schema
 from microcosm.hooks import on_resolve
 
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.options import HandlerOptions
 from microcosm_pubsub.registry import (
     PubSubMessageSchemaRegistry,
     SQSMessageHandlerRegistry,
@@ -38,10 +38,10 @@ def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
 
     :param schema_or_media_type: a schema class, any class with `MEDIA_TYPE` or `infer_media_type()`, or the
         text of a media type, which may end in `.*`
-    :raises ConfigurationError: if it names no media type, or an option is not known
+    :param options: how the handler wants its messages: `HandlerOptions` by name
+    :raises ConfigurationError: if it names no media type, or an option is not known or cannot work
     """
-    if options:
-        raise ConfigurationError(f"@handles knows no option {', '.join(sorted(options))}")
+    handler_options = HandlerOptions.make(options)
     named = isinstance(schema_or_media_type, str)
     media_type = schema_or_media_type if named else media_type_for(schema_or_media_type)
 
@@ -50,11 +50,11 @@ def handles(schema_or_media_type: Any, **options: Any) -> Callable[[H], H]:
         on_resolve(PubSubMessageSchemaRegistry, _register, media_type, schema_or_media_type)
 
     def decorator(handler: H) -> H:
-        on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler)
+        on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler, handler_options)
         return handler
 
     return decorator
 
 
-def _register(registry: Any, media_type: str, value: Any) -> None:
-    registry.register(media_type, value)
+def _register(registry: Any, media_type: str, *values: Any) -> None:
+    registry.register(media_type, *values)

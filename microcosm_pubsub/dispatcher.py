@@ -11,17 +11,22 @@ Each step is a ring of its own: what goes wrong with one message inside it stays
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from logging import getLogger
+from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from microcosm.api import typed
 
 from microcosm_pubsub import log_context, types
+from microcosm_pubsub.batch_run import BatchRun
+from microcosm_pubsub.calls import call_batch_handler, call_handler
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.errors import Nack, PubSubError, SettleError
+from microcosm_pubsub.event_loop import EventLoop
 from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import Layer, compose
@@ -34,6 +39,14 @@ Handled = tuple[SQSMessage, MessageHandlingResult]
 
 #: A handled message waits at most so long for others to be settled with it.
 MAX_SETTLE_DELAY_SECONDS = 1.0
+
+
+class BatchSettler(Protocol):
+    """What settles messages: a consumer at once, a worker's settler soon. Both return what was not settled."""
+
+    def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]: ...
+
+    def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]: ...
 
 
 class SQSMessageDispatcher:
@@ -64,9 +77,12 @@ class SQSMessageDispatcher:
         self.observers = tuple(observers)
         self.batch_metrics = batch_metrics
         self.clock = clock
-        self.call = compose(middleware, call_handler)
+        self.middleware = tuple(middleware)
+        self.loop = EventLoop()
+        self.call = compose(self.middleware, partial(call_handler, self.loop))
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
+        self._counting = Lock()
 
     def handle_batch(
         self,
@@ -87,16 +103,12 @@ class SQSMessageDispatcher:
         handled: list[Handled] = []
         results: list[MessageHandlingResult] = []
         waiting_since = start
-        for message in messages:
+        for unit in self._iter_units(messages):
             # from before the first is handled: after a slow one, the next is likely to be slow too
             waiting_since = waiting_since if handled else self.clock()
-            blocked = message.fifo_group in blocked_groups
-            result = released(message) if blocked else self.run(message, bound_handlers)
-            if message.fifo_group and stays(message, result):
-                blocked_groups.add(message.fifo_group)
-            handled.append((message, result))
-            results.append(result)
-            if len(handled) == MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
+            handled.extend(zip(unit, self._run_unit(unit, blocked_groups, bound_handlers), strict=True))
+            results.extend(result for _, result in handled[-len(unit) :])
+            if len(handled) >= MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
                 self._finish(handled, consumer)
                 handled = []
         self._finish(handled, consumer)
@@ -117,32 +129,91 @@ class SQSMessageDispatcher:
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
         """Run the handler of a message and return the result; settle nothing."""
 
-        def call(message: SQSMessage) -> Any:
-            try:
-                message.handler = self.registry.find(message.media_type or "", bound_handlers)
-            except KeyError:
-                message.handler = None
-            return self.call(message)
+        if self.registry.find_options(message.media_type).batch_size is not None:
+            return self.run_batch([message], bound_handlers)[0]
+        self.choose_handler(message, bound_handlers)
+        return MessageHandlingResult.capture(self.call, message)
 
-        return MessageHandlingResult.capture(call, message)
+    def run_batch(
+        self,
+        messages: Sequence[SQSMessage],
+        bound_handlers: Mapping[str, Handler],
+    ) -> list[MessageHandlingResult]:
+        """Run the batch handler of some messages once, and return the result of each; settle nothing."""
+        for message in messages:
+            self.choose_handler(message, bound_handlers)
+        results = BatchRun(messages, self.middleware, partial(call_batch_handler, self.loop)).run()
+        failed_groups: set[str] = set()
+        for index, (message, result) in enumerate(zip(messages, results, strict=True)):
+            if message.fifo_group in failed_groups:
+                results[index] = released(message)
+            elif message.fifo_group and stays(message, result):
+                failed_groups.add(message.fifo_group)
+        return results
 
-    def settle(self, handled: Sequence[Handled], consumer: SQSConsumer | None = None) -> None:
+    def choose_handler(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> None:
+        """Let a message know the handler that is bound for its media type, or that there is none."""
+        try:
+            message.handler = self.registry.find(message.media_type or "", bound_handlers)
+        except KeyError:
+            message.handler = None
+
+    def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> None:
         """
         Make results true at the queue.
 
         What the queue does not take is logged and counted; such a message will be received again.
+
+        :param settler: settles, if not the dispatcher's own consumer
         """
         nacked = [(message, result.retry_timeout_seconds) for message, result in handled if stays(message, result)]
         acked = [message for message, result in handled if not stays(message, result)]
-        consumer = consumer or self.consumer
-        self._settle(consumer.ack_batch, acked)
-        self._settle(consumer.nack_batch, nacked)
+        settler = settler or self.consumer
+        self._settle(settler.ack_batch, acked)
+        self._settle(settler.nack_batch, nacked)
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
-        self.counts[result.result.name] += 1
+        self.count(result.result.name)
         for observer in self.observers:
             self._observe(f"observer {_name(observer)}", observer, message, result)
+
+    def count(self, what: str) -> None:
+        """Count something that happened."""
+        with self._counting:
+            self.counts[what] += 1
+
+    def _iter_units(self, messages: Iterable[SQSMessage]) -> Iterator[list[SQSMessage]]:
+        """Iterate over what is handled by one call each: a message, or neighbours that a batch handler takes."""
+        unit: list[SQSMessage] = []
+        size: int | None = None
+        for message in messages:
+            if not unit or size is None or len(unit) >= size or message.media_type != unit[0].media_type:
+                if unit:
+                    yield unit
+                unit = []
+                size = self.registry.find_options(message.media_type).batch_size
+            unit.append(message)
+        if unit:
+            yield unit
+
+    def _run_unit(
+        self,
+        unit: Sequence[SQSMessage],
+        blocked_groups: set[str],
+        bound_handlers: Mapping[str, Handler],
+    ) -> list[MessageHandlingResult]:
+        """Run a unit, but for messages whose group an earlier message blocks, and note the groups that it blocks."""
+        free = [message for message in unit if message.fifo_group not in blocked_groups]
+        if len(free) == 1:
+            results = [self.run(free[0], bound_handlers)]
+        else:
+            results = self.run_batch(free, bound_handlers) if free else []
+        outcomes = dict(zip(map(id, free), results, strict=True))
+        for message, result in zip(free, results, strict=True):
+            if message.fifo_group and stays(message, result):
+                blocked_groups.add(message.fifo_group)
+        return [outcomes.get(id(message)) or released(message) for message in unit]
 
     def _finish(self, handled: Sequence[Handled], consumer: SQSConsumer) -> None:
         self.settle(handled, consumer)
@@ -163,7 +234,7 @@ class SQSMessageDispatcher:
                 return
             errors = [error]
         for failure in errors:
-            self.counts["SETTLE_FAILED"] += 1
+            self.count("SETTLE_FAILED")
             expected = isinstance(failure, PubSubError)
             self.logger.error("%s", failure, exc_info=None if expected else failure)
 
@@ -172,14 +243,8 @@ class SQSMessageDispatcher:
         try:
             call(*args)
         except Exception:
-            self.counts["OBSERVER_FAILED"] += 1
+            self.count("OBSERVER_FAILED")
             self.logger.warning("The %s failed", what, exc_info=True)
-
-
-def call_handler(message: SQSMessage) -> Any:
-    """Call a message's handler with its content."""
-    assert message.handler is not None, "middleware.ignore_unknown lets no such message through"
-    return message.handler(message.content)
 
 
 def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:

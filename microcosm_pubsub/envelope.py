@@ -173,6 +173,7 @@ def blank_message(consumer: Settler | None, raw_message: Mapping[str, Any]) -> S
         approximate_receive_count=receive_count,
         group_id=attributes.get("MessageGroupId"),
         attributes=attributes,
+        raw=raw_message,
     )
 
 

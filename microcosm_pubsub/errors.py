@@ -7,6 +7,9 @@ The errors of the package.
      ├── MessageValidationError        content that fails its schema (also a marshmallow ValidationError)
      ├── DecodeError                   a received body that cannot be read
      ├── AttemptsExhausted             a message received more often than the daemon allows
+     ├── HandlerError                  a handler that did what none may: exited, or gave what is no result
+     │    └── HandlerTimeout           a handler that took longer than its timeout
+     ├── LeaseLost                     a message that may be somebody else's by now
      ├── TopicNotDefinedError          a media type without a topic
      ├── PublishError                  a topic did not take a message
      ├── SettleError                   a queue did not take an ack or a nack
@@ -58,6 +61,18 @@ class DecodeError(PubSubError):
 
 class AttemptsExhausted(PubSubError):
     """Refuse to handle a message that was received more often than is allowed."""
+
+
+class HandlerError(PubSubError):
+    """Refuse what a handler did: it exited, or gave what is no result."""
+
+
+class HandlerTimeout(HandlerError):
+    """Tell that a handler took longer than its `timeout_seconds`."""
+
+
+class LeaseLost(PubSubError):
+    """Tell that a message may be somebody else's by now."""
 
 
 class TopicNotDefinedError(PubSubError):

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from microcosm_pubsub.constants import TTL_KEY, URI_KEY
 from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.lease import Lease
 
 
 class Settler(Protocol):
@@ -43,6 +44,8 @@ class SQSMessage:
     :param error: why the body could not be decoded; such a message is never acked
     :param group_id: the message group (FIFO lane, or fair-queue group), if any
     :param attributes: the queue's own attributes of the message
+    :param lease: the time for which it is ours
+    :param raw: the message as the queue gave it
     """
 
     consumer: Settler | None
@@ -56,6 +59,8 @@ class SQSMessage:
     error: Exception | None = None
     group_id: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    lease: Lease = field(default_factory=Lease, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     settled: bool = False
 
     @property

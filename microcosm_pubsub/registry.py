@@ -31,6 +31,7 @@ from microcosm_pubsub.conventions.messages import (
 )
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
 from microcosm_pubsub.graph import defaults
+from microcosm_pubsub.options import DEFAULT_OPTIONS, HandlerOptions
 
 
 __all__ = [
@@ -187,17 +188,21 @@ class SQSMessageHandlerRegistry:
     def __init__(self, graph: Any) -> None:
         self.graph = graph
         self._handlers: dict[str, list[Any]] = defaultdict(list)
+        self._options: dict[tuple[str, int], HandlerOptions] = {}
+        self._bound_options: dict[str, HandlerOptions] = {}
         self._instances: dict[type, Handler] = {}
 
-    def register(self, media_type: str, handler: Any) -> None:
+    def register(self, media_type: str, handler: Any, options: HandlerOptions = DEFAULT_OPTIONS) -> None:
         """
         Register a handler of a media type.
 
         :param media_type: may end in `.*`, which matches one last segment without a dot
         :param handler: a function, or a class whose instances are callable
+        :param options: how it wants its messages
         """
         if handler not in self._handlers[media_type]:
             self._handlers[media_type].append(handler)
+        self._options[media_type, id(handler)] = options
 
     def compute_bound_handlers(self, component_names: Iterable[str]) -> dict[str, Handler]:
         """
@@ -219,6 +224,7 @@ class SQSMessageHandlerRegistry:
                     f"Media type {media_type} has two handlers, {_name(bound[media_type])} and "
                     f"{_name(instance)}; name the one to run in the daemon's components"
                 )
+            self._bound_options[media_type] = self._options[media_type, id(handler)]
         return bound
 
     def find(self, media_type: str, bound_handlers: Mapping[str, Handler]) -> Handler:
@@ -228,6 +234,16 @@ class SQSMessageHandlerRegistry:
         :raises KeyError: if there is none
         """
         return bound_handlers[find_matching(media_type, bound_handlers)]
+
+    def find_options(self, media_type: str | None) -> HandlerOptions:
+        """Return how the bound handler of a media type wants its messages."""
+        options = self._bound_options.get(media_type or "")
+        if options is not None:
+            return options
+        try:
+            return self._bound_options[find_matching(media_type or "", self._bound_options)]
+        except KeyError:
+            return DEFAULT_OPTIONS
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from logging import DEBUG, ERROR, INFO, WARNING, Logger, makeLogRecord
+from threading import current_thread, main_thread
 from time import perf_counter, time
 from types import TracebackType
 from typing import Any, Protocol
@@ -98,10 +99,13 @@ class MessageHandlingResult:
         """
         handle_start_time = _waited(message, now)
         start = clock()
-        # The innermost ring: a handler is foreign code, and whatever it raises is a result.
+        # The innermost ring: a handler is foreign code, and whatever it raises is a result, sys.exit() included.
         try:
             instance = cls.from_result(message, call(message))
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                # not the handler's, but that of who looks on
+                raise
             instance = cls.from_error(message, error)
         instance.elapsed_time = (clock() - start) * 1000
         instance.handle_start_time = handle_start_time

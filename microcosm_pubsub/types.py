@@ -76,12 +76,13 @@ def text(key: str) -> Callable[[Any], str]:
 
 
 def choice(key: str, *choices: str) -> Callable[[Any], str]:
-    """Accept one of a few texts, in upper or lower case."""
+    """Accept one of a few texts, in upper or lower case, and return it as it stands in `choices`."""
+    by_name = {choice.lower(): choice for choice in choices}
 
     def convert(value: Any) -> str:
-        if str(value).upper() not in choices:
+        if str(value).lower() not in by_name:
             raise _refuse(key, value, f"one of {', '.join(choices)}")
-        return str(value).upper()
+        return by_name[str(value).lower()]
 
     return convert
 

@@ -1,34 +1,76 @@
 """
 Several processes of one daemon.
 
-The parent starts the children, passes stop signals on to them, and ends when they have ended. A child that
-ends with an error, or is killed, stops them all, and the parent exits non-zero to be restarted.
+The parent starts the children, passes signals on to them, and gathers their reports for health checks. A child that
+dies is started again, after a wait that grows while it keeps dying; one that dies again and again, or that says that
+nothing will change until somebody does something, ends them all.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from logging import getLogger
 from multiprocessing import get_context
-from multiprocessing.connection import wait
-from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, SIGTERM, pthread_sigmask, signal
-from threading import Thread
+from multiprocessing.connection import Connection, wait
+from queue import Empty, SimpleQueue
+from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
+from time import monotonic
 from typing import Any, Protocol
 
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.worker.health import HealthServer, Report
 
 
 logger = getLogger(__name__)
 
-#: What tells a daemon to stop.
+#: What tells a daemon to stop, and what tells it to pause or resume.
 STOP_SIGNALS = (SIGINT, SIGTERM)
+PAUSE_SIGNAL = SIGUSR2
+SIGNALS = (*STOP_SIGNALS, PAUSE_SIGNAL)
+
+#: How a daemon's process ends: as it should; when somebody has to change something; on a wrong command line; when a
+#: new process may do better; and, for its supervisor alone, when it asks for a new process.
+EXIT_OK = 0
+EXIT_LASTING = 1
+EXIT_USAGE = 2
+EXIT_RESTART = 3
+EXIT_RECYCLED = 4
+
+#: The wait before a child is started again: doubled each time within these bounds, and forgotten when one has lived.
+MIN_RESTART_SECONDS = 0.5
+MAX_RESTART_SECONDS = 30.0
+LIVED_SECONDS = 60.0
+
+#: A child that died so often without having lived will not live.
+MAX_DEATHS = 5
+
+#: How often the parent looks at its signals.
+WATCH_SECONDS = 0.25
+
+#: How old a report may be, if `--heartbeat-threshold-seconds` does not say.
+DEFAULT_THRESHOLD_SECONDS = 30
 
 
 class Startable(Protocol):
     """A program that can be pickled and started in a process of its own."""
 
-    def start(self) -> None: ...
+    def start(self, send_report: Callable[[Report], None] | None = None) -> None: ...
+
+
+@dataclass(slots=True)
+class Child:
+    """A place for a process: the one that runs, if any, and how those before it fared."""
+
+    process: Any = None
+    connection: Connection | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    restart_at: float | None = None
+    ended: bool = False
+    report: Report = field(default_factory=dict)
+    reported_at: float | None = None
 
 
 class Supervisor:
@@ -37,82 +79,165 @@ class Supervisor:
 
     :param target: the daemon
     :param processes: how many
-    :param heartbeat_threshold_seconds: how old a child's heartbeat may be; negative serves no health check
+    :param heartbeat_threshold_seconds: how old a child's report may be in a healthy daemon
+    :param healthcheck_port: serves health checks there; None serves none
+    :param clock: a monotonic clock, in seconds
     """
 
     def __init__(
         self,
         target: Startable,
         processes: int,
-        heartbeat_threshold_seconds: int = -1,
+        heartbeat_threshold_seconds: int = DEFAULT_THRESHOLD_SECONDS,
         healthcheck_host: str = "0.0.0.0",
-        healthcheck_port: int = 80,
+        healthcheck_port: int | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self.target = target
         # fork would copy the locks of other threads, and the sockets of clients
-        context = get_context("spawn")
-        self.children = [context.Process(target=start, args=(target,)) for _ in range(processes)]
+        self.context = get_context("spawn")
+        self.children = [Child() for _ in range(processes)]
         self.heartbeat_threshold_seconds = heartbeat_threshold_seconds
         self.healthcheck_host = healthcheck_host
         self.healthcheck_port = healthcheck_port
+        self.clock = clock
+        self.stopping = False
+        self.exit_code = EXIT_OK
+        self._signals: SimpleQueue[int] = SimpleQueue()
 
     def run(self) -> None:
-        """Run the children to their end, and exit: 0 if each of them did, 1 otherwise."""
-        if self.heartbeat_threshold_seconds >= 0:
-            self._serve_healthcheck(load_healthcheck_server())
-        for number in STOP_SIGNALS:
-            signal(number, lambda number, frame: self.stop())
-        # children inherit the mask: a signal waits until they are ready for it, and so does ours
-        pthread_sigmask(SIG_BLOCK, STOP_SIGNALS)
+        """
+        Run the children to their end, and exit with what they ended with.
+
+        :raises ConfigurationError: if health checks cannot be served
+        """
+        if self.healthcheck_port is not None:
+            HealthServer(self.report, self.healthcheck_host, self.healthcheck_port)
+        for number in SIGNALS:
+            signal(number, lambda number, frame: self._signals.put(number))
         for child in self.children:
-            child.start()
-        pthread_sigmask(SIG_UNBLOCK, STOP_SIGNALS)
-        alive = list(self.children)
-        failed = False
-        while alive:
-            ended = wait([child.sentinel for child in alive])
-            for child in [child for child in alive if child.sentinel in ended]:
-                child.join()
-                alive.remove(child)
-                if child.exitcode != 0:
-                    failed = True
-                    logger.error("Process %s ended with code %s: stopping", child.pid, child.exitcode)
-                    self.stop()
-        sys.exit(1 if failed else 0)
+            self._spawn(child)
+        while not all(child.ended for child in self.children):
+            self._watch()
+        sys.exit(self.exit_code)
 
-    def stop(self) -> None:
-        """Tell the children to finish what they are doing, and end."""
+    def report(self) -> Report:
+        """Return the health of all processes together."""
+        now = self.clock()
+        threshold = self.heartbeat_threshold_seconds
+        reports = []
         for child in self.children:
-            if child.is_alive():
-                child.terminate()
+            age = None if child.reported_at is None else now - child.reported_at
+            fresh = age is not None and age <= threshold
+            reports.append(
+                {
+                    **child.report,
+                    "pid": child.process.pid if child.process is not None else None,
+                    "report_age_seconds": None if age is None else round(age, 3),
+                    "healthy": fresh and bool(child.report.get("healthy")),
+                    "ready": fresh and bool(child.report.get("ready")),
+                }
+            )
+        return {
+            "healthy": all(report["healthy"] for report in reports),
+            "ready": not self.stopping and any(report["ready"] for report in reports),
+            "heartbeats": {str(report["pid"]): report["report_age_seconds"] for report in reports},
+            "processes": reports,
+        }
 
-    def _serve_healthcheck(self, serve: Callable[..., None]) -> None:
-        Thread(
-            target=serve,
-            kwargs={
-                "processes": len(self.children),
-                "heartbeat_threshold_seconds": self.heartbeat_threshold_seconds,
-                "healthcheck_host": self.healthcheck_host,
-                "healthcheck_port": self.healthcheck_port,
-            },
-            daemon=True,
-        ).start()
+    def _spawn(self, child: Child) -> None:
+        ours, theirs = self.context.Pipe()
+        child.process = self.context.Process(target=run_child, args=(self.target, theirs))
+        child.connection, child.started_at, child.restart_at = ours, self.clock(), None
+        child.report, child.reported_at = {}, None
+        # children inherit the mask: a signal waits until they are ready for it
+        pthread_sigmask(SIG_BLOCK, SIGNALS)
+        child.process.start()
+        pthread_sigmask(SIG_UNBLOCK, SIGNALS)
+        theirs.close()
+
+    def _watch(self) -> None:
+        """Wait for what happens next, and see to it."""
+        self._pass_signals()
+        sources: list[Any] = [child.connection for child in self.children if child.connection is not None]
+        sources += [child.process.sentinel for child in self.children if child.process is not None]
+        happened = wait(sources, timeout=WATCH_SECONDS) if sources else []
+        for child in self.children:
+            if child.connection in happened:
+                self._receive_report(child)
+            if child.process is not None and child.process.sentinel in happened:
+                self._bury(child)
+            if child.restart_at is not None and self.clock() >= child.restart_at:
+                self._spawn(child)
+
+    def _pass_signals(self) -> None:
+        try:
+            while True:
+                number = self._signals.get_nowait() if self._running() else self._signals.get(timeout=WATCH_SECONDS)
+                if number in STOP_SIGNALS:
+                    self._stop()
+                self._send(number)
+        except Empty:
+            return
+
+    def _running(self) -> bool:
+        return any(child.process is not None for child in self.children)
+
+    def _send(self, number: int) -> None:
+        for child in self.children:
+            if child.process is not None and child.process.is_alive():
+                os.kill(child.process.pid, number)
+
+    def _stop(self) -> None:
+        """Start no more children; those that wait to be started have ended."""
+        self.stopping = True
+        for child in self.children:
+            if child.restart_at is not None:
+                child.restart_at, child.ended = None, True
+
+    def _receive_report(self, child: Child) -> None:
+        assert child.connection is not None
+        try:
+            child.report, child.reported_at = child.connection.recv(), self.clock()
+        except (EOFError, OSError):
+            child.connection.close()
+            child.connection = None
+
+    def _bury(self, child: Child) -> None:
+        child.process.join()
+        pid, code = child.process.pid, child.process.exitcode
+        child.process = None
+        if code == EXIT_RECYCLED and not self.stopping:
+            child.restart_at = self.clock()
+        elif code in (EXIT_OK, EXIT_RECYCLED) or (self.stopping and -code in STOP_SIGNALS):
+            # a signal kills a process that has ended but for its last moments
+            child.ended = True
+        elif self.stopping or code in (EXIT_LASTING, EXIT_USAGE):
+            self._fail(child, code, f"Process {pid} ended with code {code}")
+        else:
+            self._restart(child, code, pid)
+
+    def _restart(self, child: Child, code: int, pid: int) -> None:
+        lived = self.clock() - child.started_at >= LIVED_SECONDS
+        child.deaths = 1 if lived else child.deaths + 1
+        if child.deaths >= MAX_DEATHS:
+            self._fail(child, code, f"Process {pid} ended with code {code}, as {child.deaths} in a row did before long")
+            return
+        seconds = min(MAX_RESTART_SECONDS, MIN_RESTART_SECONDS * 2 ** (child.deaths - 1))
+        child.restart_at = self.clock() + seconds
+        logger.error("Process %s ended with code %s: starting another one in %g s", pid, code, seconds)
+
+    def _fail(self, child: Child, code: int, what: str) -> None:
+        child.ended = True
+        self.exit_code = max(self.exit_code, code if code in (EXIT_LASTING, EXIT_RESTART) else EXIT_LASTING)
+        logger.error("%s: stopping", what)
+        if not self.stopping:
+            self._stop()
+            self._send(SIGTERM)
 
 
-def load_healthcheck_server() -> Callable[..., Any]:
-    """
-    Return the health check server of microcosm-daemon.
-
-    :raises ConfigurationError: if what it needs is not installed
-    """
-    try:
-        from microcosm_daemon.healthcheck_server import run
-    except ImportError as error:
-        raise ConfigurationError(
-            "--heartbeat-threshold-seconds needs a web server: pip install 'microcosm_pubsub[healthcheck]'"
-        ) from error
-    return run  # type: ignore[no-any-return, unused-ignore]
-
-
-def start(target: Startable) -> None:
-    """Start the daemon in a child process."""
-    target.start()
+def run_child(target: Startable, connection: Connection) -> None:
+    """Run the daemon in a child process, and have it report to its parent."""
+    # Ctrl-C goes to the whole group of the terminal, but to be passed on by the parent alone
+    os.setpgid(0, 0)
+    target.start(connection.send)

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from json import dumps
 from logging import getLogger
-from signal import SIGINT, SIGTERM, getsignal, signal
+from signal import SIGINT, SIGTERM, SIGUSR2, getsignal, signal
 
 import pytest
 from marshmallow import fields
@@ -16,16 +16,9 @@ from microcosm.errors import LockedGraphError, NotBoundError
 from microcosm_daemon.api import ExitError, FatalError, SleepNow
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
-from microcosm_pubsub.daemon import (
-    COMPONENTS,
-    MAX_RETRY_SECONDS,
-    STOP_CHECK_SECONDS,
-    ConsumerDaemon,
-    describe,
-    flags_to_config,
-)
+from microcosm_pubsub.daemon import COMPONENTS, ConsumerDaemon, describe, flags_to_config
 from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError
+from microcosm_pubsub.errors import ConfigurationError, EndOfInput, QueueAccessError
 from microcosm_pubsub.producer import SNSProducer
 from microcosm_pubsub.result import MessageHandlingResultType
 
@@ -99,7 +92,7 @@ def calls():
 @pytest.fixture(autouse=True)
 def process():
     """A daemon that runs here leaves the signals and the logging of this process as they are."""
-    before = {number: getsignal(number) for number in (SIGINT, SIGTERM)}
+    before = {number: getsignal(number) for number in (SIGINT, SIGTERM, SIGUSR2)}
     root = getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -112,14 +105,6 @@ def process():
 @pytest.fixture
 def daemon():
     return NamingDaemon.create_for_testing()
-
-
-@pytest.fixture
-def slept(daemon):
-    """The waits of a daemon, none of which happens."""
-    waits = []
-    daemon.graph.sleep_policy.sleep = waits.append
-    return waits
 
 
 def test_components_that_name_a_handler_are_exactly_those(daemon):
@@ -207,48 +192,11 @@ def test_what_does_not_pass_is_fatal(daemon, client_error):
     assert isinstance(raised.value.__cause__, QueueAccessError)
 
 
-def test_what_passes_is_waited_for(daemon, slept, client_error, caplog):
-    receive = daemon.graph.sqs_client.receive_message
-    receive.side_effect = client_error("ServiceUnavailable")
+def test_what_passes_is_worth_another_try(daemon, client_error):
+    daemon.graph.sqs_client.receive_message.side_effect = client_error("ServiceUnavailable")
 
-    waits = []
-    for _ in range(12):
-        slept.clear()
+    with pytest.raises(SleepNow):
         daemon(daemon.graph)
-        assert max(slept) <= STOP_CHECK_SECONDS
-        waits.append(sum(slept))
-
-    for number, wait in enumerate(waits):
-        bound = min(MAX_RETRY_SECONDS, 0.5 * 2**number)
-        assert bound / 2 <= wait + 1e-6
-        assert wait <= bound + 1e-6
-    assert len({round(wait, 3) for wait in waits[-5:]}) > 1
-    assert "ServiceUnavailable" in caplog.text
-    assert daemon.failed_receives == 12
-
-    receive.side_effect = None
-    receive.return_value = {"Messages": [{"Body": "{", "MessageId": "m", "ReceiptHandle": "r"}]}
-    daemon(daemon.graph)
-    assert daemon.failed_receives == 0
-
-
-def test_a_wait_that_never_ends_is_bounded(daemon, slept, client_error):
-    daemon.graph.sqs_client.receive_message.side_effect = client_error("ServiceUnavailable")
-    daemon.failed_receives = 100_000
-
-    daemon(daemon.graph)
-
-    assert sum(slept) <= MAX_RETRY_SECONDS + 1e-6
-
-
-def test_a_wait_ends_when_told_to_stop(daemon, slept, client_error):
-    daemon.graph.sqs_client.receive_message.side_effect = client_error("ServiceUnavailable")
-    daemon.failed_receives = 9
-    daemon.graph.signal_handler.interrupted = True
-
-    daemon(daemon.graph)
-
-    assert slept == []
 
 
 @pytest.mark.parametrize(
@@ -266,7 +214,8 @@ def test_a_wait_ends_when_told_to_stop(daemon, slept, client_error):
             {"sqs_consumer": {"sqs_queue_url": "STDIN"}, "sqs_envelope": {"strategy_name": "Mine"}},
         ),
         ({"stdin": False, "sqs_queue_url": None, "envelope": None}, {}),
-        ({"healthcheck_port": 8080}, {"health_reporter": {"healthcheck_server_port": 8080}}),
+        ({"workers": 3, "drain": False}, {"pubsub_worker": {"concurrency": 3}}),
+        ({"workers": None, "drain": True}, {"pubsub_worker": {"drain": True}}),
     ],
 )
 def test_flags(flags, config):
@@ -276,12 +225,15 @@ def test_flags(flags, config):
 def test_the_command_line():
     parser = PlainDaemon().make_arg_parser()
 
-    flags = "--sqs-queue-url url --envelope E --debug --processes 2 --healthcheck-host h --healthcheck-port 1"
+    flags = "--sqs-queue-url url --envelope E --debug --processes 2 --healthcheck-host h --healthcheck-port 1 --drain"
     args = parser.parse_args([*flags.split(), "--heartbeat-threshold-seconds", "5"])
 
     assert (args.sqs_queue_url, args.envelope, args.debug, args.processes) == ("url", "E", True, 2)
     assert (args.healthcheck_host, args.healthcheck_port, args.heartbeat_threshold_seconds) == ("h", 1, 5)
+    assert args.drain is True
     assert parser.parse_args(["--stdin", "--testing"]).stdin is True
+    assert parser.parse_args(["--workers", "4"]).workers == 4
+    assert parser.parse_args([]).healthcheck_port is None
 
 
 @pytest.mark.parametrize(
@@ -290,6 +242,7 @@ def test_the_command_line():
         (["--sqs-queue-url", "x", "--stdin"], "not allowed with"),
         (["--sqs-queue-url", "x", "--processes", "0"], "--processes must be positive"),
         (["--stdin", "--processes", "2"], "--processes must be 1"),
+        (["--sqs-queue-url", "x", "--workers", "0"], "--workers must be positive"),
         (["--unknown"], "unrecognized"),
     ],
 )
@@ -355,16 +308,14 @@ class StoppingDaemon(ConsumerDaemon):
     components = ["daemon_first_handler"]
     error = None
 
-    def __call__(self, graph):
-        if isinstance(self.error, PubSubError):
-            graph.sqs_client.receive_message.side_effect = self.error
-            return super().__call__(graph)
-        raise self.error
+    def create_object_graph_components(self, graph):
+        super().create_object_graph_components(graph)
+        graph.sqs_client.receive_message.side_effect = self.error
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(EndOfInput("all read"), 0), (QueueAccessError("no such queue"), 1), (RuntimeError("an error of our own"), 1)],
+    [(EndOfInput("all read"), 0), (QueueAccessError("no such queue"), 1), (RuntimeError("an error of our own"), 3)],
 )
 def test_what_ends_a_daemon_is_its_exit_code(monkeypatch, capsys, error, code):
     monkeypatch.setattr(sys, "argv", ["daemon", "--testing"])

@@ -1,0 +1,78 @@
+"""
+One event loop in a thread of its own, for handlers that are coroutines.
+
+A thread that handles a message waits here for the coroutine of its handler, so that there is one stack of
+middleware and not two. The loop outlives what handlers do to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from logging import getLogger
+from threading import Lock, Thread, get_ident
+from typing import Any, TypeVar
+
+from microcosm_pubsub.errors import HandlerError
+
+
+T = TypeVar("T")
+
+logger = getLogger(__name__)
+
+
+class EventLoop:
+    """Run coroutines for other threads; the loop's thread starts with the first one."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[int, Future[Any]] = {}
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """
+        Run a coroutine in the context of the calling thread, and return its result.
+
+        :raises HandlerError: if the coroutine asked the process to exit
+        """
+        future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self._ensure_loop())
+        self._waiting[get_ident()] = future
+        try:
+            return future.result()
+        finally:
+            del self._waiting[get_ident()]
+
+    def cancel(self, thread_id: int) -> None:
+        """Cancel the coroutine that a thread is waiting for, if it is."""
+        future = self._waiting.get(thread_id)
+        if future is not None:
+            future.cancel()
+
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                Thread(target=_run_forever, args=(self._loop,), name="event-loop", daemon=True).start()
+            return self._loop
+
+
+async def _contained(coroutine: Coroutine[Any, Any, T]) -> T:
+    # asyncio lets these two through to whoever runs the loop, which would end it for all handlers
+    # https://docs.python.org/3/library/asyncio-exceptions.html
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise HandlerError(f"The handler raised {type(error).__name__}") from error
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    while not loop.is_closed():
+        try:
+            loop.run_forever()
+        except BaseException:
+            # raised by a callback of a handler's; the other handlers on this loop go on
+            logger.exception("A handler interrupted the event loop, which goes on")
+        else:
+            logger.error("A handler stopped the event loop, which goes on")

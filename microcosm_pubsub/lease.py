@@ -1,0 +1,59 @@
+"""
+The time for which a received message is ours.
+
+SQS hides a received message for its visibility timeout; who handles it for longer has the timeout extended, which
+may fail, and then somebody else may receive the message too. A handler that does what must not be done twice asks
+its lease before it does.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from microcosm_pubsub.errors import LeaseLost
+
+
+class Lease:
+    """
+    Tell whether a received message is still ours.
+
+    Of a message that no worker received (on Lambda, in tests), nobody knows better: it counts as ours.
+
+    :param opened_at: when the receive began, by a monotonic clock, in seconds
+    :param timeout_seconds: for how long the receive hid the message
+    :param max_seconds: for how long the message may be ours at most
+    :param renew_at: when to ask for more time
+    """
+
+    __slots__ = ("deadline", "limit", "lost", "lost_reason", "opened_at", "renew_at")
+
+    def __init__(
+        self,
+        opened_at: float = 0.0,
+        timeout_seconds: float = inf,
+        max_seconds: float = inf,
+        renew_at: float = inf,
+    ) -> None:
+        self.opened_at = opened_at
+        self.deadline = opened_at + timeout_seconds
+        self.limit = opened_at + max_seconds
+        self.renew_at = renew_at
+        self.lost = False
+        self.lost_reason: str | None = None
+
+    def lose(self, reason: str) -> None:
+        """Note that the message may be somebody else's now, and why."""
+        self.lost_reason = reason
+        self.lost = True
+
+    def check(self) -> None:
+        """
+        Do nothing while the message is ours.
+
+        :raises LeaseLost: if it may be somebody else's
+        """
+        if self.lost:
+            raise LeaseLost(
+                f"The message is no longer ours: {self.lost_reason}; it will be, or was, received again, so that "
+                "what must not happen twice must not happen here"
+            )

@@ -1,0 +1,59 @@
+"""
+How one handler wants its messages: what `@handles` takes beside the media type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from microcosm_pubsub.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerOptions:
+    """
+    How one handler wants its messages.
+
+    :param timeout_seconds: after so long the handler is given up, and its message FAILED; None waits for ever
+    :param batch_size: the handler takes a list of so many contents at most; None is one content at a time
+    :param batch_window_seconds: how long the first message of a batch waits for others
+    :raises ConfigurationError: if a value cannot work
+    """
+
+    timeout_seconds: float | None = None
+    batch_size: int | None = None
+    batch_window_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.timeout_seconds is not None and not _is_number(self.timeout_seconds, above=0):
+            raise _refuse("timeout_seconds", self.timeout_seconds, "a number of seconds above 0")
+        if self.batch_size is not None and not (_is_number(self.batch_size, above=0) and self.batch_size % 1 == 0):
+            raise _refuse("batch_size", self.batch_size, "a whole number from 1")
+        if not (self.batch_window_seconds == 0 or _is_number(self.batch_window_seconds, above=0)):
+            raise _refuse("batch_window_seconds", self.batch_window_seconds, "a number of seconds from 0")
+        if self.batch_window_seconds and self.batch_size is None:
+            raise ConfigurationError("@handles: batch_window_seconds is of use with batch_size alone")
+
+    @classmethod
+    def make(cls, options: dict[str, Any]) -> HandlerOptions:
+        """
+        Return the options of these names and values.
+
+        :raises ConfigurationError: if one is not known, or cannot work
+        """
+        known = [option.name for option in fields(cls)]
+        if unknown := sorted(options.keys() - set(known)):
+            raise ConfigurationError(f"@handles knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
+        return cls(**options)
+
+
+DEFAULT_OPTIONS = HandlerOptions()
+
+
+def _is_number(value: Any, above: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and above < value < float("inf")
+
+
+def _refuse(name: str, value: Any, expected: str) -> ConfigurationError:
+    return ConfigurationError(f"@handles: {name} is {value!r}, but must be {expected}")

@@ -1,0 +1,183 @@
+"""
+The keeper of all leases: extends, in batches, the time for which the messages that we hold are ours.
+
+A lease is held from the receive until its message is settled. One that cannot be extended is lost, and its handler
+can ask for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from logging import getLogger
+from random import Random
+from threading import Condition, Lock
+from time import monotonic
+
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
+from microcosm_pubsub.consumer import SQSConsumer
+from microcosm_pubsub.lease import Lease
+from microcosm_pubsub.message import SQSMessage
+
+
+logger = getLogger(__name__)
+
+#: A lease is extended when so much of it is left, give or take so much, so that daemons that started together do not
+#: call together.
+RENEW_AT = 0.5
+RENEW_JITTER = 0.1
+
+#: Codes of a failed extension after which the message is not ours any more.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
+LOST_CODES = frozenset(
+    {
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "InvalidParameterValue",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+    }
+)
+
+
+class Keeper:
+    """
+    Extend the leases of the messages that are held.
+
+    :param consumer: of the queue
+    :param visibility_timeout_seconds: for how long each receive and each extension hides a message
+    :param max_lease_seconds: for how long a message may be ours at most
+    :param clock: a monotonic clock, in seconds
+    """
+
+    def __init__(
+        self,
+        consumer: SQSConsumer,
+        visibility_timeout_seconds: int,
+        max_lease_seconds: float,
+        clock: Callable[[], float] = monotonic,
+        random: Random | None = None,
+    ) -> None:
+        self.consumer = consumer
+        self.visibility_timeout_seconds = visibility_timeout_seconds
+        self.max_lease_seconds = min(max_lease_seconds, MAX_VISIBILITY_TIMEOUT_SECONDS)
+        self.clock = clock
+        self.random = random or Random()
+        self.lost = 0
+        self._held: dict[int, SQSMessage] = {}
+        self._renewing: frozenset[int] = frozenset()
+        self._lock = Lock()
+        self._renewed = Condition(self._lock)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def hold(self, messages: Iterable[SQSMessage], opened_at: float) -> None:
+        """
+        Hold messages from now on.
+
+        :param opened_at: when their receive began; their visibility timeout began then or later
+        """
+        renew_at = opened_at + self._renew_after(self.visibility_timeout_seconds)
+        for message in messages:
+            message.lease = Lease(opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at)
+            self._held[id(message)] = message
+
+    def drop(self, messages: Iterable[SQSMessage]) -> None:
+        """
+        Hold messages no longer; after this returns, none of them is being extended.
+
+        Who makes a message visible calls this first: an extension that comes later would hide it again.
+        """
+        keys = {id(message) for message in messages}
+        with self._lock:
+            for key in keys:
+                self._held.pop(key, None)
+            while self._renewing & keys:
+                self._renewed.wait()
+
+    def drop_one(self, message: SQSMessage) -> None:
+        """Hold a message no longer, that nobody will make visible."""
+        self._held.pop(id(message), None)
+
+    def renew(self) -> None:
+        """Extend the leases that are due, and lose those that could not be extended in time."""
+        now = self.clock()
+        # a handler may have settled its message itself
+        held = [message for message in list(self._held.values()) if not message.settled]
+        for message in held:
+            if now >= message.lease.deadline and not message.lease.lost:
+                self._lose(message, "its visibility timeout ran out")
+        due = [message for message in held if now >= message.lease.renew_at and not message.lease.lost]
+        for start in range(0, len(due), MAX_BATCH_ENTRIES):
+            self._renew_batch(due[start : start + MAX_BATCH_ENTRIES])
+
+    def _renew_batch(self, messages: Sequence[SQSMessage]) -> None:
+        with self._lock:
+            # one may have been dropped since it was found due
+            messages = [message for message in messages if id(message) in self._held]
+            self._renewing = frozenset(map(id, messages))
+        try:
+            self._extend(messages)
+        finally:
+            with self._lock:
+                self._renewing = frozenset()
+                self._renewed.notify_all()
+
+    def _extend(self, messages: Sequence[SQSMessage]) -> None:
+        asked_at = self.clock()
+        seconds = [self._extension(message.lease, asked_at) for message in messages]
+        entries = [
+            {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
+            for index, (message, timeout) in enumerate(zip(messages, seconds, strict=True))
+            if timeout > 0
+        ]
+        if not entries:
+            return
+        try:
+            response = self.consumer.sqs_client.change_message_visibility_batch(
+                QueueUrl=self.consumer.sqs_queue_url, Entries=entries
+            )
+        except CLIENT_ERRORS as error:
+            logger.warning("Cannot extend the leases of %d messages: %s", len(entries), error_code(error))
+            self._try_again(messages, asked_at)
+            return
+        failed = {entry.get("Id"): str(entry.get("Code")) for entry in response.get("Failed") or ()}
+        for index, (message, timeout) in enumerate(zip(messages, seconds, strict=True)):
+            code = failed.get(str(index))
+            if code is None and timeout > 0:
+                message.lease.deadline = asked_at + timeout
+                message.lease.renew_at = asked_at + self._renew_after(timeout)
+            elif code in LOST_CODES:
+                self._lose(message, code)
+            elif code is not None:
+                self._try_again([message], asked_at)
+
+    def _extension(self, lease: Lease, now: float) -> int:
+        """Return for how many seconds a lease may be extended; 0 if it has all that it may have."""
+        seconds = min(self.visibility_timeout_seconds, int(lease.limit - now))
+        if now + seconds <= lease.deadline:
+            # it runs out at its limit, and is lost then
+            lease.renew_at = lease.deadline + 1
+            return 0
+        return seconds
+
+    def _try_again(self, messages: Iterable[SQSMessage], now: float) -> None:
+        for message in messages:
+            left = message.lease.deadline - now
+            message.lease.renew_at = now + max(left / 4, 0.1)
+
+    def _lose(self, message: SQSMessage, reason: str) -> None:
+        self._held.pop(id(message), None)
+        if message.settled:
+            return
+        self.lost += 1
+        message.lease.lose(reason)
+        logger.warning(
+            "Lost the lease of message %s (%s): %s; it may be handled twice",
+            message.message_id,
+            message.media_type,
+            reason,
+        )
+
+    def _renew_after(self, seconds: float) -> float:
+        return seconds * (1 - RENEW_AT + self.random.uniform(-RENEW_JITTER, RENEW_JITTER))

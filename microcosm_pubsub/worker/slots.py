@@ -1,0 +1,153 @@
+"""
+The threads that handle messages, one unit each at a time.
+
+Python cannot end a thread. One whose handler takes longer than it may is abandoned: its messages are settled without
+it, another thread takes its place, and what it does in the end is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from logging import getLogger
+from threading import Lock, Thread
+from time import monotonic
+from typing import Protocol
+
+from microcosm_pubsub.worker.buffer import Buffer, Unit
+
+
+logger = getLogger(__name__)
+
+
+class Work(Protocol):
+    """What is done with a unit."""
+
+    def handle(self, unit: Unit) -> Callable[[float], None]:
+        """Handle a unit, and return what settles it, given the seconds that it took."""
+
+
+class Slot:
+    """
+    A thread that handles units.
+
+    :param clock: a monotonic clock, in seconds
+    """
+
+    def __init__(self, number: int, slots: Slots, clock: Callable[[], float]) -> None:
+        self.slots = slots
+        self.clock = clock
+        self.unit: Unit | None = None
+        self.started_at = 0.0
+        self.abandoned = False
+        self._lock = Lock()
+        self.thread = Thread(target=self.run, name=f"slot-{number}", daemon=True)
+
+    def run(self) -> None:
+        """Handle units until there are none to come, or this slot was abandoned."""
+        try:
+            while not self.abandoned and (unit := self.slots.buffer.take()) is not None:
+                self._handle(unit)
+        except BaseException as error:
+            # nothing that a handler raises gets here: a fault of ours, and the worker must not go on without it
+            logger.exception("Thread %s ends", self.thread.name)
+            self.slots.error = self.slots.error or error
+        finally:
+            self.slots.ended(self)
+
+    def seconds(self, now: float) -> float:
+        """Return for how long this slot has been handling its unit; 0 if it handles none."""
+        return now - self.started_at if self.unit is not None else 0.0
+
+    def abandon(self) -> Unit | None:
+        """Let this thread's outcome be dropped, and return what it was handling; None if it has just ended."""
+        with self._lock:
+            unit = self.unit
+            self.abandoned = unit is not None
+            self.unit = None
+            return unit
+
+    def _handle(self, unit: Unit) -> None:
+        self.started_at = self.clock()
+        self.unit = unit
+        settle = self.slots.work.handle(unit)
+        with self._lock:
+            if self.abandoned:
+                logger.warning(
+                    "A handler ended %.1f s after it began, when it had been given up; its outcome is dropped",
+                    self.clock() - self.started_at,
+                )
+                return
+            self.unit = None
+        settle(self.clock() - self.started_at)
+
+
+class Slots:
+    """
+    Handle units, a number of them at a time.
+
+    :param buffer: gives units
+    :param work: what is done with them
+    :param concurrency: how many are handled at a time
+    :param clock: a monotonic clock, in seconds
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        work: Work,
+        concurrency: int,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.buffer = buffer
+        self.work = work
+        self.concurrency = concurrency
+        self.clock = clock
+        self.slots: list[Slot] = []
+        #: threads that were given up and have not ended
+        self.abandoned = 0
+        #: the fault of ours that ended one
+        self.error: BaseException | None = None
+        self._started = 0
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Begin to handle."""
+        for _ in range(self.concurrency):
+            self._start_slot()
+
+    def abandon(self, slot: Slot, replace: bool = True) -> Unit | None:
+        """Give a slot's handler up, and return what it was handling; None if it has just ended."""
+        unit = slot.abandon()
+        if unit is None:
+            return None
+        with self._lock:
+            self.abandoned += 1
+            self.slots.remove(slot)
+        if replace:
+            self._start_slot()
+        return unit
+
+    def ended(self, slot: Slot) -> None:
+        """Note that a slot's thread ends."""
+        with self._lock:
+            if slot.abandoned:
+                self.abandoned -= 1
+            else:
+                self.slots.remove(slot)
+
+    @property
+    def busy(self) -> list[Slot]:
+        """Return the slots that are handling something."""
+        return [slot for slot in list(self.slots) if slot.unit is not None]
+
+    @property
+    def have_ended(self) -> bool:
+        """Tell whether no thread is left, but for abandoned ones."""
+        return not self.slots
+
+    def _start_slot(self) -> None:
+        with self._lock:
+            slot = Slot(self._started, self, self.clock)
+            self._started += 1
+            self.slots.append(slot)
+        slot.thread.start()

@@ -1,0 +1,367 @@
+"""
+The worker: many messages of one queue at once, each of them ours until it is settled.
+
+    pollers -> keeper (leases) -> buffer (lanes) -> slots (run) -> settler (batches) -> observers
+
+The thread that calls `run` watches over the others, and ends them: it receives no more, hands back what nobody
+has begun to handle, waits for the handlers that run, and sees to it that every message is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from logging import getLogger
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+from microcosm_pubsub.consumer import SQSConsumer
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher, released, stays
+from microcosm_pubsub.errors import EndOfInput, HandlerTimeout
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.reader import Reader
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.worker.breaker import Breaker, State
+from microcosm_pubsub.worker.buffer import Buffer, Unit
+from microcosm_pubsub.worker.keeper import Keeper
+from microcosm_pubsub.worker.poller import Pollers
+from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settler import Settler
+from microcosm_pubsub.worker.slots import Slot, Slots
+
+
+logger = getLogger(__name__)
+
+#: How often the worker looks after its threads, and its leases, in seconds.
+WATCH_SECONDS = 0.25
+MIN_KEEPER_SECONDS = 0.1
+
+#: How long the receives under way may take longer than they should, and the last settling, when the worker ends.
+GRACE_SECONDS = 5.0
+
+Handlers = Mapping[str, Callable[[Any], Any]]
+Handled = list[tuple[SQSMessage, MessageHandlingResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    Why a worker ended.
+
+    :param error: what made it end, if it was not asked to
+    :param abandoned: how many handlers were still running
+    :param unsettled: how many messages are hidden until their visibility timeout runs out
+    """
+
+    reason: str
+    error: BaseException | None = None
+    abandoned: int = 0
+    unsettled: int = 0
+    recycled: bool = False
+
+
+class Worker:
+    """
+    Handle the messages of one queue, many at once.
+
+    :param consumer: receives and settles
+    :param dispatcher: runs handlers and tells observers
+    :param settings: what an operator decides
+    :param clock: a monotonic clock, in seconds
+    :raises ConfigurationError: if the settings contradict each other
+    """
+
+    def __init__(
+        self,
+        consumer: SQSConsumer,
+        dispatcher: SQSMessageDispatcher,
+        settings: Settings,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.consumer = consumer
+        self.dispatcher = dispatcher
+        self.settings = settings
+        self.clock = clock
+        #: whether what is not settled comes again: it does not from a file
+        self.has_leases = not isinstance(consumer.sqs_client, Reader)
+        settings.check(consumer.wait_seconds, self.has_leases)
+        self.handlers: Handlers = {}
+        self.pausing: str | None = None
+        self.ending: Ending | None = None
+        self.started_at = clock()
+        self._commands: SimpleQueue[str] = SimpleQueue()
+        self._stop_keeper = Event()
+        self._left_over: list[SQSMessage] = []
+        visibility = settings.visibility_timeout_seconds
+        self.keeper = Keeper(consumer, visibility, settings.max_lease_seconds, clock)
+        self.settler = Settler(consumer, self.keeper, self._settle_failed, clock)
+        self.breaker = Breaker(
+            settings.breaker_failure_share,
+            settings.breaker_window_seconds,
+            settings.breaker_min_results,
+            settings.breaker_open_seconds,
+            clock,
+        )
+        self.buffer = Buffer(
+            settings.concurrency,
+            limit=consumer.limit,
+            max_buffer_seconds=settings.max_buffer_seconds,
+            max_buffer=settings.max_buffer,
+            max_per_group=settings.max_per_group,
+            find_options=dispatcher.registry.find_options,
+            clock=clock,
+        )
+        self.pollers = Pollers(
+            consumer,
+            self.buffer,
+            self.breaker,
+            self._accept,
+            visibility if self.has_leases else None,
+            # lines come one after another
+            settings.max_pollers if self.has_leases else 1,
+            settings.max_messages,
+            clock,
+        )
+        self.slots = Slots(self.buffer, self, settings.concurrency, clock)
+
+    # what others ask of the worker, from any thread, and from signal handlers
+
+    def stop(self) -> None:
+        """End; asked again, without waiting for handlers."""
+        # the one queue whose `put` a signal handler may call at any moment
+        # https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
+        self._commands.put("stop")
+
+    def pause(self) -> None:
+        """Receive no more until `resume`; what was received is handled."""
+        self._commands.put("pause")
+
+    def resume(self) -> None:
+        """Receive again after `pause`."""
+        self._commands.put("resume")
+
+    def toggle(self) -> None:
+        """Pause, or resume."""
+        self._commands.put("toggle")
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether messages are being received."""
+        return self.ending is None and self.pausing is None and self.breaker.state is State.CLOSED
+
+    # the life of a worker
+
+    def run(self, handlers: Handlers, on_watch: Callable[[], None] = lambda: None) -> Ending:
+        """
+        Handle messages until told to stop, or there is nothing more to do, and return why.
+
+        :param handlers: the handler of each media type
+        :param on_watch: is called several times a second
+        :raises ConfigurationError: if a handler cannot work with the settings
+        """
+        options = {media_type: self.dispatcher.registry.find_options(media_type) for media_type in handlers}
+        layers = len(self.dispatcher.middleware)
+        self.settings.check_handlers(options, layers, self.pollers.fifo)
+        self.handlers = handlers
+        self.started_at = self.clock()
+        self._start()
+        while self.ending is None:
+            command = self._next_command()
+            self.ending = Ending("told to stop") if command == "stop" else self._watch()
+            on_watch()
+        return self._end(self.ending, on_watch)
+
+    def _start(self) -> None:
+        for number in range(self.settings.max_settlers):
+            Thread(target=self.settler.run, name=f"settler-{number}", daemon=True).start()
+        if self.has_leases:
+            Thread(target=self._keep, name="keeper", daemon=True).start()
+        self.slots.start()
+        self.pollers.start()
+
+    def _keep(self) -> None:
+        seconds = min(1.0, max(MIN_KEEPER_SECONDS, self.settings.visibility_timeout_seconds / 10))
+        while not self._stop_keeper.wait(seconds):
+            try:
+                self.keeper.renew()
+            except Exception:
+                # a client is foreign code, and without this thread every lease would be lost
+                logger.exception("Cannot extend leases")
+
+    def _next_command(self) -> str | None:
+        try:
+            command = self._commands.get(timeout=WATCH_SECONDS)
+        except Empty:
+            return None
+        if command == "toggle":
+            command = "pause" if self.pausing is None else "resume"
+        if command == "pause":
+            logger.warning("Pausing: not receiving until resumed")
+            self.pausing = "told to"
+            self.pollers.pause(True)
+        elif command == "resume":
+            logger.warning("Resuming: receiving again")
+            self.pausing = None
+            self.pollers.pause(False)
+        return command
+
+    def _watch(self) -> Ending | None:
+        """Look after the threads, and return why the worker is to end, if it is."""
+        now = self.clock()
+        busy = self.slots.busy
+        self.buffer.note_stuck(sum(slot.seconds(now) > self.settings.max_buffer_seconds for slot in busy))
+        for slot in busy:
+            self._check_timeout(slot, now)
+        if self.breaker.state is not State.CLOSED:
+            self.pollers.wake()
+        return self._find_ending(now)
+
+    def _find_ending(self, now: float) -> Ending | None:
+        settings = self.settings
+        fault = self.slots.error or self.pollers.error
+        if isinstance(fault, EndOfInput):
+            return Ending(str(fault)) if self.buffer.is_empty else None
+        if fault is not None:
+            return Ending(str(fault), fault)
+        if self.slots.abandoned > settings.max_abandoned:
+            return Ending(
+                f"{self.slots.abandoned} threads outlived the timeout of their handlers, "
+                f"{settings.max_abandoned} may (pubsub_worker.max_abandoned)",
+                HandlerTimeout("too many abandoned threads"),
+            )
+        if self.pollers.has_received_all and self.buffer.is_empty:
+            return Ending(f"{settings.max_messages} messages handled (pubsub_worker.max_messages)", recycled=True)
+        if settings.max_runtime_seconds is not None and now - self.started_at >= settings.max_runtime_seconds:
+            return Ending(
+                f"{settings.max_runtime_seconds:g} s have passed (pubsub_worker.max_runtime_seconds)", recycled=True
+            )
+        if settings.drain and self.pollers.empty_receives >= settings.drain_polls and self.buffer.is_empty:
+            return Ending(f"the queue was empty {settings.drain_polls} times in a row")
+        return None
+
+    def _end(self, ending: Ending, on_watch: Callable[[], None]) -> Ending:
+        logger.info("Ending: %s", ending.reason)
+        self.pollers.stop()
+        self._left_over += self.buffer.close()
+        receives_end = self.clock() + self.consumer.wait_seconds + GRACE_SECONDS
+        handlers_end = self.clock() + self.settings.shutdown_timeout_seconds
+        handed_back = False
+        while not (handed_back and (self.slots.have_ended or self.clock() >= handlers_end)):
+            if not handed_back and (self.pollers.has_ended or self.clock() >= receives_end):
+                # not before: a receive under way might get them again
+                self._hand_back()
+                handed_back = True
+                continue
+            if self._next_command() == "stop":
+                logger.warning("Told to stop again: not waiting for handlers")
+                handlers_end = self.clock()
+            self._watch()
+            on_watch()
+        return self._finish(ending)
+
+    def _finish(self, ending: Ending) -> Ending:
+        abandoned = 0
+        for slot in self.slots.busy:
+            unit = self.slots.abandon(slot, replace=False)
+            if unit is not None:
+                abandoned += 1
+                self._left_over += unit.messages
+                logger.error("Abandoning a handler that still runs: %s", describe(unit))
+        self._hand_back()
+        unsettled = self.settler.flush(GRACE_SECONDS)
+        self._stop_keeper.set()
+        self.settler.close()
+        return Ending(ending.reason, ending.error, abandoned, unsettled, ending.recycled)
+
+    def _hand_back(self) -> None:
+        messages, self._left_over = self._left_over, []
+        if messages:
+            logger.info("Releasing %d messages that were not handled", len(messages))
+        for message in messages:
+            self.settler.add(message, 0)
+            self.dispatcher.count("RELEASED")
+
+    # the life of a message
+
+    def _accept(self, messages: Sequence[SQSMessage], opened_at: float) -> None:
+        if self.has_leases:
+            self.keeper.hold(messages, opened_at)
+        fresh = [message for message in messages if not self.settler.is_done(message)]
+        if len(fresh) < len(messages):
+            for message in messages:
+                if self.settler.is_done(message):
+                    logger.info("Message %s was handled before: deleting it", message.message_id)
+                    self.settler.add(message, None)
+        if not self.buffer.put(fresh):
+            self._left_over += fresh
+
+    def handle(self, unit: Unit) -> Callable[[float], None]:
+        """Run the handler of a unit, and return what settles it, given the seconds that it took."""
+        now = self.clock()
+        lost = [message for message in unit.messages if message.lease.lost or message.lease.deadline <= now]
+        # what is lost may be somebody else's by now, and what comes after it in its group must not be handled before
+        groups = {message.fifo_group for message in lost if message.fifo_group}
+        held_back = [message for message in unit.messages if message.fifo_group in groups and message not in lost]
+        messages = [message for message in unit.messages if message not in lost and message not in held_back]
+        if not messages:
+            results = []
+        elif unit.options.batch_size is None:
+            results = [self.dispatcher.run(messages[0], self.handlers)]
+        else:
+            results = self.dispatcher.run_batch(messages, self.handlers)
+        results += [released(message) for message in held_back]
+        for message in lost:
+            logger.warning("Not handling message %s: its lease is lost", message.message_id)
+            self.dispatcher.count("LEASE_LOST")
+            self.keeper.drop_one(message)
+        return partial(self._settle, unit, list(zip((*messages, *held_back), results, strict=True)), groups)
+
+    def _settle(self, unit: Unit, handled: Handled, lost_groups: set[str], seconds: float | None) -> None:
+        failed_groups = lost_groups | {
+            message.fifo_group for message, result in handled if message.fifo_group and stays(message, result)
+        }
+        for _, result in handled:
+            self.breaker.record(result.result is MessageHandlingResultType.FAILED)
+        self.dispatcher.settle(handled, self.settler)
+        for message in self.buffer.done(unit, seconds, failed_groups):
+            handled.append((message, self._release(message)))
+        for message, result in handled:
+            self.dispatcher.notify(message, result)
+
+    def _release(self, message: SQSMessage) -> MessageHandlingResult:
+        self.settler.add(message, 0)
+        return released(message)
+
+    def _check_timeout(self, slot: Slot, now: float) -> None:
+        unit = slot.unit
+        timeout = unit.options.timeout_seconds if unit is not None else None
+        if unit is None or timeout is None or slot.seconds(now) <= timeout:
+            return
+        unit = self.slots.abandon(slot, replace=self.ending is None)
+        if unit is None:
+            return
+        if slot.thread.ident is not None:
+            self.dispatcher.loop.cancel(slot.thread.ident)
+        error = HandlerTimeout(
+            f"The handler took longer than its timeout of {timeout:g} s and was given up; its thread goes on until "
+            "the handler returns"
+        )
+        results = [MessageHandlingResult.from_error(message, error) for message in unit.messages]
+        for result in results:
+            result.elapsed_time = slot.seconds(now) * 1000
+        self._settle(unit, list(zip(unit.messages, results, strict=True)), set(), None)
+
+    def _settle_failed(self, message: SQSMessage) -> None:
+        self.dispatcher.count("SETTLE_FAILED")
+        if message.fifo_group is not None:
+            for later in self.buffer.refuse_group(message.fifo_group):
+                self.dispatcher.notify(later, self._release(later))
+
+
+def describe(unit: Unit) -> str:
+    """Return which messages a unit holds, in a few words."""
+    names = ", ".join(f"{message.message_id} ({message.media_type})" for message in unit.messages[:3])
+    return names if len(unit.messages) <= 3 else f"{names} and {len(unit.messages) - 3} more"
