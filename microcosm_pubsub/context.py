@@ -4,8 +4,6 @@ What is known while a message is handled, and what goes on with the messages tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,6 +13,7 @@ from microcosm_pubsub import types
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, RECEIPT_HANDLE_KEY, TTL_KEY, URI_KEY
 from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.setting import Setting
 
 
 _messages: ContextVar[tuple[SQSMessage, ...]] = ContextVar("messages_being_handled", default=())
@@ -41,14 +40,14 @@ def current_messages() -> tuple[SQSMessage, ...]:
     return messages
 
 
-@contextmanager
-def handling(message: SQSMessage) -> Iterator[None]:
+def current_messages_or_none() -> tuple[SQSMessage, ...]:
+    """Return the messages that are being handled here; none is no error."""
+    return _messages.get()
+
+
+def handling(message: SQSMessage) -> Setting[tuple[SQSMessage, ...]]:
     """Tell that a message is being handled while the block runs."""
-    token = _messages.set((*_messages.get(), message))
-    try:
-        yield
-    finally:
-        _messages.reset(token)
+    return Setting(_messages, (*_messages.get(), message))
 
 
 @defaults(
@@ -76,13 +75,14 @@ class SQSMessageContext:
         :param extra: more keys, which win
         """
         context = {str(key).lower(): value for key, value in message.opaque_data.items()}
-        names = {
-            MESSAGE_ID_KEY: message.message_id,
-            URI_KEY: message.uri,
-            RECEIPT_HANDLE_KEY: message.receipt_handle,
-        }
-        context.update((key, value) for key, value in names.items() if value is not None)
+        if message.message_id is not None:
+            context[MESSAGE_ID_KEY] = message.message_id
+        if (uri := message.uri) is not None:
+            context[URI_KEY] = uri
+        if message.receipt_handle is not None:
+            context[RECEIPT_HANDLE_KEY] = message.receipt_handle
         if self.enable_ttl:
-            ttl = self.initial_ttl if message.ttl is None else message.ttl
-            context[TTL_KEY] = str(ttl - 1)
-        return {**context, **extra}
+            ttl = message.ttl
+            context[TTL_KEY] = str((self.initial_ttl if ttl is None else ttl) - 1)
+        context.update(extra)
+        return context

@@ -275,16 +275,18 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
     make_context = graph.sqs_message_context
     send_metrics = graph.pubsub_send_metrics
     sentry_config = graph.sentry_logging_pubsub
+    logger = SQSMessageDispatcher.logger
 
     def log(message: SQSMessage, result: MessageHandlingResult) -> None:
-        result.log(SQSMessageDispatcher.logger, make_context(message))
+        if logger.isEnabledFor(result.result.level):
+            result.log(logger, message.context or make_context(message))
 
     def measure(message: SQSMessage, result: MessageHandlingResult) -> None:
         send_metrics(result)
 
     def report(message: SQSMessage, result: MessageHandlingResult) -> None:
         if sentry_config.enabled:
-            result.error_reporting(sentry_config, make_context(message))
+            result.error_reporting(sentry_config, message.context or make_context(message))
 
     return (log, measure, report, *graph.use(*graph.config.pubsub_observers.names))
 

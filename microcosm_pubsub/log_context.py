@@ -7,11 +7,12 @@ context as attributes, as if each line had been written with it as `extra`. An e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from logging import LogRecord, getLogRecordFactory, setLogRecordFactory
 from typing import Any
+
+from microcosm_pubsub.setting import Setting
 
 
 _context: ContextVar[Mapping[str, Any] | None] = ContextVar("message_log_context", default=None)
@@ -52,11 +53,6 @@ def install() -> None:
         setLogRecordFactory(MessageLogRecord)
 
 
-@contextmanager
-def logging_context(context: Mapping[str, Any]) -> Iterator[None]:
+def logging_context(context: Mapping[str, Any]) -> Setting[Mapping[str, Any] | None]:
     """Give log records a context while the block runs."""
-    token = _context.set(context)
-    try:
-        yield
-    finally:
-        _context.reset(token)
+    return Setting(_context, context)

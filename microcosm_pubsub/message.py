@@ -46,6 +46,7 @@ class SQSMessage:
     :param attributes: the queue's own attributes of the message
     :param lease: the time for which it is ours
     :param raw: the message as the queue gave it
+    :param context: what was known while it was handled
     """
 
     consumer: Settler | None
@@ -61,15 +62,18 @@ class SQSMessage:
     attributes: Mapping[str, str] = field(default_factory=dict)
     lease: Lease = field(default_factory=Lease, repr=False)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    context: dict[str, Any] | None = field(default=None, repr=False)
     settled: bool = False
 
     @property
     def opaque_data(self) -> dict[str, Any]:
         """Return the opaque data that the message carries."""
-        if not isinstance(self.content, Mapping):
+        content = self.content
+        # dict first: a check for any Mapping costs ten times as much
+        if not isinstance(content, (dict, Mapping)):
             return {}
-        opaque_data = self.content.get("opaque_data") or self.content.get("opaqueData")
-        return dict(opaque_data) if isinstance(opaque_data, Mapping) else {}
+        opaque_data = content.get("opaque_data") or content.get("opaqueData")
+        return dict(opaque_data) if isinstance(opaque_data, (dict, Mapping)) else {}
 
     @property
     def ttl(self) -> int | None:
@@ -91,7 +95,7 @@ class SQSMessage:
     @property
     def uri(self) -> str | None:
         """Return the URI that the message is about, if any."""
-        return self.content.get(URI_KEY) if isinstance(self.content, Mapping) else None
+        return self.content.get(URI_KEY) if isinstance(self.content, (dict, Mapping)) else None
 
     def ack(self) -> None:
         """

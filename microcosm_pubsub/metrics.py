@@ -64,6 +64,8 @@ class PubSubSendMetrics(HistogramSender):
 
         :param result: what came of it; a time that it does not know is not sent
         """
+        if self.metrics is None:
+            return
         tags = tags_for(result.result.label, result.media_type)
         if result.elapsed_time is not None:
             self.histogram("message", result.elapsed_time, tags=tags)

@@ -163,17 +163,21 @@ class MessageHandlingResult:
             entry["error"] = type(error).__name__
         if self.elapsed_time is not None:
             entry["elapsed_time"] = self.elapsed_time
-        logger.log(
-            self.result.level,
-            "%s: %s (message %s)%s",
+        text = "%s: %s (message %s)%s"
+        args = (
             self.result.name,
             self.media_type or "unknown media type",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
-            # an error of our own says what is wrong; that of a handler needs its traceback
-            exc_info=self.exc_info if self.result.exc_info and not isinstance(error, PubSubError) else None,
-            extra={(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()},
         )
+        # an error of our own says what is wrong; that of a handler needs its traceback
+        exc_info = self.exc_info if self.result.exc_info and not isinstance(error, PubSubError) else None
+        extra = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
+        # what logger.log() does, but for a search of the stack for its caller, who is always this one
+        record = logger.makeRecord(
+            logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log", extra
+        )
+        logger.handle(record)
 
     def error_reporting(
         self,
@@ -192,6 +196,8 @@ class MessageHandlingResult:
             message.ack()
         return self
 
+
+LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 
 #: Attributes of a log record, which an `extra` may not set.
 #: https://docs.python.org/3/library/logging.html#logging.Logger.debug

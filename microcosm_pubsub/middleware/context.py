@@ -2,13 +2,17 @@
 Make the context of a message known while it is handled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
+from microcosm.opaque import NormalizedDict, Opaque
+
 from microcosm_pubsub.constants import TTL_KEY
-from microcosm_pubsub.context import handling
+from microcosm_pubsub.context import current_messages_or_none, handling
 from microcosm_pubsub.log_context import logging_context
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.setting import Setting
 
 
 def provide_context(
@@ -21,13 +25,27 @@ def provide_context(
     :param opaque: the graph's `opaque`
     :param make_context: the graph's `sqs_message_context`
     """
+    initialize = initialize_shallowly(opaque) if type(opaque) is Opaque else initialize_by_itself(opaque)
 
     def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
         context = make_context(message)
-        if TTL_KEY in context and TTL_KEY in opaque:
+        outer = current_messages_or_none()
+        if outer and outer[-1].context and TTL_KEY in context and TTL_KEY in outer[-1].context:
             # messages of a batch are handled inside each other: what it causes has as few hops left as any of them
-            context[TTL_KEY] = min(context[TTL_KEY], opaque[TTL_KEY], key=int)
-        with opaque.initialize(lambda: context), logging_context(context), handling(message):
+            context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
+        message.context = context
+        with initialize(context), logging_context(context), handling(message):
             return call_next(message)
 
     return layer
+
+
+def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
+    """Return what `opaque.initialize` does, without the deep copy that it makes for every message."""
+    store = opaque._store
+    return lambda context: Setting(store, NormalizedDict({**store.get(), **context}))
+
+
+def initialize_by_itself(opaque: Any) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
+    """Return what initializes opaque data of another kind than microcosm's."""
+    return lambda context: opaque.initialize(lambda: context)

@@ -15,6 +15,7 @@ def expire(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
 
     :raises TTLExpired: if so
     """
-    if message.ttl is not None and message.ttl <= 0:
-        raise TTLExpired(extra={"ttl": message.ttl})
+    ttl = message.ttl
+    if ttl is not None and ttl <= 0:
+        raise TTLExpired(extra={"ttl": ttl})
     return call_next(message)

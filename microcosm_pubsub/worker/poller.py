@@ -1,8 +1,8 @@
 """
 The threads that receive messages: as many as the queue has work for, and the slots have room for.
 
-Each asks for what there is room for, and waits for it in one long poll. While answers come back full and there is
-room, one more thread asks; when one comes back empty, one thread alone goes on.
+Each asks for what there is room for, and waits for it in one long poll. While answers come back full, and there is
+room and time to handle more, one more thread asks; when one comes back empty, one thread alone goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from logging import getLogger
 from random import Random
 from threading import Condition, Lock, Thread
-from time import monotonic
+from time import monotonic, process_time
 from uuid import uuid4
 
 from microcosm_pubsub.constants import FIFO_SUFFIX
@@ -31,8 +31,37 @@ MAX_RETRY_SECONDS = 30.0
 #: A queue that answers at once that it is empty is not asked more often than this.
 MIN_EMPTY_POLL_SECONDS = 0.25
 
+#: How often the load is measured, and what share of one processor is all that Python's lock lets threads have.
+LOAD_SECONDS = 0.1
+FULL_LOAD = 0.75
+
 #: Takes received messages, with the time at which their receive began.
 Accept = Callable[[Sequence[SQSMessage], float], None]
+
+
+class Load:
+    """
+    Tell whether Python has a processor's worth of work already, so that more threads would only get in its way.
+
+    :param clock: a monotonic clock, in seconds
+    :param cpu_clock: the processor time of this process, in seconds
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic, cpu_clock: Callable[[], float] = process_time) -> None:
+        self.clock = clock
+        self.cpu_clock = cpu_clock
+        self._since = clock()
+        self._cpu_since = cpu_clock()
+        self._full = False
+
+    def is_full(self) -> bool:
+        """Return what the last tenth of a second told."""
+        now = self.clock()
+        if now - self._since >= LOAD_SECONDS:
+            cpu = self.cpu_clock()
+            self._full = cpu - self._cpu_since >= FULL_LOAD * (now - self._since)
+            self._since, self._cpu_since = now, cpu
+        return self._full
 
 
 class Pollers:
@@ -69,6 +98,7 @@ class Pollers:
         self.max_pollers = max_pollers
         self.clock = clock
         self.random = random or Random()
+        self.load = Load(clock)
         self.fifo = consumer.sqs_queue_url.endswith(FIFO_SUFFIX)
         self._changed = Condition(Lock())
         self._left = max_messages
@@ -203,7 +233,9 @@ class Pollers:
         with self._changed:
             if received:
                 self.empty_receives = 0
-                if received >= asked and self.active < self.max_pollers and self.buffer.has_room:
+                if self.load.is_full():
+                    self.active = max(1, self.active - 1)
+                elif received >= asked and self.active < self.max_pollers and self.buffer.has_room:
                     self.active += 1
                     self._changed.notify_all()
                     if self.active > len(self.threads):

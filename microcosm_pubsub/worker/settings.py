@@ -49,7 +49,7 @@ class Settings:
 
     concurrency: int = 1
     max_pollers: int = 8
-    max_settlers: int = 4
+    max_settlers: int = 8
     max_buffer_seconds: float = 1.0
     max_buffer: int = 200
     max_per_group: int | None = None

@@ -78,6 +78,9 @@ class Settler:
         self._changes = deque[Entry]()
         self._refused: list[Entry] = []
         self._sending = 0
+        self._senders = 0
+        #: until when a thread waits for what is first due
+        self._timer_at: float | None = None
         self._flushing = False
         self._closed = False
         self._undeleted: OrderedDict[str, None] = OrderedDict()
@@ -106,10 +109,15 @@ class Settler:
             return
         with self._lock:
             entries = self._deletes if timeout is None else self._changes
-            entries.append(Entry(message, timeout, self.clock() + MAX_DELAY_SECONDS))
-            # the first is to be waited for, the tenth to be sent; those between change nothing
-            if len(entries) in (1, MAX_BATCH_ENTRIES) or self._flushing:
+            due = self.clock() + MAX_DELAY_SECONDS
+            entries.append(Entry(message, timeout, due))
+            # Another thread is woken for a full batch, and while some send already, only for one that they leave
+            # behind: fewer threads disturb the handlers less.
+            full = len(entries) % MAX_BATCH_ENTRIES == 0 and len(entries) >= MAX_BATCH_ENTRIES * (1 + self._senders)
+            if full or self._flushing or self._timer_at is None:
                 self._changed.notify()
+            elif due < self._timer_at:
+                self._changed.notify_all()
 
     def is_done(self, message: SQSMessage) -> bool:
         """Tell whether a received message was handled before, and could not be deleted then."""
@@ -134,22 +142,37 @@ class Settler:
 
     def run(self) -> None:
         """Send entries as they become due, until the settler is closed."""
-        while True:
-            with self._lock:
-                while not (batch := self._pop_batch()):
-                    if self._closed:
-                        return
-                    self._changed.wait(self._seconds_until_due())
-                self._sending += len(batch)
-                if self._seconds_until_due() is not None:
-                    # somebody must wait for the rest
-                    self._changed.notify()
+        while (batch := self._wait_for_batch()) is not None:
             try:
                 self._send(batch)
             finally:
                 with self._lock:
                     self._sending -= len(batch)
+                    self._senders -= 1
                     self._sent.notify_all()
+
+    def _wait_for_batch(self) -> list[Entry] | None:
+        with self._lock:
+            while not (batch := self._pop_batch()):
+                if self._closed:
+                    return None
+                self._wait()
+            self._sending += len(batch)
+            self._senders += 1
+            if self._timer_at is None and self._first_due() is not None:
+                # somebody must wait for the rest
+                self._changed.notify()
+            return batch
+
+    def _wait(self) -> None:
+        """Wait to be woken; one thread waits for what is first due, too."""
+        first_due = self._first_due()
+        if first_due is None or (self._timer_at is not None and self._timer_at <= first_due):
+            self._changed.wait()
+            return
+        self._timer_at = first_due
+        self._changed.wait(max(0.0, first_due - self.clock()))
+        self._timer_at = None
 
     def flush(self, timeout_seconds: float) -> int:
         """
@@ -193,10 +216,10 @@ class Settler:
         for entry in reversed(due):
             (self._deletes if entry.timeout is None else self._changes).appendleft(entry)
 
-    def _seconds_until_due(self) -> float | None:
+    def _first_due(self) -> float | None:
         dues = [entries[0].due for entries in (self._deletes, self._changes) if entries]
         dues += [entry.due for entry in self._refused]
-        return max(0.0, min(dues) - self.clock()) if dues else None
+        return min(dues) if dues else None
 
     # inside; without the lock
 
@@ -242,7 +265,7 @@ class Settler:
         if not lasting and not entry.message.lease.lost and entry.due < entry.message.lease.deadline:
             with self._lock:
                 self._refused.append(entry)
-                self._changed.notify()
+                self._changed.notify_all()
             return
         self.keeper.drop_one(entry.message)
         if entry.timeout is None and entry.message.message_id is not None:

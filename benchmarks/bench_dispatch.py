@@ -1,0 +1,113 @@
+"""
+Where the time of one message goes, besides the calls to the queue.
+
+    python -m benchmarks.bench_dispatch [--rounds N] [--json]
+
+Each part is called alone, on a message with a schema of five fields, with log lines made and written to nowhere; the
+best of several rounds counts. Between other parts each costs more than alone, so `all of it` is more than the sum.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from json import dumps, loads
+from logging import getLogger
+from os import cpu_count
+from time import monotonic, process_time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.consumers import BenchDaemon
+from benchmarks.endpoint import make_message
+from microcosm_pubsub.options import DEFAULT_OPTIONS
+from microcosm_pubsub.worker.buffer import Unit
+from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.worker import Worker
+
+
+CALLS = 2000
+
+
+def iter_parts() -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Iterate over the parts, and what calls each once."""
+    sys.argv = ["bench"]
+    daemon = BenchDaemon.create_for_testing()
+    for handler in getLogger().handlers:
+        handler.setStream(open("/dev/null", "w"))  # type: ignore[attr-defined]  # noqa: SIM115
+    graph = daemon.graph
+    consumer, dispatcher = graph.sqs_consumer, graph.sqs_message_dispatcher
+    worker = Worker(consumer, dispatcher, Settings())
+    worker.handlers = daemon.bound_handlers
+    raw = make_message(1)
+    message = consumer._parse(raw)
+    codec = graph.pubsub_message_schema_registry.find(message.media_type)
+    body = loads(raw["Body"])
+    result = dispatcher.run(message, daemon.bound_handlers)
+    unit = Unit([message], DEFAULT_OPTIONS)
+
+    def buffer() -> None:
+        worker.buffer.put([message])
+        worker.buffer.done(worker.buffer.take() or unit, 0.001)
+
+    def settle() -> None:
+        dispatcher.settle([(message, result)], worker.settler)
+        worker.settler._deletes.clear()
+
+    def everything() -> None:
+        worker._accept([consumer._parse(raw)], monotonic())
+        taken = worker.buffer.take()
+        assert taken is not None
+        worker.handle(taken)(0.001)
+        worker.settler._deletes.clear()
+        worker.keeper._held.clear()
+
+    yield "body: JSON", lambda: loads(raw["Body"])
+    yield "schema", lambda: codec.schema.load(body, unknown="exclude")
+    yield "envelope, with JSON and schema", lambda: consumer._parse(raw)
+    yield "lease", lambda: worker.keeper.hold([message], 0.0)
+    yield "buffer", buffer
+    yield "context", lambda: graph.sqs_message_context(message)
+    yield "dispatch, with context and middleware", lambda: dispatcher.run(message, daemon.bound_handlers)
+    yield "settling", settle
+    yield "log line", lambda: result.log(dispatcher.logger, message.context)
+    yield "observers, with the log line", lambda: dispatcher.notify(message, result)
+    yield "all of it", everything
+
+
+def measure(call: Callable[[], Any], rounds: int) -> float:
+    """Return the processor time of one call, in microseconds."""
+    times = []
+    for _ in range(rounds):
+        start = process_time()
+        for _ in range(CALLS):
+            call()
+        times.append(process_time() - start)
+    return min(times) / CALLS * 1e6
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = ArgumentParser(description="Measure the parts of handling one message")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    machine = {"python": platform.python_version(), "machine": platform.platform(), "cores": cpu_count()}
+    figures = {name: measure(call, args.rounds) for name, call in iter_parts()}
+    if args.json:
+        print(dumps({"machine": machine, "cpu_us_per_message": figures}))
+        return
+    table = Table(title=", ".join(f"{key} {value}" for key, value in machine.items()))
+    table.add_column("part")
+    table.add_column("CPU us per message", justify="right")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
