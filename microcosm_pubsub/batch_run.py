@@ -8,6 +8,7 @@ the handler is called inside all of them, with the contents of the messages that
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 from microcosm_pubsub.message import SQSMessage
@@ -19,7 +20,7 @@ from microcosm_pubsub.result import MessageHandlingResult
 FRAMES_PER_MESSAGE = 4
 
 #: So many calls may stand around and inside a batch.
-FRAMES_AROUND = 100
+FRAMES_AROUND = 300
 
 
 class BatchRun:
@@ -42,6 +43,7 @@ class BatchRun:
         self.call = call
         self.accepted: list[SQSMessage] = []
         self.values: list[Any] = []
+        self.tracebacks: list[TracebackType | None] = []
         self.results: dict[int, MessageHandlingResult] = {}
 
     def run(self) -> list[MessageHandlingResult]:
@@ -63,6 +65,9 @@ class BatchRun:
                 self._descend(position + 1)
             value = self.values[index]
             if isinstance(value, BaseException):
+                # as it was: each raise adds to the traceback, and there may be one for each message
+                raise value.with_traceback(self.tracebacks[index])
+            if isinstance(value, type) and issubclass(value, BaseException):
                 raise value
             return value
 
@@ -79,6 +84,7 @@ class BatchRun:
             self.values = self.call(self.accepted)
         except BaseException as error:
             self.values = [error] * len(self.accepted)
+        self.tracebacks = [getattr(value, "__traceback__", None) for value in self.values]
 
 
 def max_batch_size(layers: int, recursion_limit: int) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from microcosm_pubsub.errors import HandlerError
@@ -24,24 +25,33 @@ def is_async(handler: Handler) -> bool:
 
 def call_handler(loop: EventLoop, message: SQSMessage) -> Any:
     """Call a message's handler with its content."""
-    assert message.handler is not None, "middleware.ignore_unknown lets no such message through"
+    assert message.handler is not None, "UnhandledMessages lets no such message through"
     return call(loop, message.handler, message.content)
 
 
-def call(loop: EventLoop, handler: Handler, content: Any) -> Any:
+def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
     """
-    Call a handler, and wait for it if it is a coroutine function.
+    Call a handler or a hook, and wait for it if it is a coroutine function.
 
-    :raises HandlerError: if it gave a coroutine though it is none, which nobody would wait for
+    :raises HandlerError: if it gave a coroutine or a generator, which nobody would run
     """
-    value = handler(content)
-    if not hasattr(type(value), "__await__"):
-        return value
-    if is_async(handler):
+    value = handler(*args)
+    if hasattr(type(value), "__await__") and is_async(handler):
         return loop.run(value)
+    if error := find_undone(value):
+        raise error
+    return value
+
+
+def find_undone(value: Any) -> HandlerError | None:
+    """Return what is wrong with a value that is work still to be done, if it is that."""
+    if isinstance(value, (GeneratorType, AsyncGeneratorType)):
+        return HandlerError("The handler returned a generator, which nobody runs: return a truth value")
+    if not hasattr(type(value), "__await__"):
+        return None
     if hasattr(value, "close"):
         value.close()
-    raise HandlerError(
+    return HandlerError(
         "The handler is no coroutine function, but returned a coroutine, which nobody waits for: declare it with "
         "`async def`, or return a truth value"
     )
@@ -53,13 +63,15 @@ def call_batch_handler(loop: EventLoop, messages: Sequence[SQSMessage]) -> list[
 
     A list or tuple holds one value per content: truthy, falsy, or an exception. Anything else holds for all.
 
-    :raises HandlerError: if a list does not hold as many values as there are messages
+    :raises HandlerError: if a list does not hold as many values as there are messages, or the values are not there yet
     """
     handler = messages[0].handler
-    assert handler is not None, "middleware.ignore_unknown lets no such message through"
+    assert handler is not None, "UnhandledMessages lets no such message through"
     value = call(loop, handler, [message.content for message in messages])
+    if hasattr(type(value), "__next__"):
+        raise HandlerError(f"The batch handler returned a {type(value).__name__}, which nobody runs: return a list")
     if not isinstance(value, (list, tuple)):
         return [value] * len(messages)
     if len(value) != len(messages):
         raise HandlerError(f"The batch handler returned {len(value)} values for {len(messages)} contents")
-    return list(value)
+    return [find_undone(item) or item for item in value]

@@ -8,14 +8,15 @@ that says so in `error`, and its neighbours come as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from logging import getLogger
 from re import fullmatch
 from typing import Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub import types
-from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, BackoffPolicy, make_backoff_policy
+from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, BackoffPolicy, growing, make_backoff_policy
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, convert_receive_error, error_code
 from microcosm_pubsub.constants import (
     MAX_BATCH_ENTRIES,
@@ -23,6 +24,7 @@ from microcosm_pubsub.constants import (
     MAX_VISIBILITY_TIMEOUT_SECONDS,
     MAX_WAIT_SECONDS,
 )
+from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender, Reason
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, SettleError
 from microcosm_pubsub.graph import defaults
@@ -30,13 +32,36 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.reader import Reader, is_stdin, is_url
 
 
+logger = getLogger(__name__)
+
 #: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
-ATTRIBUTES = ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp", "SequenceNumber"]
+ATTRIBUTES = [
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "AWSTraceHeader",
+    "MessageGroupId",
+    "SentTimestamp",
+    "SequenceNumber",
+]
 
 
 #: A message, with the seconds after which it becomes visible, or None to delete it.
 Entry = tuple[SQSMessage, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """
+    A message that goes to the dead-letter queue.
+
+    :param reason: why
+    :param timeout: after how many seconds it becomes visible if it cannot go there; the backoff policy decides if None
+    """
+
+    message: SQSMessage
+    reason: Reason
+    timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +90,7 @@ class SQSConsumer:
     :param backoff_policy: decides when a nacked message becomes visible again
     :param limit: at most this many messages per receive, 1 to 10
     :param wait_seconds: how long a receive waits for a first message, 0 to 20
+    :param dead_letter_queue_url: where messages go that are given up; what the queue's redrive policy says if None
     """
 
     def __init__(
@@ -75,6 +101,7 @@ class SQSConsumer:
         backoff_policy: BackoffPolicy,
         limit: int = MAX_RECEIVE_MESSAGES,
         wait_seconds: int = 5,
+        dead_letter_queue_url: str | None = None,
     ) -> None:
         self.sqs_client = sqs_client
         self.sqs_queue_url = sqs_queue_url
@@ -82,6 +109,9 @@ class SQSConsumer:
         self.backoff_policy = backoff_policy
         self.limit = limit
         self.wait_seconds = wait_seconds
+        self.dead_letters = DeadLetterSender(
+            sqs_client, DeadLetterQueue(sqs_client, sqs_queue_url, dead_letter_queue_url)
+        )
 
     def consume(self) -> list[SQSMessage]:
         """
@@ -197,6 +227,64 @@ class SQSConsumer:
         """
         return self._settle_batch([(message, self.backoff_seconds(message, timeout)) for message, timeout in messages])
 
+    def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]:
+        """
+        Send messages to the dead-letter queue, delete those that it took, and return an error for each other one.
+
+        One that it did not take, or that has none to go to, is hidden for twice as long with every receive, so that
+        its queue's own redrive policy may take it.
+        """
+        given_up = list(messages)
+        sent, errors = self.send_dead_letters(given_up)
+        kept = [each for each in given_up if each.message not in sent]
+        return [
+            *errors,
+            *self._delete_sent(sent),
+            *self._settle_batch([(each.message, self.growing_seconds(each.message, each.timeout)) for each in kept]),
+        ]
+
+    def _delete_sent(self, messages: Sequence[SQSMessage]) -> list[SettleError]:
+        # `ack` would refuse those that nobody can read
+        return [
+            refusal.error
+            for start in range(0, len(messages), MAX_BATCH_ENTRIES)
+            for refusal in self.settle_chunk(
+                [(message, None) for message in messages[start : start + MAX_BATCH_ENTRIES]]
+            )
+        ]
+
+    def send_dead_letters(self, messages: Sequence[GivenUp]) -> tuple[list[SQSMessage], list[SettleError]]:
+        """
+        Send messages to the dead-letter queue, and return those that it took, and why it did not take others.
+
+        If there is no dead-letter queue, it takes none, and that is no error.
+        """
+        if not messages or self.dead_letters.queue.find() is None:
+            return [], []
+        source = self.dead_letters.queue.source
+        errors = self.dead_letters.send([(each.message.raw, replace(each.reason, source=source)) for each in messages])
+        sent = [each for each, error in zip(messages, errors, strict=True) if error is None]
+        for each in sent:
+            logger.warning(
+                "Sent message %s (%s) to the dead-letter queue: %s%s",
+                each.message.message_id,
+                each.message.media_type,
+                each.reason.outcome,
+                f", {each.reason.error}" if each.reason.error else "",
+            )
+        return [each.message for each in sent], [error for error in errors if error is not None]
+
+    def growing_seconds(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> int:
+        """
+        Return for how long a message is hidden that is given up, but has no dead-letter queue to go to.
+
+        :param visibility_timeout_seconds: what the nack itself asks for, which wins
+        """
+        seconds = self.backoff_seconds(message, visibility_timeout_seconds)
+        if visibility_timeout_seconds is not None:
+            return seconds
+        return growing(seconds, message.approximate_receive_count)
+
     def settle_chunk(self, entries: Sequence[Entry]) -> list[Refusal]:
         """
         Settle messages in one call, and return those that the queue refused.
@@ -295,6 +383,7 @@ def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
 
 @defaults(
     sqs_queue_url=typed(types.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
+    dead_letter_queue_url=typed(types.text("sqs_consumer.dead_letter_queue_url"), default_value=None),
     endpoint_url=typed(types.text("sqs_consumer.endpoint_url"), default_value=None),
     profile_name=typed(types.text("sqs_consumer.profile_name"), default_value=None),
     region_name=typed(types.text("sqs_consumer.region_name"), default_value=None),
@@ -335,4 +424,5 @@ def configure_sqs_consumer(graph: Any) -> SQSConsumer:
         backoff_policy=backoff_policy,
         limit=config.limit,
         wait_seconds=config.wait_seconds,
+        dead_letter_queue_url=config.dead_letter_queue_url,
     )

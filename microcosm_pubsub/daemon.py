@@ -35,10 +35,12 @@ from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
 from microcosm_daemon.reloader import Reloader
 
+from microcosm_pubsub.clients import describe_client
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
+from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.worker.health import HealthServer, Report, report
 from microcosm_pubsub.worker.supervisor import (
     DEFAULT_THRESHOLD_SECONDS,
@@ -109,7 +111,15 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
     #: that they use may be used by several threads at once.
-    workers: int = 1
+    workers: int | None = None
+
+    #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
+    retry: RetryPolicy | None = None
+
+    #: What becomes of messages without a handler or schema, "ack", "nack" or "dead_letter"; and which of them are
+    #: expected, and acked without a word.
+    unhandled: str | None = None
+    ignore: list[str] | None = None
 
     #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
     make_lambda_handler = _LambdaHandlerFactory()
@@ -133,8 +143,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
                 pubsub_middleware={"names": list(self.middleware)},
                 pubsub_observers={"names": list(self.observers)},
-                pubsub_worker={"concurrency": self.workers},
             ),
+            load_from_dict(attributes_to_config(self)),
             super().loader,
             load_from_dict(flags_to_config(self.args)),
         )
@@ -280,10 +290,11 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             if send_report is None and self.args.healthcheck_port is not None:
                 HealthServer(partial(report, worker), self.args.healthcheck_host, self.args.healthcheck_port)
             self.graph.logger.info(
-                "Starting daemon %s: %s, %d handlers at a time",
+                "Starting daemon %s: %s, %d handlers at a time, transport %s",
                 self.name,
                 self.graph.sqs_consumer.sqs_queue_url,
                 worker.settings.concurrency,
+                describe_client(self.graph.sqs_client),
             )
             ending = worker.run(self.bound_handlers, Reporter(worker, send_report, self.graph.metadata.debug))
         except (PubSubError, *GRAPH_ERRORS) as error:
@@ -362,6 +373,19 @@ def exit_on_signals() -> None:
         signal(number, lambda number, frame: sys.exit(0))
     signal(PAUSE_SIGNAL, SIG_IGN)
     pthread_sigmask(SIG_UNBLOCK, SIGNALS)
+
+
+def attributes_to_config(daemon: ConsumerDaemon) -> dict[str, Any]:
+    """Return the configuration that the attributes of a daemon class stand for, as far as they are set."""
+    config: dict[str, dict[str, Any]] = {
+        "pubsub_retry_policies": {"default": daemon.retry},
+        "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
+        "pubsub_worker": {"concurrency": daemon.workers},
+    }
+    return {
+        binding: {key: value for key, value in values.items() if value is not None}
+        for binding, values in config.items()
+    }
 
 
 def flags_to_config(args: Namespace | None) -> dict[str, Any]:

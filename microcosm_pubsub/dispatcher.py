@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from logging import getLogger
 from threading import Lock
@@ -24,14 +25,16 @@ from microcosm_pubsub import log_context, types
 from microcosm_pubsub.batch_run import BatchRun
 from microcosm_pubsub.calls import call_batch_handler, call_handler
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
-from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.errors import Nack, PubSubError, SettleError
+from microcosm_pubsub.consumer import GivenUp, SQSConsumer
+from microcosm_pubsub.dead_letters import Reason
+from microcosm_pubsub.errors import DeadLetter, Nack, PubSubError, SettleError
 from microcosm_pubsub.event_loop import EventLoop
 from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import Layer, compose
 from microcosm_pubsub.registry import Handler, SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult
+from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 
 
 Observer = Callable[[SQSMessage, MessageHandlingResult], None]
@@ -48,6 +51,8 @@ class BatchSettler(Protocol):
 
     def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]: ...
 
+    def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]: ...
+
 
 class SQSMessageDispatcher:
     """
@@ -58,6 +63,8 @@ class SQSMessageDispatcher:
     :param middleware: layers around each handler, the outermost first
     :param observers: are told of each settled result
     :param batch_metrics: is told of each batch: milliseconds, number of messages
+    :param policies: the retry policies of handlers
+    :param loop: runs handlers that are coroutine functions
     :param clock: measures time, in seconds
     """
 
@@ -70,6 +77,8 @@ class SQSMessageDispatcher:
         middleware: Iterable[Layer] = (),
         observers: Iterable[Observer] = (),
         batch_metrics: Callable[[float, int], None] | None = None,
+        policies: RetryPolicies | None = None,
+        loop: EventLoop | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.consumer = consumer
@@ -78,7 +87,8 @@ class SQSMessageDispatcher:
         self.batch_metrics = batch_metrics
         self.clock = clock
         self.middleware = tuple(middleware)
-        self.loop = EventLoop()
+        self.policies = policies or RetryPolicies(lambda media_type: None, RetryPolicy())
+        self.loop = loop or EventLoop()
         self.call = compose(self.middleware, partial(call_handler, self.loop))
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
@@ -132,7 +142,9 @@ class SQSMessageDispatcher:
         if self.registry.find_options(message.media_type).batch_size is not None:
             return self.run_batch([message], bound_handlers)[0]
         self.choose_handler(message, bound_handlers)
-        return MessageHandlingResult.capture(self.call, message)
+        result = MessageHandlingResult.capture(self.call, message)
+        self.judge(message, result)
+        return result
 
     def run_batch(
         self,
@@ -145,11 +157,17 @@ class SQSMessageDispatcher:
         results = BatchRun(messages, self.middleware, partial(call_batch_handler, self.loop)).run()
         failed_groups: set[str] = set()
         for index, (message, result) in enumerate(zip(messages, results, strict=True)):
+            self.judge(message, result)
             if message.fifo_group in failed_groups:
                 results[index] = released(message)
             elif message.fifo_group and stays(message, result):
                 failed_groups.add(message.fifo_group)
         return results
+
+    def judge(self, message: SQSMessage, result: MessageHandlingResult) -> None:
+        """Let the retry policy of a message's handler decide what becomes of a message that was not handled."""
+        if result.retry or message.error is not None:
+            self.policies.find(message.media_type).judge(message, result)
 
     def choose_handler(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> None:
         """Let a message know the handler that is bound for its media type, or that there is none."""
@@ -166,11 +184,20 @@ class SQSMessageDispatcher:
 
         :param settler: settles, if not the dispatcher's own consumer
         """
-        nacked = [(message, result.retry_timeout_seconds) for message, result in handled if stays(message, result)]
-        acked = [message for message, result in handled if not stays(message, result)]
+        acked: list[SQSMessage] = []
+        nacked: list[tuple[SQSMessage, int | None]] = []
+        given_up: list[GivenUp] = []
+        for message, result in handled:
+            if not stays(message, result):
+                acked.append(message)
+            elif result.dead_letter:
+                given_up.append(GivenUp(message, make_reason(message, result), result.retry_timeout_seconds))
+            else:
+                nacked.append((message, result.retry_timeout_seconds))
         settler = settler or self.consumer
         self._settle(settler.ack_batch, acked)
         self._settle(settler.nack_batch, nacked)
+        self._settle(settler.dead_letter_batch, given_up)
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
@@ -253,6 +280,23 @@ def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:
     return result.retry or message.error is not None
 
 
+def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
+    """Return why a message is given up, for whoever looks into the dead-letter queue."""
+    error = result.exc_info[1] if result.exc_info else message.error
+    if isinstance(error, DeadLetter) and error.__cause__ is not None:
+        error = error.__cause__
+    first = message.attributes.get("ApproximateFirstReceiveTimestamp")
+    return Reason(
+        outcome=result.result.name,
+        error=type(error).__name__ if error is not None else None,
+        handler=_name(message.handler) if message.handler is not None else None,
+        attempts=message.approximate_receive_count,
+        first_time=datetime.fromtimestamp(int(first) / 1000, UTC) if first and first.isdigit() else None,
+        last_time=datetime.now(UTC),
+        message_id=message.message_id,
+    )
+
+
 def released(message: SQSMessage) -> MessageHandlingResult:
     """Return the result of a message that was not handled because an earlier one of its group failed."""
     return MessageHandlingResult.from_error(
@@ -306,4 +350,6 @@ def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
         middleware=graph.pubsub_middleware,
         observers=graph.pubsub_observers,
         batch_metrics=graph.pubsub_send_batch_metrics,
+        policies=graph.pubsub_retry_policies,
+        loop=graph.pubsub_event_loop,
     )

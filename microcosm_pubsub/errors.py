@@ -9,6 +9,7 @@ The errors of the package.
      ├── AttemptsExhausted             a message received more often than the daemon allows
      ├── HandlerError                  a handler that did what none may: exited, or gave what is no result
      │    └── HandlerTimeout           a handler that took longer than its timeout
+     ├── UnhandledMessage              a media type that the daemon does not handle, and should not ignore
      ├── LeaseLost                     a message that may be somebody else's by now
      ├── TopicNotDefinedError          a media type without a topic
      ├── PublishError                  a topic did not take a message
@@ -22,7 +23,8 @@ The errors of the package.
      ├── Nack                          not now: make it visible again after so many seconds
      ├── SkipMessage                   nothing to do for this message
      ├── IgnoreMessage                 this message is not for us
-     └── TTLExpired                    this message has taken too many hops
+     ├── TTLExpired                    this message has taken too many hops
+     └── DeadLetter                    nobody will ever be able to handle this message
 
 `HandlerSignal` is deliberately not a `PubSubError`, so that a handler's `except PubSubError`
 around a `produce` never swallows what another part of the handler decided.
@@ -69,6 +71,10 @@ class HandlerError(PubSubError):
 
 class HandlerTimeout(HandlerError):
     """Tell that a handler took longer than its `timeout_seconds`."""
+
+
+class UnhandledMessage(PubSubError):
+    """Refuse a message that has no schema or no handler, in a daemon that does not ignore those."""
 
 
 class LeaseLost(PubSubError):
@@ -148,3 +154,9 @@ class TTLExpired(HandlerSignal):
     """Drop the message: it, and what caused it, went through too many hops."""
 
     default_reason = "TTL expired"
+
+
+class DeadLetter(HandlerSignal):
+    """Give the message up: send it to the dead-letter queue at once."""
+
+    default_reason = "Given up by its handler"

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from logging import getLogger
-from threading import Lock, Thread, get_ident
+from threading import Lock, Thread, current_thread
 from typing import Any, TypeVar
 
 from microcosm_pubsub.errors import HandlerError
@@ -28,7 +28,7 @@ class EventLoop:
     def __init__(self) -> None:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[int, Future[Any]] = {}
+        self._waiting: dict[Thread, Future[Any]] = {}
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
@@ -37,17 +37,18 @@ class EventLoop:
         :raises HandlerError: if the coroutine asked the process to exit
         """
         future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self._ensure_loop())
-        self._waiting[get_ident()] = future
+        self._waiting[current_thread()] = future
         try:
             return future.result()
         finally:
-            del self._waiting[get_ident()]
+            del self._waiting[current_thread()]
 
-    def cancel(self, thread_id: int) -> None:
-        """Cancel the coroutine that a thread is waiting for, if it is."""
-        future = self._waiting.get(thread_id)
+    def cancel(self, thread: Thread) -> None:
+        """Cancel the coroutine that a thread is waiting for, if it is; the thread waits until the loop does so."""
+        future = self._waiting.get(thread)
         if future is not None:
-            future.cancel()
+            # by the loop, for as long as it is blocked the thread is not free either
+            self._ensure_loop().call_soon_threadsafe(future.cancel)
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -76,3 +77,8 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
             logger.exception("A handler interrupted the event loop, which goes on")
         else:
             logger.error("A handler stopped the event loop, which goes on")
+
+
+def configure_pubsub_event_loop(graph: Any) -> EventLoop:
+    """Configure the loop that runs the graph's coroutines, bound as `pubsub_event_loop`."""
+    return EventLoop()

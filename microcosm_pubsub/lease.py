@@ -8,9 +8,14 @@ its lease before it does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
+from time import monotonic
 
 from microcosm_pubsub.errors import LeaseLost
+
+
+RAN_OUT = "its visibility timeout ran out"
 
 
 class Lease:
@@ -23,9 +28,10 @@ class Lease:
     :param timeout_seconds: for how long the receive hid the message
     :param max_seconds: for how long the message may be ours at most
     :param renew_at: when to ask for more time
+    :param clock: that clock
     """
 
-    __slots__ = ("deadline", "limit", "lost", "lost_reason", "opened_at", "renew_at")
+    __slots__ = ("clock", "deadline", "limit", "lost_reason", "opened_at", "renew_at")
 
     def __init__(
         self,
@@ -33,18 +39,24 @@ class Lease:
         timeout_seconds: float = inf,
         max_seconds: float = inf,
         renew_at: float = inf,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self.clock = clock
         self.opened_at = opened_at
         self.deadline = opened_at + timeout_seconds
         self.limit = opened_at + max_seconds
         self.renew_at = renew_at
-        self.lost = False
         self.lost_reason: str | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether the message may be somebody else's now."""
+        # nobody may have come to say so: who extends leases may wait for an answer itself
+        return self.lost_reason is not None or self.clock() >= self.deadline
 
     def lose(self, reason: str) -> None:
         """Note that the message may be somebody else's now, and why."""
         self.lost_reason = reason
-        self.lost = True
 
     def check(self) -> None:
         """
@@ -54,6 +66,6 @@ class Lease:
         """
         if self.lost:
             raise LeaseLost(
-                f"The message is no longer ours: {self.lost_reason}; it will be, or was, received again, so that "
-                "what must not happen twice must not happen here"
+                f"The message is no longer ours: {self.lost_reason or RAN_OUT}; it will be, or was, received again, "
+                "so that what must not happen twice must not happen here"
             )

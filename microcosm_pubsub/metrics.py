@@ -1,11 +1,12 @@
 """
-Metrics of what is consumed and produced, as statsd histograms.
+Metrics of what is consumed and produced, as statsd histograms and gauges.
 
 Owns the names of the metrics and their tags. Each class is the factory of a graph component that is
 called with what happened, and that sends to `graph.metrics` if there is such a component, its host
 is not localhost, and its own configuration says so; otherwise the call does nothing.
 """
 
+from collections.abc import Mapping
 from re import sub
 from typing import Any
 
@@ -88,6 +89,24 @@ class PubSubSendBatchMetrics(HistogramSender):
         if message_count:
             self.histogram("message_batch", elapsed_time_ms)
             self.histogram("message_batch_size", message_count)
+
+
+@defaults(enabled=typed(boolean("pubsub_worker_metrics.enabled"), default_value=True))
+class PubSubWorkerMetrics(HistogramSender):
+    """Tell what a worker does at the moment: gauges named `worker_...`."""
+
+    binding = "pubsub_worker_metrics"
+
+    def __call__(self, gauges: Mapping[str, float]) -> None:
+        """
+        Send the gauges of one worker.
+
+        :param gauges: their values by name
+        """
+        if self.metrics is None:
+            return
+        for name, value in gauges.items():
+            self.metrics.gauge(name, value)
 
 
 @defaults(enabled=typed(boolean("pubsub_producer_metrics.enabled"), default_value=True))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class HandlerOptions:
     :param timeout_seconds: after so long the handler is given up, and its message FAILED; None waits for ever
     :param batch_size: the handler takes a list of so many contents at most; None is one content at a time
     :param batch_window_seconds: how long the first message of a batch waits for others
+    :param retry: what becomes of its messages that were not handled; None is what the daemon says
     :raises ConfigurationError: if a value cannot work
     """
 
     timeout_seconds: float | None = None
     batch_size: int | None = None
     batch_window_seconds: float = 0.0
+    retry: RetryPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_seconds is not None and not _is_number(self.timeout_seconds, above=0):
@@ -32,6 +35,8 @@ class HandlerOptions:
             raise _refuse("batch_size", self.batch_size, "a whole number from 1")
         if not (self.batch_window_seconds == 0 or _is_number(self.batch_window_seconds, above=0)):
             raise _refuse("batch_window_seconds", self.batch_window_seconds, "a number of seconds from 0")
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise _refuse("retry", self.retry, "a RetryPolicy")
         if self.batch_window_seconds and self.batch_size is None:
             raise ConfigurationError("@handles: batch_window_seconds is of use with batch_size alone")
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
-from microcosm_pubsub.errors import IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
+from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -67,7 +67,8 @@ class MessageHandlingResult:
     :param extra: more keys for the log line, such as a signal's `reason`
     :param elapsed_time: how long handling took, in milliseconds
     :param handle_start_time: how long the message waited from publish to handling, in seconds
-    :param retry_timeout_seconds: the timeout that a `Nack` asked for
+    :param retry_timeout_seconds: the timeout that a `Nack` asked for, or the retry policy
+    :param dead_letter: whether the message is given up, and goes to the dead-letter queue
     """
 
     media_type: str | None
@@ -77,6 +78,7 @@ class MessageHandlingResult:
     elapsed_time: float | None = None
     handle_start_time: float | None = None
     retry_timeout_seconds: int | None = None
+    dead_letter: bool = False
 
     @classmethod
     def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
@@ -134,6 +136,8 @@ class MessageHandlingResult:
                     media_type=message.media_type,
                     result=MessageHandlingResultType.FAILED,
                     exc_info=(type(error), error, error.__traceback__),
+                    extra=dict(error.extra) if isinstance(error, DeadLetter) else {},
+                    dead_letter=isinstance(error, DeadLetter),
                 )
         reason = {"reason": error.reason} if error.reason else {}
         return cls(
@@ -170,8 +174,9 @@ class MessageHandlingResult:
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
         )
-        # an error of our own says what is wrong; that of a handler needs its traceback
-        exc_info = self.exc_info if self.result.exc_info and not isinstance(error, PubSubError) else None
+        # an error of our own says what is wrong, and so does what a handler decides; its other errors need a traceback
+        told = isinstance(error, (PubSubError, HandlerSignal))
+        exc_info = self.exc_info if self.result.exc_info and not told else None
         extra = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
         # what logger.log() does, but for a search of the stack for its caller, who is always this one
         record = logger.makeRecord(

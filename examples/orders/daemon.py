@@ -13,6 +13,7 @@ from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.conventions import changed, created
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles, schema
+from microcosm_pubsub.retry import RetryPolicy
 
 
 @schema
@@ -50,6 +51,9 @@ def order_cancelled(message):
 
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
+
+    # twice more after the first attempt, then to the dead-letter queue
+    retry = RetryPolicy(max_attempts=3)
 
 
 if __name__ == "__main__":

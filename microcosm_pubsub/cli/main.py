@@ -11,6 +11,7 @@ from logging import DEBUG, WARNING, basicConfig
 
 from microcosm_pubsub.cli import read, run, write
 from microcosm_pubsub.cli.demo import command as demo
+from microcosm_pubsub.cli.dlq import command as dlq
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.version import VERSION
 
@@ -49,6 +50,9 @@ def make_arg_parser() -> ArgumentParser:
     command.add_argument("daemon", metavar="package.module:Daemon")
     command.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags")
     command.set_defaults(call=run.main, debug=False)
+
+    command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
+    dlq.add_flags(command, add_client_flags)
 
     command = commands.add_parser("demo", help="watch a daemon handle messages, on this machine alone")
     demo.add_flags(command)

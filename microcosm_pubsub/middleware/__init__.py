@@ -18,7 +18,7 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
-from microcosm_pubsub.middleware.known import ignore_unknown
+from microcosm_pubsub.middleware.hooks import Hooks
 from microcosm_pubsub.middleware.ttl import expire
 
 
@@ -40,12 +40,12 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
 
     Config `names` lists the bindings of the layers to add.
     """
-    max_attempts = graph.config.sqs_message_dispatcher.message_max_processing_attempts
     return (
         provide_context(graph.opaque, graph.sqs_message_context),
         refuse_undecodable,
         expire,
-        limit_attempts(max_attempts),
-        ignore_unknown,
+        limit_attempts(graph.pubsub_retry_policies),
+        graph.pubsub_unhandled,
         *graph.use(*graph.config.pubsub_middleware.names),
+        Hooks(graph.pubsub_event_loop),
     )

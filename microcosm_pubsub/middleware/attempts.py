@@ -7,21 +7,23 @@ from typing import Any
 
 from microcosm_pubsub.errors import AttemptsExhausted
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.retry import RetryPolicies
 
 
-def limit_attempts(max_attempts: int | None) -> Callable[[Callable[[SQSMessage], Any], SQSMessage], Any]:
+def limit_attempts(policies: RetryPolicies) -> Callable[[Callable[[SQSMessage], Any], SQSMessage], Any]:
     """
-    Return a layer that refuses a message received more than `max_attempts` times; None refuses none.
+    Return a layer that refuses a message received more often than its retry policy allows.
 
-    A refused message is FAILED and nacked, so that its queue's redrive policy takes it to the dead-letter
-    queue; it is never deleted.
+    A refused message is FAILED and given up; it is never deleted but for its copy in the dead-letter queue.
     """
 
     def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+        max_attempts = policies.find(message.media_type).max_attempts
         if max_attempts is not None and (message.approximate_receive_count or 0) > max_attempts:
             raise AttemptsExhausted(
                 f"Message {message.message_id} was received {message.approximate_receive_count} times, "
-                f"{max_attempts} are allowed (sqs_message_dispatcher.message_max_processing_attempts)"
+                f"{max_attempts} are allowed (max_attempts of its retry policy, or "
+                "sqs_message_dispatcher.message_max_processing_attempts)"
             )
         return call_next(message)
 

@@ -56,7 +56,8 @@ class Breaker:
         self._results = deque[tuple[float, bool]]()
         self._failures = 0
         self._open_until = 0.0
-        self._probing = False
+        #: until when the result of the message received to see is waited for; None if none was received
+        self._probe_until: float | None = None
 
     def record(self, failed: bool) -> None:
         """Count one result."""
@@ -67,7 +68,7 @@ class Breaker:
                 self._count(failed)
                 if self._is_too_much(self.failure_share):
                     self._open(f"{self._failures} of {len(self._results)} messages failed")
-            elif self.state is State.HALF_OPEN and self._probing:
+            elif self.state is State.HALF_OPEN and self._probe_until is not None:
                 if failed:
                     self._open("the message received to see failed too")
                 else:
@@ -81,13 +82,20 @@ class Breaker:
         with self._lock:
             if self.state is State.OPEN and self.clock() >= self._open_until:
                 self.state = State.HALF_OPEN
-                self._probing = False
-            return None if self.state is State.CLOSED else int(self.state is State.HALF_OPEN and not self._probing)
+                self._probe_until = None
+            if self.state is State.CLOSED:
+                return None
+            return int(self.state is State.HALF_OPEN and not self._is_probing())
 
     def probe(self, began: bool) -> None:
         """Note that the one message of a half open breaker is being received, or that none came."""
         with self._lock:
-            self._probing = began and self.state is State.HALF_OPEN
+            probing = began and self.state is State.HALF_OPEN
+            self._probe_until = self.clock() + self.open_seconds if probing else None
+
+    def _is_probing(self) -> bool:
+        # some messages have no result: one that was handled before, or that waited for longer than its lease
+        return self._probe_until is not None and self.clock() < self._probe_until
 
     def _count(self, failed: bool) -> None:
         now = self.clock()

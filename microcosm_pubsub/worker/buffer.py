@@ -60,6 +60,8 @@ class Buffer:
     :param max_buffer: how many messages may wait
     :param max_per_group: how many messages of one group of a standard queue may be handled at a time
     :param find_options: tells how the handler of a media type wants its messages
+    :param count_unsettled: tells how many messages were handled and not settled yet
+    :param max_unsettled: with so many of them, none are asked for
     :param clock: a monotonic clock, in seconds
     """
 
@@ -71,6 +73,8 @@ class Buffer:
         max_buffer: int = 200,
         max_per_group: int | None = None,
         find_options: FindOptions = lambda media_type: DEFAULT_OPTIONS,
+        count_unsettled: Callable[[], int] = lambda: 0,
+        max_unsettled: int = 200,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.concurrency = concurrency
@@ -79,6 +83,8 @@ class Buffer:
         self.max_buffer = max_buffer
         self.max_per_group = max_per_group
         self.find_options = find_options
+        self.count_unsettled = count_unsettled
+        self.max_unsettled = max_unsettled
         self.clock = clock
         self._lock = Lock()
         self._work = Condition(self._lock)
@@ -105,7 +111,8 @@ class Buffer:
                 self.waiting += 1
                 self._put(message)
             if self._idle_slots:
-                self._work.notify(len(self._ready) or 1)
+                # one more, to wait until a batch is due
+                self._work.notify(len(self._ready) + bool(self._batches))
             return True
 
     def take(self) -> Unit | None:
@@ -137,8 +144,7 @@ class Buffer:
             if self._lanes:
                 for message in unit.messages:
                     self._leave_lane(message)
-            if self._is_worth_asking(self._count_room()):
-                self._room.notify()
+            self._tell_of_room()
             return refused
 
     def refuse_group(self, group: str) -> list[SQSMessage]:
@@ -180,6 +186,12 @@ class Buffer:
         """Give back places that were reserved."""
         with self._lock:
             self.reserved -= count
+            self._tell_of_room()
+
+    def tell_of_settled(self) -> None:
+        """Let those that ask for messages look again, when some were settled."""
+        with self._lock:
+            self._tell_of_room()
 
     @property
     def is_empty(self) -> bool:
@@ -202,8 +214,7 @@ class Buffer:
         """Note how many slots are held for longer than the buffer may be deep."""
         with self._lock:
             self.stuck = stuck
-            if self._is_worth_asking(self._count_room()):
-                self._room.notify()
+            self._tell_of_room()
 
     # how many to receive; with the lock held
 
@@ -214,7 +225,13 @@ class Buffer:
         prefetch = int(free * self.max_buffer_seconds / max(self._mean_seconds, 1e-6))
         return self.concurrency + min(self.max_buffer, prefetch)
 
+    def _tell_of_room(self) -> None:
+        if self._is_worth_asking(self._count_room()):
+            self._room.notify()
+
     def _count_room(self) -> int:
+        if self.count_unsettled() >= self.max_unsettled:
+            return 0
         room = self._capacity() - self.running - len(self._ready)
         if self._batches:
             room = max(room, *(unit.missing for unit in self._batches.values()))

@@ -51,4 +51,4 @@ def configure_pubsub_worker(graph: Any) -> Worker:
     """Configure the worker that handles the messages of a daemon, bound as `pubsub_worker`."""
     config = graph.config.pubsub_worker
     settings = Settings(**{name: getattr(config, name) for name in Settings.__slots__})
-    return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, settings)
+    return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, settings, graph.pubsub_worker_metrics)

@@ -16,7 +16,7 @@ from time import monotonic
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.lease import Lease
+from microcosm_pubsub.lease import RAN_OUT, Lease
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -79,7 +79,9 @@ class Keeper:
         """
         renew_at = opened_at + self._renew_after(self.visibility_timeout_seconds)
         for message in messages:
-            message.lease = Lease(opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at)
+            message.lease = Lease(
+                opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at, self.clock
+            )
             self._held[id(message)] = message
 
     def drop(self, messages: Iterable[SQSMessage]) -> None:
@@ -105,9 +107,9 @@ class Keeper:
         # a handler may have settled its message itself
         held = [message for message in list(self._held.values()) if not message.settled]
         for message in held:
-            if now >= message.lease.deadline and not message.lease.lost:
-                self._lose(message, "its visibility timeout ran out")
-        due = [message for message in held if now >= message.lease.renew_at and not message.lease.lost]
+            if now >= message.lease.deadline and message.lease.lost_reason is None:
+                self._lose(message, RAN_OUT)
+        due = [message for message in held if now >= message.lease.renew_at and message.lease.lost_reason is None]
         for start in range(0, len(due), MAX_BATCH_ENTRIES):
             self._renew_batch(due[start : start + MAX_BATCH_ENTRIES])
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.errors import EndOfInput, QueueAccessError, ReceiveError
+from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.breaker import Breaker
 from microcosm_pubsub.worker.buffer import Buffer
@@ -104,14 +104,16 @@ class Pollers:
         self._left = max_messages
         self._stopping = False
         self._paused = False
-        #: since when each poller has been trying to receive
+        #: since when each poller has been waiting for an answer, and since when none has come
         self._asking_since: dict[int, float] = {}
+        self._failing_since: float | None = None
         self.threads: list[Thread] = []
         #: how many pollers may receive
         self.active = 1
         #: how many receives failed, and how many came back empty, one after another
         self.failed_receives = 0
         self.empty_receives = 0
+        self._empty_at = 0.0
         #: why there is nothing more to receive
         self.error: BaseException | None = None
 
@@ -129,6 +131,7 @@ class Pollers:
         """Receive no more until told otherwise, after the receives that are under way."""
         with self._changed:
             self._paused = paused
+            self._failing_since = None
             self._changed.notify_all()
 
     def wake(self) -> None:
@@ -166,8 +169,6 @@ class Pollers:
         except BaseException as error:
             # this thread's end, whatever it is: the worker ends, and says why
             self._fail(error)
-        finally:
-            self._asking_since.pop(index, None)
 
     def _poll(self, index: int, count: int, attempt_id: str | None) -> str | None:
         """Receive once, and return the attempt's name if it is to be tried again."""
@@ -178,23 +179,30 @@ class Pollers:
         if attempt_id is None and self.fifo:
             attempt_id = str(uuid4())
         started = self.clock()
-        self._asking_since.setdefault(index, started)
+        self._asking_since[index] = started if self._failing_since is None else self._failing_since
         try:
-            messages = self.consumer.receive(count, self.visibility_timeout_seconds, attempt_id)
-        except (EndOfInput, QueueAccessError):
-            raise
+            messages = self._receive(count, attempt_id, started)
         except ReceiveError as error:
+            if isinstance(error, QueueAccessError):
+                raise
+            self._failing_since = self._asking_since[index]
             self._give_back(count)
             self._wait_after(error)
             # once: when its messages have changed since, the queue refuses the same attempt
             return None if retried else attempt_id
-        self._asking_since.pop(index, None)
+        finally:
+            del self._asking_since[index]
+        self._adapt(len(messages), count, started)
+        return None
+
+    def _receive(self, count: int, attempt_id: str | None, started: float) -> Sequence[SQSMessage]:
+        messages = self.consumer.receive(count, self.visibility_timeout_seconds, attempt_id)
+        self._failing_since = None
         self.failed_receives = 0
         self._give_back(count - len(messages))
         if messages:
             self.accept(messages, started)
-        self._adapt(len(messages), count, self.clock() - started)
-        return None
+        return messages
 
     def _wait_for_turn(self, index: int) -> bool:
         """Wait until this thread may receive, and return whether it still is to."""
@@ -211,13 +219,11 @@ class Pollers:
             if self._stopping or self._paused:
                 return 0
             limit = self.breaker.limit()
-            if limit is not None:
-                count = min(count, limit)
-                if count:
-                    self.breaker.probe(began=True)
+            count = min([count, *(most for most in (limit, self._left) if most is not None)])
             if self._left is not None:
-                count = min(count, self._left)
                 self._left -= count
+            if limit and count:
+                self.breaker.probe(began=True)
             return count
 
     def _give_back(self, count: int) -> None:
@@ -225,10 +231,12 @@ class Pollers:
             with self._changed:
                 if self._left is not None:
                     self._left += count
+                    # others may have waited since there was nothing left
+                    self._changed.notify_all()
                 if self.breaker.limit() == 0:
                     self.breaker.probe(began=False)
 
-    def _adapt(self, received: int, asked: int, seconds: float) -> None:
+    def _adapt(self, received: int, asked: int, started: float) -> None:
         """Choose how many threads receive, and do not ask an empty queue too often."""
         with self._changed:
             if received:
@@ -241,9 +249,12 @@ class Pollers:
                     if self.active > len(self.threads):
                         self._start_thread()
                 return
-            self.empty_receives += 1
+            if started >= self._empty_at:
+                # not those that were under way together: a moment is no long time
+                self.empty_receives += 1
+                self._empty_at = self.clock()
             self.active = 1
-            self._wait(MIN_EMPTY_POLL_SECONDS - seconds)
+            self._wait(MIN_EMPTY_POLL_SECONDS - (self.clock() - started))
 
     def _wait_after(self, error: ReceiveError) -> None:
         with self._changed:

@@ -82,27 +82,24 @@ class Settings:
                 f"{wait_seconds} s old when its receive ends (sqs_consumer.wait_seconds), and extending it may take "
                 f"{LEASE_MARGIN_SECONDS} s: give it at least {least}"
             )
-        leases = self.max_buffer + self.concurrency
-        most = self.visibility_timeout_seconds * LEASES_PER_SECOND // 2
-        if receives_leases and leases > most:
-            raise ConfigurationError(
-                f"pubsub_worker.max_buffer {self.max_buffer} and concurrency {self.concurrency} make {leases} leases, "
-                f"but of {self.visibility_timeout_seconds} s each (visibility_timeout_seconds) only {most} can be "
-                f"extended in time: lower max_buffer, or raise visibility_timeout_seconds"
-            )
+        if receives_leases:
+            self._check_leases(batch_size=1)
         if self.max_lease_seconds < self.visibility_timeout_seconds:
             raise ConfigurationError(
                 f"pubsub_worker.max_lease_seconds is {self.max_lease_seconds:g}, less than the "
                 f"{self.visibility_timeout_seconds} s of visibility_timeout_seconds that every receive takes"
             )
 
-    def check_handlers(self, options: Mapping[str, HandlerOptions], layers: int, fifo: bool) -> None:
+    def check_handlers(
+        self, options: Mapping[str, HandlerOptions], layers: int, fifo: bool, receives_leases: bool = True
+    ) -> None:
         """
         Refuse handlers that cannot work with these settings.
 
         :param options: those of each media type
         :param layers: how many layers of middleware there are
         :param fifo: whether the queue is a FIFO queue
+        :param receives_leases: whether received messages come again if nothing is done
         :raises ConfigurationError: with the numbers
         """
         for media_type, wanted in options.items():
@@ -113,6 +110,19 @@ class Settings:
                 )
             if wanted.batch_size is not None:
                 self._check_batch(media_type, wanted, wanted.batch_size, layers, fifo)
+        if receives_leases:
+            self._check_leases(max((wanted.batch_size or 1 for wanted in options.values()), default=1))
+
+    def _check_leases(self, batch_size: int) -> None:
+        leases = self.max_buffer + self.concurrency * batch_size
+        most = self.visibility_timeout_seconds * LEASES_PER_SECOND // 2
+        if leases > most:
+            batches = f" (batches of {batch_size})" if batch_size > 1 else ""
+            raise ConfigurationError(
+                f"pubsub_worker.max_buffer {self.max_buffer} and concurrency {self.concurrency}{batches} make {leases} "
+                f"leases, but of {self.visibility_timeout_seconds} s each (visibility_timeout_seconds) only {most} can "
+                "be extended in time: lower max_buffer, or raise visibility_timeout_seconds"
+            )
 
     def _check_batch(self, media_type: str, wanted: HandlerOptions, batch_size: int, layers: int, fifo: bool) -> None:
         window = wanted.batch_window_seconds

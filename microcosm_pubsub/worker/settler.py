@@ -18,7 +18,7 @@ from time import monotonic
 
 from microcosm_pubsub.clients import LASTING_ERRORS
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
-from microcosm_pubsub.consumer import Refusal, SQSConsumer, settle_error
+from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.keeper import LOST_CODES, Keeper
@@ -40,11 +40,20 @@ MAX_REMEMBERED = 10_000
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """What is to become of a message: None deletes it, a number makes it visible after so many seconds."""
+    """
+    What is to become of a message.
+
+    :param timeout: after how many seconds it becomes visible; None deletes it
+    :param due: when it is to be settled at the latest
+    :param since: when it was added
+    :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
+    """
 
     message: SQSMessage
     timeout: int | None
     due: float
+    since: float
+    given_up: GivenUp | None = None
     attempts: int = 0
 
 
@@ -55,6 +64,7 @@ class Settler:
     :param consumer: of the queue
     :param keeper: of the messages' leases
     :param on_failure: is told of each message that was not settled
+    :param on_sent: is called when a call has ended
     :param clock: a monotonic clock, in seconds
     """
 
@@ -63,12 +73,14 @@ class Settler:
         consumer: SQSConsumer,
         keeper: Keeper,
         on_failure: Callable[[SQSMessage], None] = lambda message: None,
+        on_sent: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
         random: Random | None = None,
     ) -> None:
         self.consumer = consumer
         self.keeper = keeper
         self.on_failure = on_failure
+        self.on_sent = on_sent
         self.clock = clock
         self.random = random or Random()
         self._lock = Lock()
@@ -76,9 +88,10 @@ class Settler:
         self._sent = Condition(self._lock)
         self._deletes = deque[Entry]()
         self._changes = deque[Entry]()
+        self._dead_letters = deque[Entry]()
+        self._queues = (self._deletes, self._changes, self._dead_letters)
         self._refused: list[Entry] = []
-        self._sending = 0
-        self._senders = 0
+        self._sending: list[list[Entry]] = []
         #: until when a thread waits for what is first due
         self._timer_at: float | None = None
         self._flushing = False
@@ -91,29 +104,57 @@ class Settler:
             self.add(message, None)
         return []
 
-    def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]:
+    def nack_batch(
+        self,
+        messages: Iterable[tuple[SQSMessage, int | None]],
+        compute_seconds: Callable[[SQSMessage, int | None], int] | None = None,
+    ) -> list[SettleError]:
         """
         Make messages visible again soon; what the queue does not take is logged then.
 
         :param messages: each with the seconds after which it becomes visible, or None for the backoff policy's
+        :param compute_seconds: computes them, if the backoff policy does not
+        :returns: an error for each whose backoff policy failed, which stays hidden until its lease runs out
         """
+        errors: list[SettleError] = []
         for message, timeout in messages:
-            self.add(message, self.consumer.backoff_seconds(message, timeout))
+            try:
+                # not None, which would delete it
+                seconds = int((compute_seconds or self.consumer.backoff_seconds)(message, timeout))
+            except Exception as error:
+                # a policy is foreign code: what it raises concerns this message alone
+                logger.exception("The backoff policy failed")
+                self.keeper.drop_one(message)
+                errors.append(settle_error("release", message, f"its backoff policy raised {type(error).__name__}"))
+            else:
+                self.add(message, seconds)
+        return errors
+
+    def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]:
+        """Send messages to the dead-letter queue soon, and delete them then; what is not taken is logged then."""
+        for given_up in messages:
+            self.add(given_up.message, None, given_up)
         return []
 
-    def add(self, message: SQSMessage, timeout: int | None) -> None:
-        """Settle a message soon: delete it, or make it visible after so many seconds."""
+    def add(self, message: SQSMessage, timeout: int | None, given_up: GivenUp | None = None) -> None:
+        """
+        Settle a message soon: delete it, or make it visible after so many seconds.
+
+        :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
+        """
         if message.settled:
             # by its handler
             self.keeper.drop_one(message)
             return
         with self._lock:
-            entries = self._deletes if timeout is None else self._changes
-            due = self.clock() + MAX_DELAY_SECONDS
-            entries.append(Entry(message, timeout, due))
+            now = self.clock()
+            due = now + MAX_DELAY_SECONDS
+            entry = Entry(message, timeout, due, now, given_up)
+            entries = self._queue_of(entry)
+            entries.append(entry)
             # Another thread is woken for a full batch, and while some send already, only for one that they leave
             # behind: fewer threads disturb the handlers less.
-            full = len(entries) % MAX_BATCH_ENTRIES == 0 and len(entries) >= MAX_BATCH_ENTRIES * (1 + self._senders)
+            full = not len(entries) % MAX_BATCH_ENTRIES and len(entries) >= MAX_BATCH_ENTRIES * (1 + len(self._sending))
             if full or self._flushing or self._timer_at is None:
                 self._changed.notify()
             elif due < self._timer_at:
@@ -126,17 +167,17 @@ class Settler:
     @property
     def pending(self) -> int:
         """Return how many messages are not settled yet."""
-        with self._lock:
-            return self._count_pending()
+        # without the lock: it is asked for again and again, and about is enough
+        return self._count_pending()
 
     @property
     def oldest_seconds(self) -> float:
         """Return for how long the oldest entry has been waiting."""
         with self._lock:
-            entries = [entries[0] for entries in (self._deletes, self._changes) if entries]
-            # what was refused waits for its next attempt, and for the first it waited at least as long
-            dues = [entry.due for entry in entries] + [entry.due for entry in self._refused]
-            return max(0.0, self.clock() - min(dues) + MAX_DELAY_SECONDS) if dues else 0.0
+            waiting = [entries[0].since for entries in self._queues if entries]
+            refused = [entry.since for entry in self._refused]
+            sending = [entry.since for batch in self._sending for entry in batch]
+            return max(0.0, self.clock() - min(waiting + refused + sending, default=self.clock()))
 
     # what the threads do
 
@@ -147,9 +188,9 @@ class Settler:
                 self._send(batch)
             finally:
                 with self._lock:
-                    self._sending -= len(batch)
-                    self._senders -= 1
+                    self._sending.remove(batch)
                     self._sent.notify_all()
+                self.on_sent()
 
     def _wait_for_batch(self) -> list[Entry] | None:
         with self._lock:
@@ -157,8 +198,7 @@ class Settler:
                 if self._closed:
                     return None
                 self._wait()
-            self._sending += len(batch)
-            self._senders += 1
+            self._sending.append(batch)
             if self._timer_at is None and self._first_due() is not None:
                 # somebody must wait for the rest
                 self._changed.notify()
@@ -183,6 +223,8 @@ class Settler:
         deadline = self.clock() + timeout_seconds
         with self._lock:
             self._flushing = True
+            for entry in self._refused:
+                entry.due = self.clock()
             self._changed.notify_all()
             while self._count_pending() and self.clock() < deadline:
                 self._sent.wait(max(0.0, deadline - self.clock()))
@@ -197,15 +239,22 @@ class Settler:
     # inside; with the lock held
 
     def _count_pending(self) -> int:
-        return len(self._deletes) + len(self._changes) + len(self._refused) + self._sending
+        return sum(map(len, self._queues)) + len(self._refused) + sum(map(len, self._sending))
 
     def _pop_batch(self) -> list[Entry]:
         now = self.clock()
         self._requeue(now)
-        for entries in (self._deletes, self._changes):
-            if entries and (len(entries) >= MAX_BATCH_ENTRIES or entries[0].due <= now or self._flushing):
+        queues = [entries for entries in self._queues if entries]
+        # the one that waits for longest first, so that neither waits for the other's end
+        for entries in sorted(queues, key=lambda entries: entries[0].due):
+            if len(entries) >= MAX_BATCH_ENTRIES or entries[0].due <= now or self._flushing:
                 return [entries.popleft() for _ in range(min(len(entries), MAX_BATCH_ENTRIES))]
         return []
+
+    def _queue_of(self, entry: Entry) -> deque[Entry]:
+        if entry.given_up is not None:
+            return self._dead_letters
+        return self._deletes if entry.timeout is None else self._changes
 
     def _requeue(self, now: float) -> None:
         """Put refused entries whose wait is over in front of the others."""
@@ -214,16 +263,19 @@ class Settler:
         due = [entry for entry in self._refused if entry.due <= now]
         self._refused = [entry for entry in self._refused if entry.due > now]
         for entry in reversed(due):
-            (self._deletes if entry.timeout is None else self._changes).appendleft(entry)
+            self._queue_of(entry).appendleft(entry)
 
     def _first_due(self) -> float | None:
-        dues = [entries[0].due for entries in (self._deletes, self._changes) if entries]
+        dues = [entries[0].due for entries in self._queues if entries]
         dues += [entry.due for entry in self._refused]
         return min(dues) if dues else None
 
     # inside; without the lock
 
     def _send(self, batch: list[Entry]) -> None:
+        if batch[0].given_up is not None:
+            self._send_dead_letters(batch)
+            return
         if batch[0].timeout is not None:
             # an extension after this would hide them again
             self.keeper.drop(entry.message for entry in batch)
@@ -250,6 +302,27 @@ class Settler:
             else:
                 self._refuse(entry, refusal)
 
+    def _send_dead_letters(self, batch: list[Entry]) -> None:
+        """Send messages to the dead-letter queue, and have those deleted that it took."""
+        try:
+            sent, errors = self.consumer.send_dead_letters(
+                [entry.given_up for entry in batch if entry.given_up is not None]
+            )
+        except Exception:
+            # a client is foreign code, and this thread settles what other threads handled: it must not end
+            logger.exception("Cannot send %d messages to the dead-letter queue", len(batch))
+            sent, errors = [], []
+        for error in errors:
+            logger.error("%s", error)
+        for entry in batch:
+            if entry.message in sent:
+                self.add(entry.message, None)
+                continue
+            # it goes back, and may be taken by the queue's own redrive policy, or by us when it comes again
+            timeout = entry.given_up.timeout if entry.given_up is not None else None
+            for failure in self.nack_batch([(entry.message, timeout)], self.consumer.growing_seconds):
+                logger.error("Cannot tell when message %s is to come again", entry.message.message_id, exc_info=failure)
+
     def _settled(self, entry: Entry) -> None:
         if entry.timeout is None:
             self.keeper.drop_one(entry.message)
@@ -262,7 +335,7 @@ class Settler:
         entry.attempts += 1
         entry.due = now + bound / 2 + self.random.uniform(0, bound / 2)
         lasting = refusal.code in LOST_CODES or refusal.code in LASTING_ERRORS
-        if not lasting and not entry.message.lease.lost and entry.due < entry.message.lease.deadline:
+        if not lasting and entry.due < entry.message.lease.deadline:
             with self._lock:
                 self._refused.append(entry)
                 self._changed.notify_all()

@@ -58,12 +58,19 @@ class Slot:
         """Return for how long this slot has been handling its unit; 0 if it handles none."""
         return now - self.started_at if self.unit is not None else 0.0
 
-    def abandon(self) -> Unit | None:
-        """Let this thread's outcome be dropped, and return what it was handling; None if it has just ended."""
+    def abandon(self, unit: Unit) -> bool:
+        """Let the outcome of a unit be dropped, and return whether it is: not if it has just been handled."""
         with self._lock:
-            unit = self.unit
-            self.abandoned = unit is not None
+            if self.unit is not unit:
+                return False
+            self.abandoned = True
             self.unit = None
+            return True
+
+    def end(self) -> Unit | None:
+        """Return what this thread ends without having handled it, which can be abandoned no more."""
+        with self._lock:
+            unit, self.unit = self.unit, None
             return unit
 
     def _handle(self, unit: Unit) -> None:
@@ -105,8 +112,9 @@ class Slots:
         self.slots: list[Slot] = []
         #: threads that were given up and have not ended
         self.abandoned = 0
-        #: the fault of ours that ended one
+        #: the fault of ours that ended one, and what it left unsettled
         self.error: BaseException | None = None
+        self.dropped: list[Unit] = []
         self._started = 0
         self._lock = Lock()
 
@@ -115,25 +123,27 @@ class Slots:
         for _ in range(self.concurrency):
             self._start_slot()
 
-    def abandon(self, slot: Slot, replace: bool = True) -> Unit | None:
-        """Give a slot's handler up, and return what it was handling; None if it has just ended."""
-        unit = slot.abandon()
-        if unit is None:
-            return None
+    def abandon(self, slot: Slot, unit: Unit, replace: bool = True) -> bool:
+        """Give up the handler of a unit, and return whether it was: not if it has just ended."""
+        if not slot.abandon(unit):
+            return False
         with self._lock:
             self.abandoned += 1
             self.slots.remove(slot)
         if replace:
             self._start_slot()
-        return unit
+        return True
 
     def ended(self, slot: Slot) -> None:
         """Note that a slot's thread ends."""
+        unit = slot.end()
         with self._lock:
             if slot.abandoned:
                 self.abandoned -= 1
-            else:
-                self.slots.remove(slot)
+                return
+            self.slots.remove(slot)
+            if unit is not None:
+                self.dropped.append(unit)
 
     @property
     def busy(self) -> list[Slot]:

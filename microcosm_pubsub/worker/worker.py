@@ -9,15 +9,17 @@ has begun to handle, waits for the handlers that run, and sees to it that every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from logging import getLogger
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher, released, stays
 from microcosm_pubsub.errors import EndOfInput, HandlerTimeout
@@ -26,8 +28,10 @@ from microcosm_pubsub.reader import Reader
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 from microcosm_pubsub.worker.breaker import Breaker, State
 from microcosm_pubsub.worker.buffer import Buffer, Unit
+from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.keeper import Keeper
 from microcosm_pubsub.worker.poller import Pollers
+from microcosm_pubsub.worker.receives import Receives
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.settler import Settler
 from microcosm_pubsub.worker.slots import Slot, Slots
@@ -43,6 +47,7 @@ MIN_KEEPER_SECONDS = 0.1
 GRACE_SECONDS = 5.0
 
 Handlers = Mapping[str, Callable[[Any], Any]]
+SenderT = TypeVar("SenderT", bound=Callable[..., None])
 Handled = list[tuple[SQSMessage, MessageHandlingResult]]
 
 
@@ -70,6 +75,7 @@ class Worker:
     :param consumer: receives and settles
     :param dispatcher: runs handlers and tells observers
     :param settings: what an operator decides
+    :param send_metrics: gets `read_gauges` about once a second
     :param clock: a monotonic clock, in seconds
     :raises ConfigurationError: if the settings contradict each other
     """
@@ -79,6 +85,7 @@ class Worker:
         consumer: SQSConsumer,
         dispatcher: SQSMessageDispatcher,
         settings: Settings,
+        send_metrics: Callable[[Mapping[str, float]], None] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.consumer = consumer
@@ -94,10 +101,16 @@ class Worker:
         self.started_at = clock()
         self._commands: SimpleQueue[str] = SimpleQueue()
         self._stop_keeper = Event()
-        self._left_over: list[SQSMessage] = []
+        self._left_over = deque[SQSMessage]()
         visibility = settings.visibility_timeout_seconds
         self.keeper = Keeper(consumer, visibility, settings.max_lease_seconds, clock)
-        self.settler = Settler(consumer, self.keeper, self._settle_failed, clock)
+        self.settler = Settler(
+            consumer,
+            self.keeper,
+            on_failure=self._settle_failed,
+            on_sent=lambda: self.buffer.tell_of_settled(),
+            clock=clock,
+        )
         self.breaker = Breaker(
             settings.breaker_failure_share,
             settings.breaker_window_seconds,
@@ -112,6 +125,9 @@ class Worker:
             max_buffer=settings.max_buffer,
             max_per_group=settings.max_per_group,
             find_options=dispatcher.registry.find_options,
+            count_unsettled=lambda: self.settler.pending,
+            # as many as are under way, and as many again
+            max_unsettled=max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers),
             clock=clock,
         )
         self.pollers = Pollers(
@@ -126,6 +142,8 @@ class Worker:
             clock,
         )
         self.slots = Slots(self.buffer, self, settings.concurrency, clock)
+        self.receives = Receives(only_enabled(dispatcher.batch_metrics), clock)
+        self.gauges = Gauges(only_enabled(send_metrics), self.read_gauges, clock)
 
     # what others ask of the worker, from any thread, and from signal handlers
 
@@ -152,6 +170,17 @@ class Worker:
         """Tell whether messages are being received."""
         return self.ending is None and self.pausing is None and self.breaker.state is State.CLOSED
 
+    def read_gauges(self) -> dict[str, float]:
+        """Return what goes on, as numbers."""
+        return {
+            "worker_slots_busy": len(self.slots.busy),
+            "worker_buffered": self.buffer.waiting,
+            "worker_leases": len(self.keeper),
+            "worker_abandoned": self.slots.abandoned,
+            "worker_paused": int(self.pausing is not None or self.breaker.state is not State.CLOSED),
+            "worker_pollers": self.pollers.active,
+        }
+
     # the life of a worker
 
     def run(self, handlers: Handlers, on_watch: Callable[[], None] = lambda: None) -> Ending:
@@ -164,14 +193,13 @@ class Worker:
         """
         options = {media_type: self.dispatcher.registry.find_options(media_type) for media_type in handlers}
         layers = len(self.dispatcher.middleware)
-        self.settings.check_handlers(options, layers, self.pollers.fifo)
+        self.settings.check_handlers(options, layers, self.pollers.fifo, self.has_leases)
         self.handlers = handlers
         self.started_at = self.clock()
         self._start()
         while self.ending is None:
             command = self._next_command()
-            self.ending = Ending("told to stop") if command == "stop" else self._watch()
-            on_watch()
+            self.ending = Ending("told to stop") if command == "stop" else self._look(on_watch)
         return self._end(self.ending, on_watch)
 
     def _start(self) -> None:
@@ -208,6 +236,17 @@ class Worker:
             self.pollers.pause(False)
         return command
 
+    def _look(self, on_watch: Callable[[], None]) -> Ending | None:
+        try:
+            ending = self._watch()
+            self.gauges()
+            on_watch()
+        except Exception as error:
+            # a fault of ours, or a system without threads to give: messages are handed back before the end all the same
+            logger.exception("Cannot look after the worker")
+            return Ending(f"{type(error).__name__} while looking after the worker", error)
+        return ending
+
     def _watch(self) -> Ending | None:
         """Look after the threads, and return why the worker is to end, if it is."""
         now = self.clock()
@@ -215,7 +254,8 @@ class Worker:
         self.buffer.note_stuck(sum(slot.seconds(now) > self.settings.max_buffer_seconds for slot in busy))
         for slot in busy:
             self._check_timeout(slot, now)
-        if self.breaker.state is not State.CLOSED:
+        if self.settings.breaker_failure_share is not None:
+            # whatever its state: it may just have closed, and they may wait since it was open
             self.pollers.wake()
         return self._find_ending(now)
 
@@ -258,18 +298,20 @@ class Worker:
             if self._next_command() == "stop":
                 logger.warning("Told to stop again: not waiting for handlers")
                 handlers_end = self.clock()
-            self._watch()
-            on_watch()
+            self._look(on_watch)
         return self._finish(ending)
 
     def _finish(self, ending: Ending) -> Ending:
         abandoned = 0
         for slot in self.slots.busy:
-            unit = self.slots.abandon(slot, replace=False)
-            if unit is not None:
+            unit = slot.unit
+            if unit is not None and self.slots.abandon(slot, unit, replace=False):
                 abandoned += 1
+                lose(unit.messages)
                 self._left_over += unit.messages
                 logger.error("Abandoning a handler that still runs: %s", describe(unit))
+        for unit in self.slots.dropped:
+            self._left_over += unit.messages
         self._hand_back()
         unsettled = self.settler.flush(GRACE_SECONDS)
         self._stop_keeper.set()
@@ -277,31 +319,33 @@ class Worker:
         return Ending(ending.reason, ending.error, abandoned, unsettled, ending.recycled)
 
     def _hand_back(self) -> None:
-        messages, self._left_over = self._left_over, []
-        if messages:
-            logger.info("Releasing %d messages that were not handled", len(messages))
-        for message in messages:
+        if self._left_over:
+            logger.info("Releasing %d messages that were not handled", len(self._left_over))
+        while self._left_over:
+            message = self._left_over.popleft()
             self.settler.add(message, 0)
             self.dispatcher.count("RELEASED")
+            self.receives.ended([message])
 
     # the life of a message
 
     def _accept(self, messages: Sequence[SQSMessage], opened_at: float) -> None:
         if self.has_leases:
             self.keeper.hold(messages, opened_at)
+        self.receives.began(messages)
         fresh = [message for message in messages if not self.settler.is_done(message)]
         if len(fresh) < len(messages):
             for message in messages:
                 if self.settler.is_done(message):
                     logger.info("Message %s was handled before: deleting it", message.message_id)
                     self.settler.add(message, None)
+                    self.receives.ended([message])
         if not self.buffer.put(fresh):
             self._left_over += fresh
 
     def handle(self, unit: Unit) -> Callable[[float], None]:
         """Run the handler of a unit, and return what settles it, given the seconds that it took."""
-        now = self.clock()
-        lost = [message for message in unit.messages if message.lease.lost or message.lease.deadline <= now]
+        lost = [message for message in unit.messages if message.lease.lost]
         # what is lost may be somebody else's by now, and what comes after it in its group must not be handled before
         groups = {message.fifo_group for message in lost if message.fifo_group}
         held_back = [message for message in unit.messages if message.fifo_group in groups and message not in lost]
@@ -323,16 +367,20 @@ class Worker:
         failed_groups = lost_groups | {
             message.fifo_group for message, result in handled if message.fifo_group and stays(message, result)
         }
-        for _, result in handled:
+        # what was released took no time
+        results = [result for _, result in handled if result.elapsed_time is not None]
+        for result in results:
             self.breaker.record(result.result is MessageHandlingResultType.FAILED)
         self.dispatcher.settle(handled, self.settler)
-        for message in self.buffer.done(unit, seconds, failed_groups):
-            handled.append((message, self._release(message)))
-        for message, result in handled:
+        # what was not handled does not tell how long the next will take
+        refused = self.buffer.done(unit, seconds if results else None, failed_groups)
+        for message, result in (*handled, *((message, self._release(message)) for message in refused)):
             self.dispatcher.notify(message, result)
+        self.receives.ended(unit.messages)
 
     def _release(self, message: SQSMessage) -> MessageHandlingResult:
         self.settler.add(message, 0)
+        self.receives.ended([message])
         return released(message)
 
     def _check_timeout(self, slot: Slot, now: float) -> None:
@@ -340,18 +388,18 @@ class Worker:
         timeout = unit.options.timeout_seconds if unit is not None else None
         if unit is None or timeout is None or slot.seconds(now) <= timeout:
             return
-        unit = self.slots.abandon(slot, replace=self.ending is None)
-        if unit is None:
+        seconds = slot.seconds(now)
+        if not self.slots.abandon(slot, unit, replace=self.ending is None):
             return
-        if slot.thread.ident is not None:
-            self.dispatcher.loop.cancel(slot.thread.ident)
+        self.dispatcher.loop.cancel(slot.thread)
+        lose(unit.messages)
         error = HandlerTimeout(
             f"The handler took longer than its timeout of {timeout:g} s and was given up; its thread goes on until "
             "the handler returns"
         )
         results = [MessageHandlingResult.from_error(message, error) for message in unit.messages]
         for result in results:
-            result.elapsed_time = slot.seconds(now) * 1000
+            result.elapsed_time = seconds * 1000
         self._settle(unit, list(zip(unit.messages, results, strict=True)), set(), None)
 
     def _settle_failed(self, message: SQSMessage) -> None:
@@ -359,6 +407,17 @@ class Worker:
         if message.fifo_group is not None:
             for later in self.buffer.refuse_group(message.fifo_group):
                 self.dispatcher.notify(later, self._release(later))
+
+
+def only_enabled(sender: SenderT | None) -> SenderT | None:
+    """Return a sender of metrics, but for one that says that it is not enabled."""
+    return sender if getattr(sender, "enabled", True) else None
+
+
+def lose(messages: Iterable[SQSMessage]) -> None:
+    """Tell a handler that goes on, if it asks, that its messages are somebody else's."""
+    for message in messages:
+        message.lease.lose("its handler was given up")
 
 
 def describe(unit: Unit) -> str:

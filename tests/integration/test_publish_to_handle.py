@@ -126,28 +126,24 @@ def test_a_nack_of_zero_seconds_is_visible_at_once(engine):
     assert engine.depth(queue_url) == {"visible": 0, "hidden": 0}
 
 
-def test_what_fails_too_often_goes_to_the_dead_letter_queue_untouched(engine):
+def test_what_nobody_can_read_goes_to_the_dead_letter_queue_at_once(engine):
     dead_letters = engine.create_queue()
-    policy = {"deadLetterTargetArn": engine.arn(dead_letters), "maxReceiveCount": "2"}
+    policy = {"deadLetterTargetArn": engine.arn(dead_letters), "maxReceiveCount": "5"}
     queue_url = engine.create_queue(RedrivePolicy=dumps(policy))
-    graph = make_graph(
-        engine,
-        queue_url,
-        sqs_consumer={
-            "sqs_queue_url": queue_url,
-            "endpoint_url": engine.url,
-            "wait_seconds": 0,
-            "message_retry_visibility_timeout_seconds": 0,
-        },
-    )
-    engine.send(queue_url, "{not json")
+    graph = make_graph(engine, queue_url)
+    attributes = {"origin": {"DataType": "String", "StringValue": "elsewhere"}}
+    engine.sqs.send_message(QueueUrl=queue_url, MessageBody="{not json", MessageAttributes=attributes)
 
     results = handle_all(graph, {})
 
-    assert [result.result for result in results] == [FAILED, FAILED]
+    assert [result.result for result in results] == [FAILED]
     assert engine.depth(queue_url) == {"visible": 0, "hidden": 0}
-    (message,) = engine.sqs.receive_message(QueueUrl=dead_letters)["Messages"]
+    (message,) = engine.sqs.receive_message(QueueUrl=dead_letters, MessageAttributeNames=["All"])["Messages"]
     assert message["Body"] == "{not json"
+    values = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert values["origin"] == "elsewhere"
+    assert (values["dead_letter_outcome"], values["dead_letter_error"]) == ("FAILED", "DecodeError")
+    assert values["dead_letter_source"] == engine.arn(queue_url)
 
 
 def test_attempts_used_up_are_not_deleted(engine):
@@ -164,6 +160,7 @@ def test_attempts_used_up_are_not_deleted(engine):
     handlers = {ParcelSchema.MEDIA_TYPE: handle}
     outcomes = [graph.sqs_message_dispatcher.handle_batch(handlers)[0].result for _ in range(2)]
 
+    # there is no dead-letter queue to take it, so that it comes back when its Nack says
     assert outcomes == [RETRIED, FAILED]
     assert len(calls) == 1
     assert engine.depth(queue_url) == {"visible": 0, "hidden": 1}

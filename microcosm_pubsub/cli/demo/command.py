@@ -20,22 +20,22 @@ from marshmallow import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
+from microcosm_pubsub.broker.clients import BrokerClients
 from microcosm_pubsub.broker.factory import open_broker
+from microcosm_pubsub.broker.inspection import list_messages
 from microcosm_pubsub.cli.demo.daemon import LAYER
 from microcosm_pubsub.cli.demo.ledger import Ledger, count_outcomes, count_retries
 from microcosm_pubsub.cli.demo.orders import find_daemon, make_texts, read_texts
 from microcosm_pubsub.cli.demo.run import Run
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.conventions import created
+from microcosm_pubsub.dead_letters import Reason
 from microcosm_pubsub.envelope import find_media_type, load_object
 from microcosm_pubsub.errors import PubSubError
 
 
 QUEUE = "orders"
 DEAD_LETTERS = "orders-dead-letters"
-
-#: Twice more after the first attempt, then to the dead-letter queue.
-MAX_RECEIVE_COUNT = 3
 
 START_TIMEOUT_SECONDS = 30.0
 
@@ -95,15 +95,16 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
     clients = open_broker(run.broker_url)
     sqs, sns = clients.queue_client, clients.topic_client.client
     topic_arn = clients.default_topic_arn
+    # before the daemon starts, which sends messages too: to the dead-letter queue
+    published = run.find_published(count_published(clients), MAX_BATCH_ENTRIES)
     with run_daemon(run) as daemon, Progress(console=console) as progress:
         console.print(f"The daemon of {find_daemon()} runs as process {daemon.pid}, on {run.broker_url}")
         wait_until(lambda: is_subscribed(sns, topic_arn) or daemon.poll() is not None, START_TIMEOUT_SECONDS)
         announce(console, f"Publishing {len(texts)} messages")
         task = progress.add_task("Publishing", total=len(texts))
-        published = run.find_published(clients.broker.count_sent(), MAX_BATCH_ENTRIES)
         progress.advance(task, published)
         for start in range(published, len(texts), MAX_BATCH_ENTRIES):
-            run.write_progress(start, clients.broker.count_sent())
+            run.write_progress(start, count_published(clients))
             chunk = texts[start : start + MAX_BATCH_ENTRIES]
             publish(sns, topic_arn, chunk)
             progress.advance(task, len(chunk))
@@ -124,9 +125,10 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
         published=len(texts),
         handled=outcomes["handled"],
         skipped=outcomes["skipped"],
-        unsubscribed=len(texts) - clients.broker.count_sent(),
+        unsubscribed=len(texts) - count_published(clients),
         retried=count_retries(run.daemon_log.read_text()),
-        dead_lettered=count_messages(sqs, DEAD_LETTERS),
+        # one that was sent there before a SIGKILL, and again after it, is there twice
+        dead_lettered=len(set(list_dead_letters(clients))),
         queued=count_messages(sqs, QUEUE),
     )
     clients.close()
@@ -137,7 +139,6 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
 def run_daemon(run: Run) -> Iterator[Popen[bytes]]:
     """Run the example daemon in a process of its own while the block runs; then stop it, as an operator would."""
     settings = {
-        "ORDERS__PUBSUB_BROKER__MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
         "ORDERS__PUBSUB_MIDDLEWARE__NAMES": LAYER,
         "ORDERS__SQS_CONSUMER__WAIT_SECONDS": "1",
         "ORDERS__SQS_CONSUMER__MESSAGE_RETRY_VISIBILITY_TIMEOUT_SECONDS": "1",
@@ -203,6 +204,27 @@ def is_subscribed(sns: Any, topic_arn: str) -> bool:
         return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])
     except sns.exceptions.NotFoundException:
         return False
+
+
+def list_dead_letters(clients: BrokerClients) -> list[str]:
+    """Return the id that each message of the dead-letter queue had in its queue."""
+    if count_messages(clients.queue_client, DEAD_LETTERS) == 0:
+        return []
+    reasons = [
+        Reason.from_attributes(message.message_attributes) for message in list_messages(clients.broker, DEAD_LETTERS)
+    ]
+    return [str(reason.message_id) for reason in reasons if reason is not None]
+
+
+def count_published(clients: BrokerClients) -> int:
+    """
+    Return how many messages came into the queue by way of the topic.
+
+    While the daemon runs, it may be a few too many: the dead letters that it sends between the two questions. With
+    the daemon stopped it is exact.
+    """
+    given_up = len(list_dead_letters(clients))
+    return clients.broker.count_sent() - given_up
 
 
 def count_messages(sqs: Any, queue_name: str) -> int:

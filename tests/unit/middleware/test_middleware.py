@@ -7,14 +7,27 @@ from logging import getLogger
 import pytest
 from microcosm.api import binding
 
-from microcosm_pubsub.errors import AttemptsExhausted, DecodeError, IgnoreMessage, TTLExpired
+from microcosm_pubsub.errors import (
+    AttemptsExhausted,
+    DeadLetter,
+    DecodeError,
+    HandlerSignal,
+    IgnoreMessage,
+    Nack,
+    SkipMessage,
+    TTLExpired,
+    UnhandledMessage,
+)
+from microcosm_pubsub.event_loop import EventLoop
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import compose
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
-from microcosm_pubsub.middleware.known import ignore_unknown
+from microcosm_pubsub.middleware.hooks import Hooks
+from microcosm_pubsub.middleware.known import MAX_COUNTED, OTHERS, UnhandledMessages
 from microcosm_pubsub.middleware.ttl import expire
+from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 
 
 def make(**more):
@@ -71,7 +84,7 @@ def test_ttl(ttl, expired):
     [(None, 99, False), (3, None, False), (3, 3, False), (3, 4, True), (1, 2, True)],
 )
 def test_attempts(allowed, received, exhausted):
-    layer = limit_attempts(allowed)
+    layer = limit_attempts(RetryPolicies(lambda media_type: None, RetryPolicy(max_attempts=allowed)))
     message = make(approximate_receive_count=received)
 
     if exhausted:
@@ -96,9 +109,9 @@ def test_unknown(content, handler, reason):
 
     if reason:
         with pytest.raises(IgnoreMessage, match=reason):
-            ignore_unknown(call_next, message)
+            UnhandledMessages()(call_next, message)
     else:
-        assert ignore_unknown(call_next, message) == "called"
+        assert UnhandledMessages()(call_next, message) == "called"
 
 
 def test_context(graph, caplog):
@@ -136,9 +149,108 @@ def test_context_ends_with_an_error(graph):
 
 
 def test_the_list(make_graph):
-    assert len(make_graph().pubsub_middleware) == 5
+    assert len(make_graph().pubsub_middleware) == 6
 
     graph = make_graph(pubsub_middleware={"names": "middleware_test_layer"})
 
-    assert graph.pubsub_middleware[-1] is graph.middleware_test_layer
+    assert graph.pubsub_middleware[-2] is graph.middleware_test_layer
     assert compose(graph.pubsub_middleware, call_next)(make(handler=call_next)) == ["own", "called"]
+
+
+@pytest.mark.parametrize(
+    ("action", "error"), [("ack", IgnoreMessage), ("nack", UnhandledMessage), ("dead_letter", DeadLetter)]
+)
+def test_what_nobody_handles(caplog, action, error):
+    layer = UnhandledMessages(action, ignore=["known.*"])
+
+    for _ in range(3):
+        with pytest.raises(error, match="No handler"):
+            layer(call_next, make(media_type="a/b"))
+    with pytest.raises(IgnoreMessage):
+        layer(call_next, make(media_type="known.thing"))
+
+    assert layer.counts == {"a/b": 3}
+    # one warning for each media type
+    assert len(caplog.records) == 1
+    assert "a/b" in caplog.text
+
+
+def test_media_types_from_anybody_are_counted_up_to_a_limit():
+    layer = UnhandledMessages()
+
+    for number in range(MAX_COUNTED + 50):
+        with pytest.raises(IgnoreMessage):
+            layer(call_next, make(media_type=f"a/{number}"))
+
+    assert len(layer.counts) == MAX_COUNTED + 1
+    assert layer.counts[OTHERS] == 50
+
+
+class Hooked:
+    def __init__(self, outcome=None, breaks=()):
+        self.calls = []
+        self.outcome = outcome
+        self.breaks = breaks
+
+    def note(self, name, *args):
+        self.calls.append((name, *args))
+        if name in self.breaks:
+            raise ValueError(name)
+
+    def on_start(self, message):
+        self.note("on_start")
+
+    def on_success(self, message, result):
+        self.note("on_success", result)
+
+    async def on_error(self, message, error):
+        self.note("on_error", str(error))
+        return self.outcome
+
+
+def failing(error):
+    def call_next(message):
+        raise error
+
+    return call_next
+
+
+def test_hooks_of_a_success():
+    handler = Hooked()
+
+    assert Hooks(EventLoop())(call_next, make(handler=handler)) == "called"
+
+    assert handler.calls == [("on_start",), ("on_success", "called")]
+
+
+@pytest.mark.parametrize("outcome", [Nack(7), SkipMessage("enough"), DeadLetter("no use"), None, "anything"])
+def test_hooks_of_an_error_choose_the_outcome(outcome):
+    handler = Hooked(outcome)
+    error = RuntimeError("broken")
+
+    with pytest.raises(type(outcome) if isinstance(outcome, HandlerSignal) else RuntimeError) as raised:
+        Hooks(EventLoop())(failing(error), make(handler=handler))
+
+    assert raised.value is (outcome if isinstance(outcome, HandlerSignal) else error)
+    assert handler.calls == [("on_start",), ("on_error", "broken")]
+
+
+def test_an_outcome_is_no_error_to_a_hook():
+    handler = Hooked()
+
+    with pytest.raises(Nack):
+        Hooks(EventLoop())(failing(Nack(3)), make(handler=handler))
+
+    assert handler.calls == [("on_start",)]
+
+
+def test_a_hook_that_fails_changes_nothing(caplog):
+    handler = Hooked(breaks=("on_start", "on_success", "on_error"))
+    hooks = Hooks(EventLoop())
+
+    assert hooks(call_next, make(handler=handler)) == "called"
+    with pytest.raises(RuntimeError):
+        hooks(failing(RuntimeError()), make(handler=handler))
+
+    assert hooks.failures == 4
+    assert "The hook on_success of Hooked failed" in caplog.text

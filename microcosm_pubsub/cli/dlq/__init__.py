@@ -1,0 +1,3 @@
+"""
+`pubsub dlq`: look into a dead-letter queue, and empty it.
+"""

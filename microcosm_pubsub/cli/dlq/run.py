@@ -1,0 +1,167 @@
+"""
+`pubsub dlq run`: one message through its real handler, in this process.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pdb import Pdb
+from threading import Event, Thread
+from traceback import format_exception
+from typing import Any
+
+from microcosm_pubsub.calls import is_async
+from microcosm_pubsub.cli.dlq.session import Session, open_session, print_json
+from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.daemon import GRAPH_ERRORS, ConsumerDaemon, describe
+from microcosm_pubsub.dead_letters.scan import Scan
+from microcosm_pubsub.dead_letters.sender import Raw
+from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.reader import LAMBDA
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+
+
+#: After these outcomes there is nothing left to do for a message.
+DONE = (MessageHandlingResultType.SUCCEEDED, MessageHandlingResultType.SKIPPED)
+
+
+def run(args: Namespace) -> int:
+    """Handle one message, and delete it if it is done and that is asked for."""
+    daemon = load_daemon(args.daemon)()
+    with open_session(args, deferred=False) as session:
+        queue = session.find_queue_to_receive_from()
+        with session.scan(queue) as scan:
+            raw = next((raw for raw in scan if raw["MessageId"] == args.id), None)
+            scan.release(keeping=raw)
+            if raw is None:
+                raise PubSubError(
+                    f"Message {args.id} is not among those of {queue.name} that can be received: look with pubsub dlq "
+                    "peek; one that was just received may be hidden for a while"
+                )
+            make_graph(daemon, args)
+            with keep(scan):
+                message, result = handle(daemon, raw, args.debugger)
+            done = result.result in DONE and message.error is None
+            deleted = args.ack and done and not scan.delete([raw])
+        session.note_unreleased(scan)
+    report(args, session, message, result, deleted)
+    return 0 if done and deleted == args.ack else 1
+
+
+def make_graph(daemon: ConsumerDaemon, args: Namespace) -> None:
+    """
+    Give a daemon its graph, without a queue: so it makes none, and subscribes to nothing.
+
+    :raises PubSubError: if it cannot be made
+    """
+    daemon.args = Namespace(
+        debug=False, testing=False, sqs_queue_url=LAMBDA, broker_url=args.broker_url, envelope=args.envelope
+    )
+    try:
+        daemon.graph = daemon.create_object_graph(daemon.args)
+    except GRAPH_ERRORS as error:
+        raise PubSubError(f"Cannot make the graph of {daemon.name}: {describe(error)}") from error
+
+
+def handle(daemon: ConsumerDaemon, raw: Raw, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
+    """Run the handler of a message; settle nothing."""
+    graph = daemon.graph
+    handlers: Mapping[str, Callable[[Any], Any]] = daemon.bound_handlers
+    if debugger:
+        handlers = {media_type: under_debugger(handler) for media_type, handler in handlers.items()}
+    # it was received too often to get here, which is not to end it here too
+    attributes = {**(raw.get("Attributes") or {}), "ApproximateReceiveCount": "1"}
+    (message,) = parse(graph, {**raw, "Attributes": attributes})
+    return message, graph.sqs_message_dispatcher.run(message, handlers)
+
+
+def parse(graph: Any, raw: Raw) -> list[SQSMessage]:
+    """Return the message that a raw one is, as the daemon's consumer gives it."""
+
+    class OneMessage:
+        def receive_message(self, **kwargs: Any) -> dict[str, Any]:
+            return {"Messages": [raw]}
+
+    consumer = graph.sqs_consumer
+    client, consumer.sqs_client = consumer.sqs_client, OneMessage()
+    try:
+        messages: list[SQSMessage] = consumer.consume()
+    finally:
+        consumer.sqs_client = client
+    return messages
+
+
+class Debugged:
+    """Stop at the first line of a handler; whatever else it has, it keeps."""
+
+    def __init__(self, handler: Callable[[Any], Any]) -> None:
+        self.handler = handler
+
+    def __call__(self, content: Any) -> Any:
+        """Call the handler."""
+        return Pdb().runcall(self.handler, content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.handler, name)
+
+
+class DebuggedCoroutine(Debugged):
+    """Stop before a handler that is awaited."""
+
+    async def __call__(self, content: Any) -> Any:
+        """Call the handler; `step` goes into it."""
+        Pdb().set_trace()
+        return await self.handler(content)
+
+
+def under_debugger(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a handler that stops where it begins."""
+    return DebuggedCoroutine(handler) if is_async(handler) else Debugged(handler)
+
+
+@contextmanager
+def keep(scan: Scan) -> Iterator[None]:
+    """Keep what is held hidden while the block runs, however long a handler, or somebody at a debugger, takes."""
+    ended = Event()
+
+    def keep_on() -> None:
+        while not ended.wait(scan.visibility_seconds / 4):
+            scan.keep()
+
+    thread = Thread(target=keep_on, name="keep-hidden", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def report(
+    args: Namespace, session: Session, message: SQSMessage, result: MessageHandlingResult, deleted: bool
+) -> None:
+    """Print what came of it."""
+    error = result.exc_info[1] if result.exc_info else None
+    if args.json:
+        print_json(
+            {
+                "message_id": message.message_id,
+                "media_type": message.media_type,
+                "outcome": result.result.name,
+                "error": type(error).__name__ if error else None,
+                "reason": result.extra.get("reason"),
+                "elapsed_ms": result.elapsed_time,
+                "deleted": deleted,
+            }
+        )
+    else:
+        why = result.extra.get("reason")
+        told = f"{result.result.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
+        print(f"{told}: {why}" if why else told)
+    if error is not None:
+        sys.stderr.write("".join(format_exception(error)))
+    session.note("It is deleted" if deleted else "It stays in the dead-letter queue")

@@ -1,0 +1,96 @@
+"""
+What people are shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from json import dumps
+from os import environ
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from microcosm_pubsub.dead_letters.filters import UNKNOWN
+from microcosm_pubsub.dead_letters.groups import Group
+from microcosm_pubsub.dead_letters.letter import Letter
+
+
+#: Where there is no terminal, lines are so long.
+DEFAULT_WIDTH = 160
+
+#: So much of a content is shown.
+MAX_CONTENT_LENGTH = 200
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout."""
+    wide = not sys.stdout.isatty() and "COLUMNS" not in environ
+    Console(width=DEFAULT_WIDTH if wide else None, highlight=False).print(table)
+
+
+def make_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    """Return an empty table; the columns of numbers are set to the right."""
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def make_letter_table(letters: Iterable[Letter], now: datetime) -> Table:
+    """Return a table of messages, with the beginning of their content."""
+    table = make_table("message", "why", "content")
+    for letter in letters:
+        reason = letter.reason
+        why = [
+            f"{reason.outcome + ' ' if reason else ''}{letter.error or UNKNOWN}",
+            f"in {letter.handler or UNKNOWN}",
+            f"{to_age(letter.died_at, now)} ago, attempts: {(reason and reason.attempts) or UNKNOWN}",
+        ]
+        if letter.redrives:
+            why.append(f"sent back {letter.redrives} times")
+        message = [
+            letter.message_id,
+            letter.media_type or UNKNOWN,
+            *([f"group {letter.group_id}"] * bool(letter.group_id)),
+        ]
+        table.add_row(*(escape("\n".join(lines)) for lines in (message, why, [shorten(letter)])))
+    return table
+
+
+def make_group_table(groups: Iterable[Group], now: datetime) -> Table:
+    """Return a table of groups."""
+    table = make_table("count", "media type", "handler", "error", "newest", numbers=["count"])
+    for group in groups:
+        newest = group.newest
+        texts = [newest.media_type or UNKNOWN, newest.handler or UNKNOWN, newest.error or UNKNOWN]
+        example = f"{newest.message_id}\n{to_age(newest.died_at, now)} ago"
+        table.add_row(str(group.count), *map(escape, texts), escape(example))
+    return table
+
+
+def shorten(letter: Letter) -> str:
+    """Return the beginning of a message's content."""
+    content = letter.plain_content
+    text = content if isinstance(content, str) else dumps(content, ensure_ascii=False)
+    # control characters of a message are none for the terminal
+    text = "".join(map(_show, " ".join(text.split())))
+    return text if len(text) <= MAX_CONTENT_LENGTH else f"{text[:MAX_CONTENT_LENGTH]}..."
+
+
+def _show(character: str) -> str:
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
+def to_age(time: datetime | None, now: datetime) -> str:
+    """Return how long ago a time was, in its largest unit."""
+    if time is None:
+        return UNKNOWN
+    seconds = max(0, int((now.astimezone(UTC) - time.astimezone(UTC)).total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,121 @@
+"""
+Where the dead-letter queue of a queue is.
+
+It is what configuration says, else what the queue's redrive policy says, if that may be read. It is looked up when it
+is first needed: consuming needs no right to read a queue's attributes, and a daemon that never fails never asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from json import loads
+from logging import getLogger
+from threading import Lock
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code
+from microcosm_pubsub.errors import ConfigurationError
+
+
+#: Queues without a known dead-letter queue are looked at again so seldom, as their policies seldom change.
+LOOK_AGAIN_SECONDS = 300.0
+
+#: After an error that may pass, we look again sooner.
+TRY_AGAIN_SECONDS = 10.0
+
+
+class DeadLetterQueue:
+    """
+    Know the dead-letter queue of a queue.
+
+    :param client: boto3's SQS client, or one like it
+    :param source_url: the URL of the queue
+    :param url: of the dead-letter queue, if configuration tells
+    :param clock: measures time, in seconds
+    :raises ConfigurationError: if the queue is its own dead-letter queue
+    """
+
+    logger = getLogger("microcosm_pubsub.dead_letters")
+
+    def __init__(
+        self,
+        client: Any,
+        source_url: str,
+        url: str | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        if url and url == source_url:
+            raise ConfigurationError(f"The queue {source_url} cannot be its own dead-letter queue; name another one")
+        self.client = client
+        self.source_url = source_url
+        self.configured_url = url or None
+        self.clock = clock
+        self._lock = Lock()
+        self._look_at: float | None = None
+        self._found_url: str | None = None
+        self._arn: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Return the ARN of the queue if it is known by now, else its URL."""
+        return self._arn or self.source_url
+
+    def find(self) -> str | None:
+        """Return the URL of the dead-letter queue, or None if nobody tells; the calls are made at most once."""
+        if self.configured_url is not None:
+            return self.configured_url
+        if self._found_url is not None:
+            return self._found_url
+        with self._lock:
+            if self._found_url is None and (self._look_at is None or self.clock() >= self._look_at):
+                wait = LOOK_AGAIN_SECONDS
+                try:
+                    self._found_url = self._look_up()
+                except CLIENT_ERRORS as error:
+                    code = error_code(error)
+                    wait = LOOK_AGAIN_SECONDS if code in LASTING_ERRORS else TRY_AGAIN_SECONDS
+                    self.logger.info("Cannot read the redrive policy of %s: %s", self.source_url, code)
+                self._look_at = self.clock() + wait
+            return self._found_url
+
+    def _look_up(self) -> str | None:
+        # files, stdin and Lambda's events are no queues, and have no attributes
+        get_attributes = getattr(self.client, "get_queue_attributes", None)
+        if get_attributes is None:
+            return None
+        answer = get_attributes(QueueUrl=self.source_url, AttributeNames=["QueueArn", "RedrivePolicy"])
+        attributes = answer.get("Attributes") or {}
+        self._arn = attributes.get("QueueArn") or self._arn
+        target = target_of_policy(attributes.get("RedrivePolicy"))
+        return None if target is None else self._url_of(target)
+
+    def _url_of(self, arn: str) -> str:
+        name, account = arn.split(":")[-1], arn.split(":")[-2]
+        try:
+            return str(self.client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+        except CLIENT_ERRORS as error:
+            derived = sibling_url(self.source_url, name)
+            if derived is None or "AccessDenied" not in error_code(error):
+                raise
+            return derived
+
+
+def target_of_policy(policy: Any) -> str | None:
+    """Return the ARN of the dead-letter queue that a redrive policy names, if it does."""
+    try:
+        arn = loads(policy)["deadLetterTargetArn"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return arn if isinstance(arn, str) and arn.count(":") >= 5 else None
+
+
+def sibling_url(queue_url: str, name: str) -> str | None:
+    """
+    Return the URL of a queue beside another one, which has to be of the same account and region.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+    """
+    head, slash, _ = queue_url.rpartition("/")
+    return f"{head}/{name}" if slash and urlsplit(head).netloc else None

@@ -1,0 +1,66 @@
+"""
+What a handler class wants to know of each message beside handling it.
+
+    class Handler:
+        def on_start(self, message): ...
+        def on_success(self, message, result): ...
+        def on_error(self, message, error): ...
+
+`on_error` may return what is to become of the message: a `Nack`, a `SkipMessage`, a `DeadLetter`, or any other of
+their kind. A hook's own error is logged and counted, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any
+
+from microcosm_pubsub.calls import call
+from microcosm_pubsub.errors import HandlerSignal
+from microcosm_pubsub.event_loop import EventLoop
+from microcosm_pubsub.message import SQSMessage
+
+
+logger = getLogger("microcosm_pubsub.dispatcher")
+
+
+class Hooks:
+    """
+    A layer that calls the hooks of handlers.
+
+    :param loop: runs hooks that are coroutine functions
+    """
+
+    def __init__(self, loop: EventLoop) -> None:
+        self.loop = loop
+        #: how many hooks failed
+        self.failures = 0
+
+    def __call__(self, call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+        """Call the handler, and its hooks before and after it."""
+        self._call(message, "on_start")
+        try:
+            result = call_next(message)
+        except HandlerSignal:
+            # an outcome, and no error
+            raise
+        except Exception as error:
+            outcome = self._call(message, "on_error", error)
+            if isinstance(outcome, HandlerSignal):
+                raise outcome from error
+            raise
+        self._call(message, "on_success", result)
+        return result
+
+    def _call(self, message: SQSMessage, name: str, *args: Any) -> Any:
+        hook = getattr(message.handler, name, None)
+        if hook is None:
+            return None
+        # hooks are foreign code that looks on: what one raises must not be taken for what the handler raised
+        try:
+            return call(self.loop, hook, message, *args)
+        except Exception:
+            self.failures += 1
+            logger.warning("The hook %s of %s failed", name, type(message.handler).__qualname__, exc_info=True)
+            return None
