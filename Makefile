@@ -60,8 +60,9 @@ conformance: $(VENV)/dev ## Judge every client by one suite, or ENDPOINT=http://
 	$(if $(ENDPOINT),ENDPOINT=$(ENDPOINT)) $(BIN)/pytest -rx tests/conformance
 
 .PHONY: bench
-bench: $(VENV)/dev ## Measure the worker beside hand-written loops, and the broker beside independent engines
+bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-written loops, and the broker beside other engines
 	$(BIN)/python -m benchmarks.bench_dispatch
+	$(BIN)/python -m benchmarks.bench_clients
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker
 

@@ -7,11 +7,13 @@ module that imports boto3; the embedded engines and the readers are clients of t
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from re import compile as compile_pattern
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,6 +31,7 @@ from microcosm_pubsub import types
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, ReceiveError
 from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
+from microcosm_pubsub.transport import TRANSPORTS, Parts, attach, choose_parts, client_transport, start
 from microcosm_pubsub.version import VERSION
 
 
@@ -78,6 +81,9 @@ LASTING_ERRORS = {
 
 LOCAL_REGION = "us-east-1"
 
+#: Domains that are not of the public network.
+LOCAL_DOMAINS = frozenset({"internal", "local", "localhost", "test"})
+
 #: An endpoint of SQS, with its region: public, dual-stack, FIPS, or of a VPC.
 #: https://docs.aws.amazon.com/general/latest/gr/sqs-service.html
 AWS_HOST = compile_pattern(
@@ -120,6 +126,7 @@ def make_client(
     max_pool_connections: int,
     max_attempts: int,
     default_region: str | None = None,
+    transport: str | Parts = "auto",
 ) -> Any:
     """
     Make a boto3 client.
@@ -130,8 +137,12 @@ def make_client(
     :param read_timeout: in seconds; longer than a long poll
     :param max_attempts: how often a call is tried before its error is raised; standard mode, see
         https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+    :param transport: how its most frequent calls are made, see `microcosm_pubsub.transport`: "botocore" as boto3 makes
+        them; "auto" with the cheapest parts that are installed; "crt" with signatures of awscrt; or with these parts
     :raises ConfigurationError: if it cannot be made
     """
+    check_endpoint(endpoint_url)
+    parts = transport if isinstance(transport, Parts) else choose_parts(transport)
     config = Config(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
@@ -141,7 +152,9 @@ def make_client(
     )
     try:
         session = boto3.Session(profile_name=profile_name)
-        return session.client(
+        if parts:
+            attach(session, parts)
+        client = session.client(
             service,
             # an engine on this machine has no region, but its requests are signed for one
             region_name=region_name
@@ -161,6 +174,41 @@ def make_client(
     except (InvalidRegionError, ValueError) as error:
         # botocore raises ValueError for an endpoint that is no URL
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
+    if parts:
+        start(client)
+    return client
+
+
+def describe_client(client: Any) -> str:
+    """Return how a client makes its calls, in a word or two: its transport, or what it is if it is not boto3's."""
+    return client_transport(client) if isinstance(client, BaseClient) else type(client).__name__
+
+
+def check_endpoint(endpoint_url: str | None) -> None:
+    """
+    Refuse an endpoint to which messages would travel in the open.
+
+    Plain HTTP is for engines on this machine, or in a private network: a name without a dot (as containers have), one
+    that is reserved for local use, or a private address.
+    https://www.iana.org/assignments/special-use-domain-names/special-use-domain-names.xhtml
+
+    :raises ConfigurationError: if it is one
+    """
+    url = urlsplit(endpoint_url or "")
+    if url.scheme != "http" or is_local_host(url.hostname or ""):
+        return
+    raise ConfigurationError(
+        f"The endpoint http://{url.hostname} is not local, and what is sent there could be read on the way: use https"
+    )
+
+
+def is_local_host(host: str) -> bool:
+    """Tell whether a host is this machine, or of a private network."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "." not in host or host.rpartition(".")[2] in LOCAL_DOMAINS
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def region_of(queue_url: str | None) -> str | None:
@@ -186,8 +234,9 @@ def endpoint_of(queue_url: str | None) -> str | None:
 
 
 def pool_defaults(key: str) -> dict[str, Any]:
-    """Return the defaults of a client's connection pool and retries."""
+    """Return the defaults of a client's connections and retries."""
     return {
+        "transport": typed(types.choice(f"{key}.transport", *TRANSPORTS), default_value="auto"),
         "max_pool_connections": typed(types.integer(f"{key}.max_pool_connections", minimum=1), default_value=25),
         "max_attempts": typed(types.integer(f"{key}.max_attempts", minimum=1), default_value=3),
     }
@@ -228,6 +277,7 @@ def configure_sqs_client(graph: Any) -> QueueClient:
             read_timeout=config.read_timeout,
             max_pool_connections=config.max_pool_connections,
             max_attempts=config.max_attempts,
+            transport=config.transport,
         ),
     )
 
@@ -257,6 +307,7 @@ def configure_sns_client(graph: Any) -> TopicClient:
             read_timeout=producer.read_timeout,
             max_pool_connections=config.max_pool_connections,
             max_attempts=config.max_attempts,
+            transport=config.transport,
             # without a topic nothing can be published, and the region does not matter
             default_region=LOCAL_REGION,
         ),

@@ -14,6 +14,7 @@ from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.clients import (
     LASTING_ERRORS,
+    check_endpoint,
     convert_receive_error,
     endpoint_of,
     error_code,
@@ -232,3 +233,27 @@ def test_a_graph_under_test_reaches_nobody(graph):
 def test_settings_that_cannot_work_are_refused(key, name, value):
     with pytest.raises(ConfigurationError, match=rf"{key}\.{name}"):
         create_graph(**{key: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "refused"),
+    [
+        (None, False),
+        ("https://sqs.example.com", False),
+        ("http://localhost:4566", False),
+        ("http://127.0.0.1:4566", False),
+        ("http://[::1]:4566", False),
+        ("http://10.1.2.3:4566", False),
+        ("http://localstack:4566", False),
+        ("http://queue.shop.svc.cluster.local", False),
+        ("http://sqs.example.com", True),
+        ("http://8.8.8.8:4566", True),
+        ("http://sqs.eu-west-1.amazonaws.com", True),
+    ],
+)
+def test_messages_do_not_travel_in_the_open(endpoint, refused):
+    if refused:
+        with pytest.raises(ConfigurationError, match=r"is not local.*use https"):
+            check_endpoint(endpoint)
+    else:
+        check_endpoint(endpoint)

@@ -1,0 +1,9 @@
+"""
+The one thing that can go wrong on the short way: something is not as usual, and botocore has to do the call.
+"""
+
+from __future__ import annotations
+
+
+class Unusual(Exception):
+    """A call, or its answer, is not among what the short way knows."""

@@ -1,0 +1,111 @@
+"""
+Whether anybody but botocore has a say in the calls of a client.
+
+Event handlers of users, of moto, of botocore's `Stubber`, and functions of botocore that have been replaced (as
+OpenTelemetry's instrumentation, tracers and tests do) must see every call. They are looked for whenever the client's
+registrations have changed, which botocore shows by a new cache of its look-ups, so that looking costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from logging import DEBUG, getLogger
+from operator import is_
+from os.path import dirname
+from types import FunctionType
+from typing import Any
+
+import botocore
+from botocore.client import BaseClient
+from botocore.endpoint import Endpoint
+from botocore.history import get_global_history_recorder
+from botocore.httpsession import URLLib3Session
+from botocore.signers import RequestSigner
+
+
+#: What a call passes through, in botocore's order.
+#: https://docs.aws.amazon.com/boto3/latest/guide/events.html
+EVENTS = (
+    "provide-client-params",
+    "before-parameter-build",
+    "before-endpoint-resolution",
+    "before-call",
+    "request-created",
+    "choose-signer",
+    "before-sign",
+    "before-send",
+    "response-received",
+    "before-parse",
+    "needs-retry",
+    "after-call",
+    "after-call-error",
+)
+
+#: Where the handlers are defined that every client has, and that are learned or reckoned with here.
+OWN_MODULES = frozenset(
+    {"botocore.handlers", "botocore.signers", "botocore.useragent", "botocore.retries.standard"},
+)
+
+#: What others replace to see calls.
+PASSED = (
+    (BaseClient, "_make_api_call"),
+    (BaseClient, "_make_request"),
+    (Endpoint, "make_request"),
+    (Endpoint, "_send"),
+    (URLLib3Session, "send"),
+    (RequestSigner, "sign"),
+)
+
+BOTOCORE_LOGGER = getLogger("botocore")
+BOTOCORE_FOLDER = dirname(botocore.__file__)
+
+
+def is_own(function: Any) -> bool:
+    """Tell whether a function is botocore's, and not somebody's in its place."""
+    return type(function) is FunctionType and function.__code__.co_filename.startswith(BOTOCORE_FOLDER)
+
+
+class Watch:
+    """Watches one client."""
+
+    def __init__(self, client: Any, operations: Iterable[str], known: Iterable[Callable[..., Any]]):
+        """
+        Start to watch.
+
+        :param known: handlers that are no reason to leave the short way
+        """
+        self._emitter = client.meta.events._emitter
+        service = client.meta.service_model.service_id.hyphenize()
+        self._names = [f"{event}.{service}.{operation}" for event in EVENTS for operation in operations]
+        self._known = frozenset(known)
+        self._history = get_global_history_recorder()
+        #: the registrations and functions that were looked at, and what was found: always of one look
+        self._verdict: tuple[Any, tuple[Any, ...], str | None] = (None, (), None)
+
+    def find_reason(self) -> str | None:
+        """Return why a call has to be botocore's, if it has to."""
+        cache, passed = self._emitter._lookup_cache, tuple([vars(owner).get(name) for owner, name in PASSED])
+        seen, seen_passed, reason = self._verdict
+        # by identity: what wraps a function may say that it equals it
+        if cache is not seen or not all(map(is_, passed, seen_passed)):
+            reason = self._look(passed)
+            # what is registered while it is looked for makes another cache, and is looked for again
+            self._verdict = cache, passed, reason
+        if reason is None and BOTOCORE_LOGGER.isEnabledFor(DEBUG):
+            return "botocore logs its calls"
+        if reason is None and self._history._enabled:
+            return "botocore records its calls"
+        return reason
+
+    def _look(self, passed: tuple[Any, ...]) -> str | None:
+        for (owner, name), function in zip(PASSED, passed, strict=True):
+            if not is_own(function):
+                return f"{owner.__name__}.{name} is replaced"
+        for name in self._names:
+            for handler in self._emitter._handlers.prefix_search(name):
+                if handler in self._known:
+                    continue
+                function = getattr(handler, "__func__", handler)
+                if not is_own(function) or function.__module__ not in OWN_MODULES:
+                    return f"a handler is registered for {name}"
+        return None

@@ -1,0 +1,87 @@
+"""
+Pairs of clients that ask the same server: boto3, and the same with a short way.
+"""
+
+from collections.abc import Iterator
+from re import search
+from sys import modules
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from microcosm_pubsub import clients
+from microcosm_pubsub.transport import Parts, make_parts
+from microcosm_pubsub.transport.calls import HotCalls
+from tests.differential.server import Server, run_server
+
+
+ALL_PARTS = {
+    "socket": make_parts(),
+    "socket+orjson": make_parts(orjson=True),
+    "crt+orjson": make_parts(crt=True, orjson=True),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with run_server() as server:
+        yield server
+
+
+@pytest.fixture(params=list(ALL_PARTS))
+def parts(request: pytest.FixtureRequest) -> Parts:
+    return ALL_PARTS[request.param]
+
+
+@pytest.fixture
+def make_client():
+    """Make a client."""
+
+    def make(service: str, url: str | None, transport: str | Parts, *, mocked: bool = False, **options: Any) -> Any:
+        defaults = {
+            "transport": transport,
+            "profile_name": None,
+            "region_name": "us-east-1",
+            "endpoint_url": url,
+            "connect_timeout": 5,
+            "read_timeout": 10,
+            "max_pool_connections": 10,
+            "max_attempts": 3,
+        }
+        client = clients.make_client(service, **(defaults | options))
+        if not mocked:
+            forget_moto(client)
+        return client
+
+    return make
+
+
+def forget_moto(client: Any) -> None:
+    """Let a client be as if moto had never been imported, as it is once another test has."""
+    if models := modules.get("moto.core.models"):
+        client.meta.events.unregister("before-send", models.botocore_stubber)
+
+
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that botocore wants to make, in place of making them."""
+    delays: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=delays.append))
+    return delays
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls that were begun the short way."""
+    counted: list[str] = []
+    exchange = HotCalls._exchange
+
+    def count(self: Any, pool: Any, connection: Any, request: bytes, *arguments: Any) -> Any:
+        match = search(rb"X-Amz-Target: AmazonSQS\.(\w+)|Action=(\w+)", request)
+        assert match is not None
+        counted.append((match[1] or match[2]).decode())
+        return exchange(self, pool, connection, request, *arguments)
+
+    monkeypatch.setattr(HotCalls, "_exchange", count)
+    return counted
