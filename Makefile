@@ -33,6 +33,10 @@ install: $(VENV)/dev ## Install the package for development, into a virtual envi
 test: $(VENV)/dev ## Pass the tests, and print what they cover
 	$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered
 
+.PHONY: test-units
+test-units: $(VENV)/dev ## Pass the tests that start no programs, in a minute or two
+	$(BIN)/pytest --numprocesses 2 tests/unit tests/integration
+
 .PHONY: lint
 lint: $(VENV)/dev ## Check the style
 	$(BIN)/ruff check

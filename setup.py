@@ -11,7 +11,6 @@ BROKER = ["alembic>=1.13"]
 POSTGRES = [*BROKER, "psycopg[binary]>=3.1"]
 METRICS = ["microcosm-metrics>=3.0.0"]
 SENTRY = ["sentry-sdk>=2.0.0"]
-HEALTHCHECK = ["flask>=2.0", "waitress>=2.0"]
 CACHING = ["microcosm-caching>=1.1.0"]
 TESTING = ["PyHamcrest>=2.0"]
 FAST = ["awscrt>=0.23", "orjson>=3.9"]
@@ -50,7 +49,6 @@ setup(
         "broker": BROKER,
         "caching": CACHING,
         "fast": FAST,
-        "healthcheck": HEALTHCHECK,
         "metrics": METRICS,
         "postgres": POSTGRES,
         "sentry": SENTRY,
@@ -59,7 +57,6 @@ setup(
             *CACHING,
             *FAST,
             *POSTGRES,
-            *HEALTHCHECK,
             *METRICS,
             *SENTRY,
             *TESTING,

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.parsers import ResponseParserError
 from microcosm.api import typed
 
 from microcosm_pubsub import types
@@ -57,8 +58,11 @@ class TopicClient(Protocol):
     def publish_batch(self, **kwargs: Any) -> dict[str, Any]: ...
 
 
+#: What botocore raises, beside errors of its own, for an answer that something on the way made up: its parser stumbles.
+UNREADABLE_ANSWER = (AttributeError, LookupError, RecursionError, ResponseParserError, TypeError, ValueError)
+
 #: What a client raises when a call fails.
-CLIENT_ERRORS = (BotoCoreError, ClientError)
+CLIENT_ERRORS = (BotoCoreError, ClientError, *UNREADABLE_ANSWER)
 
 #: Error codes that stay until somebody changes something, with what to change.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
@@ -105,7 +109,9 @@ def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
     code = error_code(error)
     if advice := LASTING_ERRORS.get(code):
         return QueueAccessError(f"Cannot receive from {queue_url}: {code}; {advice}")
-    return ReceiveError(f"Cannot receive from {queue_url} at the moment: {error}")
+    # what a parser says may quote the answer
+    said = f"its answer cannot be read ({code})" if isinstance(error, UNREADABLE_ANSWER) else error
+    return ReceiveError(f"Cannot receive from {queue_url} at the moment: {said}")
 
 
 def error_code(error: Exception) -> str:

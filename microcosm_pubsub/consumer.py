@@ -276,12 +276,15 @@ class SQSConsumer:
 
     def growing_seconds(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> int:
         """
-        Return for how long a message is hidden that is given up, but has no dead-letter queue to go to.
+        Return for how long a message is hidden that is given up, but did not get into a dead-letter queue.
+
+        It grows only if there is none to go to: one that fails for a moment must not cost hours, nor block a FIFO
+        group for so long.
 
         :param visibility_timeout_seconds: what the nack itself asks for, which wins
         """
         seconds = self.backoff_seconds(message, visibility_timeout_seconds)
-        if visibility_timeout_seconds is not None:
+        if visibility_timeout_seconds is not None or not self.dead_letters.queue.is_missing:
             return seconds
         return growing(seconds, message.approximate_receive_count)
 
@@ -347,7 +350,8 @@ class SQSConsumer:
 
         :param visibility_timeout_seconds: what the nack itself asks for; the backoff policy decides if None
         """
-        return self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds)
+        # a policy is foreign code, and no number would delete the message
+        return int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))
 
 
 def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:

@@ -290,7 +290,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             if send_report is None and self.args.healthcheck_port is not None:
                 HealthServer(partial(report, worker), self.args.healthcheck_host, self.args.healthcheck_port)
             self.graph.logger.info(
-                "Starting daemon %s: %s, %d handlers at a time, transport %s",
+                "Starting daemon %s: %s, workers %d, transport %s",
                 self.name,
                 self.graph.sqs_consumer.sqs_queue_url,
                 worker.settings.concurrency,
@@ -317,6 +317,11 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 self.name,
                 ending.abandoned,
                 ending.unsettled,
+            )
+        if unhandled := self.graph.pubsub_unhandled.counts:
+            logger.info(
+                "Messages that nobody handles: %s",
+                ", ".join(f"{count} {media_type[:200]}" for media_type, count in unhandled.most_common(20)),
             )
         logger.info(
             "Stopped daemon %s: %s",

@@ -8,9 +8,10 @@ its lease before it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
+from typing import Any
 
 from microcosm_pubsub.errors import LeaseLost
 
@@ -29,9 +30,10 @@ class Lease:
     :param max_seconds: for how long the message may be ours at most
     :param renew_at: when to ask for more time
     :param clock: that clock
+    :param drop: has messages not extended any more, from when it returns
     """
 
-    __slots__ = ("clock", "deadline", "limit", "lost_reason", "opened_at", "renew_at")
+    __slots__ = ("clock", "deadline", "drop", "limit", "lost_reason", "opened_at", "renew_at")
 
     def __init__(
         self,
@@ -40,8 +42,10 @@ class Lease:
         max_seconds: float = inf,
         renew_at: float = inf,
         clock: Callable[[], float] = monotonic,
+        drop: Callable[[Iterable[Any]], None] = lambda messages: None,
     ) -> None:
         self.clock = clock
+        self.drop = drop
         self.opened_at = opened_at
         self.deadline = opened_at + timeout_seconds
         self.limit = opened_at + max_seconds

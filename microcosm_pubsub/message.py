@@ -117,6 +117,8 @@ class SQSMessage:
         :raises SettleError: if the queue did not take it
         """
         if not self.settled and self.consumer is not None:
+            # an extension that is under way would hide it again
+            self.lease.drop((self,))
             self.consumer.nack(self, visibility_timeout_seconds)
 
     def __enter__(self) -> SQSMessage:

@@ -31,7 +31,8 @@ class HandlerOptions:
     def __post_init__(self) -> None:
         if self.timeout_seconds is not None and not _is_number(self.timeout_seconds, above=0):
             raise _refuse("timeout_seconds", self.timeout_seconds, "a number of seconds above 0")
-        if self.batch_size is not None and not (_is_number(self.batch_size, above=0) and self.batch_size % 1 == 0):
+        whole = isinstance(self.batch_size, int) and _is_number(self.batch_size, above=0)
+        if self.batch_size is not None and not whole:
             raise _refuse("batch_size", self.batch_size, "a whole number from 1")
         if not (self.batch_window_seconds == 0 or _is_number(self.batch_window_seconds, above=0)):
             raise _refuse("batch_window_seconds", self.batch_window_seconds, "a number of seconds from 0")

@@ -54,6 +54,8 @@ AVAILABLE = (
 
 LOCK = select(groups.c.group_id).where(IS_GROUP).with_for_update()
 
+FIRST = messages.alias("first")
+
 STATE = select(
     func.max(
         case(
@@ -63,7 +65,11 @@ STATE = select(
             )
         )
     ),
-    func.min(messages.c.visible_at),
+    select(FIRST.c.visible_at)
+    .where(FIRST.c.queue_id == bindparam("queue_row"), FIRST.c.group_id == bindparam("group"))
+    .order_by(FIRST.c.id)
+    .limit(1)
+    .scalar_subquery(),
 ).where(messages.c.queue_id == bindparam("queue_row"), messages.c.group_id == bindparam("group"))
 
 FORGET = delete(groups).where(IS_GROUP)

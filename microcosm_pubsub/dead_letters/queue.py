@@ -55,6 +55,8 @@ class DeadLetterQueue:
         self._lock = Lock()
         self._look_at: float | None = None
         self._found_url: str | None = None
+        #: whether the last look failed for a reason that may pass
+        self._unsure = False
         self._arn: str | None = None
 
     @property
@@ -70,15 +72,21 @@ class DeadLetterQueue:
             return self._found_url
         with self._lock:
             if self._found_url is None and (self._look_at is None or self.clock() >= self._look_at):
-                wait = LOOK_AGAIN_SECONDS
+                wait, self._unsure = LOOK_AGAIN_SECONDS, False
                 try:
                     self._found_url = self._look_up()
                 except CLIENT_ERRORS as error:
                     code = error_code(error)
-                    wait = LOOK_AGAIN_SECONDS if code in LASTING_ERRORS else TRY_AGAIN_SECONDS
+                    self._unsure = code not in LASTING_ERRORS
+                    wait = TRY_AGAIN_SECONDS if self._unsure else LOOK_AGAIN_SECONDS
                     self.logger.info("Cannot read the redrive policy of %s: %s", self.source_url, code)
                 self._look_at = self.clock() + wait
             return self._found_url
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether there is none, as far as anybody may know; not if it could just not be looked up."""
+        return self.find() is None and not self._unsure
 
     def _look_up(self) -> str | None:
         # files, stdin and Lambda's events are no queues, and have no attributes

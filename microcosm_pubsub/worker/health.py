@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps
+from socketserver import TCPServer
 from threading import Thread
 from typing import Any
 
@@ -72,6 +73,15 @@ def find_problems(worker: Worker, now: float) -> list[str]:
     return problems
 
 
+class Server(ThreadingHTTPServer):
+    """An HTTP server that does not look up its own name, for which it might wait."""
+
+    def server_bind(self) -> None:
+        """Listen."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+
 class HealthServer:
     """
     Serve reports over HTTP.
@@ -87,10 +97,11 @@ class HealthServer:
 
         Handler.get_report = staticmethod(get_report)
         try:
-            self.server = ThreadingHTTPServer((host, port), Handler)
-        except OSError as error:
+            self.server = Server((host, port), Handler)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ConfigurationError(
-                f"Cannot serve health checks at {host}:{port}: {error.strerror}; choose another --healthcheck-port"
+                f"Cannot serve health checks at {host}:{port}: {why}; choose another --healthcheck-port"
             ) from error
         self.server.daemon_threads = True
         self.port = int(self.server.server_address[1])

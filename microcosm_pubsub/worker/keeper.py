@@ -80,7 +80,7 @@ class Keeper:
         renew_at = opened_at + self._renew_after(self.visibility_timeout_seconds)
         for message in messages:
             message.lease = Lease(
-                opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at, self.clock
+                opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at, self.clock, self.drop
             )
             self._held[id(message)] = message
 

@@ -398,8 +398,9 @@ class Worker:
             "the handler returns"
         )
         results = [MessageHandlingResult.from_error(message, error) for message in unit.messages]
-        for result in results:
+        for message, result in zip(unit.messages, results, strict=True):
             result.elapsed_time = seconds * 1000
+            self.dispatcher.judge(message, result)
         self._settle(unit, list(zip(unit.messages, results, strict=True)), set(), None)
 
     def _settle_failed(self, message: SQSMessage) -> None:

@@ -64,8 +64,7 @@ def queue(tmp_path):
 def run(start, queue):
     def run_workshop(*flags: str, on: Queue = queue, **environment: str):
         environment = {"WORKSHOP__SQS_CONSUMER__WAIT_SECONDS": "1", **environment}
-        program = start(WORKSHOP, "--broker-url", on.url, "--sqs-queue-url", on.name, *flags, **environment)
-        return program
+        return start(WORKSHOP, "--broker-url", on.url, "--sqs-queue-url", on.name, *flags, **environment)
 
     return run_workshop
 
@@ -93,7 +92,7 @@ def test_a_signal_strands_nothing_and_nothing_is_handled_twice(run, queue, flags
 def test_a_killed_child_is_replaced_and_loses_nothing(run, queue):
     queue.send(*[{"number": number, "seconds": 0.01} for number in range(400)])
     daemon = run(
-        "--processes", "2",
+        "--processes", "2", "--workers", "2",
         WORKSHOP__PUBSUB_WORKER__VISIBILITY_TIMEOUT_SECONDS="4",
         WORKSHOP__PUBSUB_WORKER__MAX_BUFFER="50",
     )  # fmt: skip
@@ -120,6 +119,8 @@ def test_a_handler_of_three_visibility_timeouts_runs_once(run, queue):
     queue.send({"number": 1, "seconds": 9})
     daemon = run(
         "--drain",
+        "--workers",
+        "2",
         WORKSHOP__PUBSUB_WORKER__VISIBILITY_TIMEOUT_SECONDS="3",
         WORKSHOP__PUBSUB_WORKER__MAX_BUFFER="50",
     )

@@ -47,7 +47,7 @@ def settle(client: Any, queue_url: str, number: int = 10) -> list[dict[str, Any]
 def test_silence(server, make_client, parts, delays, counted, silent):
     told = []
     for transport in ("botocore", parts):
-        client = make_client("sqs", server.url, transport, read_timeout=0.05, max_attempts=2)
+        client = make_client("sqs", server.url, transport, read_timeout=0.5, max_attempts=2)
         server.play(EMPTY)
         client.receive_message(**PARAMETERS)
         server.play(*[Reply(SILENT[silent], "hang")] * 2)
@@ -61,7 +61,7 @@ def test_silence(server, make_client, parts, delays, counted, silent):
 
 
 def test_silence_is_tried_again(server, make_client, parts, delays):
-    client = make_client("sqs", server.url, parts, read_timeout=0.05)
+    client = make_client("sqs", server.url, parts, read_timeout=0.5)
     server.play(EMPTY)
     client.receive_message(**PARAMETERS)
     server.play(Reply(b"", "hang"), EMPTY)
@@ -170,11 +170,11 @@ def test_a_client_that_was_closed(server, make_client, parts, counted):
 
 def test_a_proxy(server, make_client, parts, monkeypatch, counted):
     monkeypatch.setenv("HTTP_PROXY", server.url)
-    client = make_client("sqs", "http://queues.example", parts)
+    client = make_client("sqs", "http://queues.test", parts)
     for _ in range(2):
         server.play(EMPTY)
         client.receive_message(**PARAMETERS)
-        assert server.requests[0].target == "http://queues.example/"
+        assert server.requests[0].target == "http://queues.test/"
 
     assert counted == []
 

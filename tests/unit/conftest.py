@@ -5,12 +5,29 @@ Graphs under test, with an engine in memory whose clock stands still until told.
 # boto3 names its arguments in CamelCase.
 # ruff: noqa: N803
 
+from http.client import HTTPConnection
 from json import dumps, loads
 from uuid import uuid4
 
 import pytest
+from botocore.awsrequest import AWSHTTPConnection
+from botocore.client import BaseClient, ClientCreator
 from botocore.exceptions import ClientError
 from microcosm.api import create_object_graph, load_from_dict
+
+
+@pytest.fixture(autouse=True)
+def clients_as_they_are():
+    """Undo what Sentry's integrations change about every client of the process, in other tests too."""
+    classes = (BaseClient, ClientCreator, HTTPConnection, AWSHTTPConnection)
+    before = {cls: dict(vars(cls)) for cls in classes}
+    yield
+    for cls, attributes in before.items():
+        for name in [name for name, value in vars(cls).items() if attributes.get(name) is not value]:
+            if name in attributes:
+                setattr(cls, name, attributes[name])
+            elif not name.startswith("__"):
+                delattr(cls, name)
 
 
 class Clock:

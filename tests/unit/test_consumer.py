@@ -345,3 +345,19 @@ def test_without_a_source_no_client_is_asked_for(monkeypatch, source):
 
     with pytest.raises(ConfigurationError, match="--sqs-queue-url"):
         _ = graph.sqs_consumer
+
+
+class ConsumerForgetfulBackoffPolicy(BackoffPolicy):
+    def compute_backoff_timeout(self, message, message_timeout):
+        return None
+
+
+def test_a_policy_that_gives_no_number_deletes_nothing(make_graph, look_at):
+    graph = make_graph(sqs_consumer={"backoff_policy": "ConsumerForgetfulBackoffPolicy", "sqs_queue_url": "queue"})
+    queue = look_at(graph)
+    queue.send(*(parcel(number) for number in range(3)))
+
+    with pytest.raises(TypeError):
+        graph.sqs_consumer.nack_batch((message, None) for message in graph.sqs_consumer.consume())
+
+    assert len(queue.bodies) == 3

@@ -2,14 +2,17 @@
 What is known while a message is handled.
 """
 
+from contextvars import copy_context
 from copy import copy
+from functools import partial
 from logging import Formatter, LogRecord, getLogger, getLogRecordFactory, setLogRecordFactory
 from pickle import dumps, loads
+from threading import Thread
 
 import pytest
 
 from microcosm_pubsub import log_context
-from microcosm_pubsub.context import SQSMessageContext
+from microcosm_pubsub.context import SQSMessageContext, current_message, current_messages, handling
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.log_context import MessageLogRecord, logging_context
 from microcosm_pubsub.message import SQSMessage
@@ -134,3 +137,45 @@ def test_other_kinds_of_records_are_left_alone():
         assert getLogRecordFactory() is Other
     finally:
         setLogRecordFactory(before)
+
+
+def test_the_message_that_is_being_handled():
+    first, second = make(receipt_handle="r"), make(receipt_handle="r")
+
+    with handling(first):
+        assert current_message() is first
+        with handling(second):
+            assert current_message() is second
+            assert current_messages() == (first, second)
+        assert current_messages() == (first,)
+
+
+def test_elsewhere_there_is_none():
+    for current in (current_message, current_messages):
+        with pytest.raises(LookupError, match="No message is being handled here"):
+            current()
+
+
+def test_a_thread_of_a_handler_has_a_context_of_its_own_unless_it_is_given():
+    message, seen = make(receipt_handle="r"), []
+
+    def look():
+        try:
+            seen.append(current_message())
+        except LookupError:
+            seen.append(None)
+
+    with handling(message):
+        for target in (look, partial(copy_context().run, look)):
+            thread = Thread(target=target)
+            thread.start()
+            thread.join(30)
+
+    assert seen == [None, message]
+
+
+def test_what_a_handler_raises_ends_it_too():
+    with pytest.raises(ValueError, match="no"), handling(make(receipt_handle="r")):
+        raise ValueError("no")
+    with pytest.raises(LookupError):
+        current_message()

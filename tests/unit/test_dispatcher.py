@@ -2,6 +2,7 @@
 Run, settle, notify.
 """
 
+import asyncio
 from collections import Counter
 from logging import ERROR, WARNING
 
@@ -11,17 +12,21 @@ from microcosm.api import binding
 
 from microcosm_pubsub.backoff import BackoffPolicy
 from microcosm_pubsub.codecs import PubSubMessageSchema
+from microcosm_pubsub.context import current_message, current_messages
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import (
     AttemptsExhausted,
     ConfigurationError,
+    HandlerError,
     IgnoreMessage,
     Nack,
     ReceiveError,
     SkipMessage,
     TTLExpired,
 )
+from microcosm_pubsub.options import HandlerOptions
+from microcosm_pubsub.registry import SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 
 
@@ -407,3 +412,131 @@ def test_settings_that_cannot_work_are_refused(make_graph, value):
 def test_results_know_what_is_retried():
     assert MessageHandlingResult("a/b", RETRIED).retry
     assert not MessageHandlingResult("a/b", SKIPPED).retry
+
+
+@pytest.fixture
+def make_dispatcher(graph):
+    """Make a dispatcher with one handler, that wants its messages in some way."""
+
+    def make(handler, graph=graph, **options):
+        registry = SQSMessageHandlerRegistry(graph)
+        registry.register(MEDIA_TYPE, handler, HandlerOptions(**options))
+        handlers = registry.compute_bound_handlers([])
+        dispatcher = SQSMessageDispatcher(graph.sqs_consumer, registry, middleware=graph.pubsub_middleware)
+        return lambda: dispatcher.handle_batch(handlers)
+
+    return make
+
+
+class AsyncHandler:
+    def __init__(self):
+        self.seen = []
+
+    async def __call__(self, content):
+        await asyncio.sleep(0)
+        self.seen.append((content["number"], current_message().content["number"]))
+        if content["number"] == 2:
+            raise Nack(60)
+        if content["number"] == 3:
+            raise SystemExit(1)
+        return content["number"]
+
+
+def test_async_handlers(graph, queue):
+    queue.send(*(parcel(number) for number in range(4)))
+    handler = AsyncHandler()
+
+    results = graph.sqs_message_dispatcher.handle_batch({MEDIA_TYPE: handler})
+
+    assert [result.result for result in results] == [SKIPPED, SUCCEEDED, RETRIED, FAILED]
+    assert results[3].exc_info[0] is HandlerError
+    assert handler.seen == [(number, number) for number in range(4)]
+    assert sorted(queue.hidden_for) == [5, 60]
+
+
+def test_a_coroutine_that_nobody_would_wait_for_is_no_success(graph, queue):
+    queue.send(parcel(1))
+    handler = AsyncHandler()
+
+    (result,) = graph.sqs_message_dispatcher.handle_batch({MEDIA_TYPE: lambda content: handler(content)})
+
+    assert result.result is FAILED
+    assert (numbers(queue), handler.seen) == ([1], [])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_batch_handlers(make_dispatcher, queue, asynchronous):
+    queue.send(*(parcel(number) for number in range(7)))
+    calls, known = [], []
+
+    def handle(contents):
+        calls.append([content["number"] for content in contents])
+        known.append([message.content["number"] for message in current_messages()])
+        return [content["number"] != 4 or Nack(9) for content in contents]
+
+    async def handle_async(contents):
+        return handle(contents)
+
+    results = make_dispatcher(handle_async if asynchronous else handle, batch_size=3)()
+
+    assert calls == known == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [result.result for result in results] == [*[SUCCEEDED] * 4, RETRIED, *[SUCCEEDED] * 2]
+    assert (numbers(queue), queue.hidden_for) == ([4], [9])
+
+
+def test_what_a_batch_handler_raises_holds_for_all(make_dispatcher, queue):
+    queue.send(*(parcel(number) for number in range(3)))
+
+    results = make_dispatcher(raising(SkipMessage("nothing new")), batch_size=10)()
+
+    assert [result.result for result in results] == [SKIPPED] * 3
+    assert queue.bodies == []
+
+
+def test_too_few_values_delete_nothing(make_dispatcher, queue):
+    queue.send(*(parcel(number) for number in range(3)))
+
+    results = make_dispatcher(lambda contents: [True], batch_size=10)()
+
+    assert [result.result for result in results] == [FAILED] * 3
+    assert "returned 1 values for 3 contents" in str(results[0].exc_info[1])
+    assert len(queue.bodies) == 3
+
+
+def test_a_batch_handler_gets_only_what_can_be_handled(make_dispatcher, queue):
+    queue.send(parcel(1), "{not json", parcel(2, **{"x-request-ttl": "0"}), parcel(3))
+    calls = []
+
+    results = make_dispatcher(
+        lambda contents: calls.append([content["number"] for content in contents]) or True, batch_size=10
+    )()
+
+    assert [result.result for result in results] == [SUCCEEDED, FAILED, EXPIRED, SUCCEEDED]
+    # neighbours go together; what cannot be decoded has no handler, and stands between them
+    assert calls == [[1], [3]]
+    assert queue.bodies == ["{not json"]
+
+
+def test_hops_of_a_batch_are_those_of_its_last_resort(make_dispatcher, graph, queue):
+    queue.send(parcel(1, **{"x-request-ttl": "9"}), parcel(2, **{"x-request-ttl": "3"}), parcel(3))
+    left = []
+
+    make_dispatcher(lambda contents: left.append(graph.opaque["x-request-ttl"]) or True, batch_size=3)()
+
+    assert left == ["2"]
+
+
+def test_after_a_failure_in_a_batch_the_rest_of_its_group_is_released(make_dispatcher, fifo):
+    graph, queue = fifo
+    queue.send(*(parcel(number) for number in range(5)), MessageGroupId="a")
+    queue.send(parcel(10), MessageGroupId="b")
+
+    results = make_dispatcher(
+        lambda contents: [content["number"] != 1 or RuntimeError("broken") for content in contents],
+        graph=graph,
+        batch_size=3,
+    )()
+
+    assert [result.result for result in results] == [SUCCEEDED, FAILED, RETRIED, RETRIED, RETRIED, SUCCEEDED]
+    assert numbers(queue) == [1, 2, 3, 4]
+    assert queue.hidden_for == [5, 0, 0, 0]

@@ -10,7 +10,12 @@ from microcosm.api import create_object_graph, load_from_dict
 from microcosm.registry import Registry
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.metrics import PubSubProducerMetrics, PubSubSendBatchMetrics, PubSubSendMetrics
+from microcosm_pubsub.metrics import (
+    PubSubProducerMetrics,
+    PubSubSendBatchMetrics,
+    PubSubSendMetrics,
+    PubSubWorkerMetrics,
+)
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 
 
@@ -18,6 +23,7 @@ FACTORIES = {
     "pubsub_send_metrics": PubSubSendMetrics,
     "pubsub_send_batch_metrics": PubSubSendBatchMetrics,
     "pubsub_producer_metrics": PubSubProducerMetrics,
+    "pubsub_worker_metrics": PubSubWorkerMetrics,
 }
 REMOTE = {"metrics": {"host": "statsd.example.com"}}
 MEDIA_TYPE = "application/vnd.globality.pubsub._.created.foo"
@@ -155,3 +161,18 @@ def test_disabled_metrics_send_nothing():
     graph.pubsub_producer_metrics(MEDIA_TYPE, 1.0, "success")
 
     assert sent(graph) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (REMOTE, [call("worker_slots_busy", 3), call("worker_paused", 0)]),
+        ({**REMOTE, "pubsub_worker_metrics": {"enabled": "false"}}, []),
+    ],
+)
+def test_worker_metrics(config, expected):
+    graph = create_graph(config)
+
+    graph.pubsub_worker_metrics({"worker_slots_busy": 3, "worker_paused": 0})
+
+    assert graph.metrics.gauge.call_args_list == expected

@@ -30,7 +30,7 @@ def test_all_of_them():
         ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
         ({"batch_size": 0}, "batch_size is 0, but must be a whole number from 1"),
-        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"batch_size": 2.0}, "batch_size is 2.0"),
         ({"batch_size": "ten"}, "batch_size is 'ten'"),
         ({"batch_size": 2, "batch_window_seconds": -1}, "batch_window_seconds is -1, but must be a number of seconds"),
         ({"batch_window_seconds": 1}, "batch_window_seconds is of use with batch_size alone"),

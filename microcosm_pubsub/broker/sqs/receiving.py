@@ -12,7 +12,7 @@ from os import urandom
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, literal, select, update
 
 from microcosm_pubsub.broker.broker import Broker, invalid_value
 from microcosm_pubsub.broker.groups import available_groups, keep_group, update_group
@@ -37,6 +37,8 @@ SWEEP_MS = 60 * 1000
 ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
+
+MAX_ROW_ID = 2**63 - 1
 
 
 def receive_message(
@@ -88,6 +90,9 @@ def _receive(
     # a message that is to be visible at once is hidden from the rest of this receive all the same
     values = {"now": now, "until": max(now + seconds * 1000, now + 1), "new_receipt": receipt, "queue_row": queue.id}
     if queue.fifo and (repeated := connection.execute(REPEAT, values).all()):
+        for group_id in {row.group_id for row in repeated}:
+            # they are hidden anew, and later ones must not come before they are seen again
+            update_group(connection, queue.id, group_id, now)
         return sorted(repeated, key=lambda row: row.id)
     rows: list[Any] = []
     while len(rows) < limit:
@@ -235,8 +240,28 @@ def _taking(ready: Any) -> Any:
 
 TAKE = Prepared(_taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)))
 
+#: A message that is not to be seen yet, by a clock that is behind that of who sent it, is not overtaken.
+EARLIER = messages.alias("earlier")
+
+FIRST_HIDDEN = (
+    select(func.min(EARLIER.c.id))
+    .where(
+        EARLIER.c.queue_id == bindparam("queue_row"),
+        EARLIER.c.group_id == bindparam("group"),
+        EARLIER.c.visible_at > bindparam("now"),
+        EARLIER.c.expires_at > bindparam("now"),
+    )
+    .scalar_subquery()
+)
+
 TAKE_GROUP = _taking(
-    select(messages.c.id).where(IS_READY, messages.c.group_id == bindparam("group")).order_by(messages.c.id)
+    select(messages.c.id)
+    .where(
+        IS_READY,
+        messages.c.group_id == bindparam("group"),
+        messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
+    )
+    .order_by(messages.c.id)
 )
 
 #: What an earlier attempt at the same receive got, if it is still hidden.

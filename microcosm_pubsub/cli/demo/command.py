@@ -140,6 +140,7 @@ def run_daemon(run: Run) -> Iterator[Popen[bytes]]:
     """Run the example daemon in a process of its own while the block runs; then stop it, as an operator would."""
     settings = {
         "ORDERS__PUBSUB_MIDDLEWARE__NAMES": LAYER,
+        "ORDERS__PUBSUB_WORKER__VISIBILITY_TIMEOUT_SECONDS": "5",
         "ORDERS__SQS_CONSUMER__WAIT_SECONDS": "1",
         "ORDERS__SQS_CONSUMER__MESSAGE_RETRY_VISIBILITY_TIMEOUT_SECONDS": "1",
     }

@@ -244,3 +244,16 @@ def test_a_lease_that_ran_out_before_anybody_looked_is_lost(keeper, hold, client
 
     assert (keeper.lost, client.calls) == (1, [])
     assert message.lease.lost_reason == "its visibility timeout ran out"
+
+
+def test_a_handler_that_nacks_its_message_has_it_extended_no_more(consumer, keeper, make_message, client, clock):
+    message = make_message()
+    message.consumer = consumer
+    keeper.hold([message], clock())
+
+    message.nack(0)
+    clock.advance(20)
+    keeper.renew()
+
+    assert len(keeper) == 0
+    assert renewed(client) == []

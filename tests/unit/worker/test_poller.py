@@ -208,7 +208,9 @@ class TestFailures:
         assert len({first, third, fourth}) == 3
         assert attempt_id is None
 
-    @pytest.mark.parametrize("error", [QueueAccessError("denied"), EndOfInput("read"), ZeroDivisionError(), SystemExit()])
+    @pytest.mark.parametrize(
+        "error", [QueueAccessError("denied"), EndOfInput("read"), ZeroDivisionError(), SystemExit()]
+    )
     def test_what_stays_ends_them_all(self, make_pollers, consumer, error):
         pollers = make_pollers()
         consumer.answers = [error]

@@ -60,7 +60,11 @@ class Program:
             batch_metrics=batch_metrics,
         )
         self.worker = Worker(
-            graph.sqs_consumer, self.dispatcher, Settings(**settings), send_metrics, **({"clock": clock} if clock else {})
+            graph.sqs_consumer,
+            self.dispatcher,
+            Settings(**settings),
+            send_metrics,
+            **({"clock": clock} if clock else {}),
         )
         self.ending = None
         self.thread = None
