@@ -74,7 +74,7 @@ class SQSMessageContext:
 
         :param extra: more keys, which win
         """
-        context = {str(key).lower(): value for key, value in message.opaque_data.items()}
+        context = {str(key).casefold(): value for key, value in message.opaque_data.items()}
         if message.message_id is not None:
             context[MESSAGE_ID_KEY] = message.message_id
         if (uri := message.uri) is not None:

@@ -18,6 +18,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from functools import partial
+from logging import getLogger
 from os.path import isfile
 from signal import SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
 from typing import Any
@@ -319,7 +320,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 ending.unsettled,
             )
         if unhandled := self.graph.pubsub_unhandled.counts:
-            logger.info(
+            getLogger(__name__).info(
                 "Messages that nobody handles: %s",
                 ", ".join(f"{count} {media_type[:200]}" for media_type, count in unhandled.most_common(20)),
             )

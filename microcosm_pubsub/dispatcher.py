@@ -203,7 +203,7 @@ class SQSMessageDispatcher:
         """Tell the observers of a result."""
         self.count(result.result.name)
         for observer in self.observers:
-            self._observe(f"observer {_name(observer)}", observer, message, result)
+            self._observe(None, observer, message, result)
 
     def count(self, what: str) -> None:
         """Count something that happened."""
@@ -265,13 +265,13 @@ class SQSMessageDispatcher:
             expected = isinstance(failure, PubSubError)
             self.logger.error("%s", failure, exc_info=None if expected else failure)
 
-    def _observe(self, what: str, call: Callable[..., None], *args: Any) -> None:
+    def _observe(self, what: str | None, call: Callable[..., None], *args: Any) -> None:
         # The outermost ring: observers are foreign code, and can change nothing.
         try:
             call(*args)
         except Exception:
             self.count("OBSERVER_FAILED")
-            self.logger.warning("The %s failed", what, exc_info=True)
+            self.logger.warning("The %s failed", what or f"observer {_name(call)}", exc_info=True)
 
 
 def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:

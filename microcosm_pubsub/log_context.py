@@ -15,7 +15,27 @@ from typing import Any
 from microcosm_pubsub.setting import Setting
 
 
+OUR_LOGGERS = "microcosm_pubsub"
+
 _context: ContextVar[Mapping[str, Any] | None] = ContextVar("message_log_context", default=None)
+
+
+class FinishedText(str):
+    """
+    Text that is not formatted any more.
+
+    microcosm-logging formats the text of a record once more, with the record's attributes. Ours says what messages say,
+    such as their media types, which may come from anybody: `{levelno:>1000000000}` would take a gigabyte.
+    """
+
+    __slots__ = ()
+
+    def __mod__(self, value: Any) -> str:
+        return str(self)
+
+    def format(self, *args: Any, **kwargs: Any) -> str:
+        """Return the text as it is."""
+        return str(self)
 
 
 class MessageLogRecord(LogRecord):
@@ -44,7 +64,8 @@ class MessageLogRecord(LogRecord):
         if self._message_context:
             for key, value in self._message_context.items():
                 self.__dict__.setdefault(key, value)
-        return super().getMessage()
+        text = super().getMessage()
+        return FinishedText(text) if self.name.startswith(OUR_LOGGERS) else text
 
 
 def install() -> None:

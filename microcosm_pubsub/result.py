@@ -177,11 +177,11 @@ class MessageHandlingResult:
         # an error of our own says what is wrong, and so does what a handler decides; its other errors need a traceback
         told = isinstance(error, (PubSubError, HandlerSignal))
         exc_info = self.exc_info if self.result.exc_info and not told else None
-        extra = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
         # what logger.log() does, but for a search of the stack for its caller, who is always this one
-        record = logger.makeRecord(
-            logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log", extra
-        )
+        record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
+        if not RESERVED.isdisjoint(entry):
+            entry = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
+        record.__dict__.update(entry)
         logger.handle(record)
 
     def error_reporting(

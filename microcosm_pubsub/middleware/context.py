@@ -43,7 +43,15 @@ def provide_context(
 def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
     """Return what `opaque.initialize` does, without the deep copy that it makes for every message."""
     store = opaque._store
-    return lambda context: Setting(store, NormalizedDict({**store.get(), **context}))
+
+    def initialize(context: Mapping[str, Any]) -> Setting[Any]:
+        values = NormalizedDict()
+        # as they are: the keys of both are in lower case already
+        dict.update(values, store.get())
+        dict.update(values, context)
+        return Setting(store, values)
+
+    return initialize
 
 
 def initialize_by_itself(opaque: Any) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:

@@ -345,6 +345,10 @@ class Worker:
 
     def handle(self, unit: Unit) -> Callable[[float], None]:
         """Run the handler of a unit, and return what settles it, given the seconds that it took."""
+        if len(unit.messages) == 1 and unit.options.batch_size is None and not unit.messages[0].lease.lost:
+            # what nearly all units are
+            result = self.dispatcher.run(unit.messages[0], self.handlers)
+            return partial(self._settle, unit, [(unit.messages[0], result)], set())
         lost = [message for message in unit.messages if message.lease.lost]
         # what is lost may be somebody else's by now, and what comes after it in its group must not be handled before
         groups = {message.fifo_group for message in lost if message.fifo_group}

@@ -5,6 +5,7 @@ What came of handling one message.
 from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 
 import pytest
+from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub.constants import PUBLISHED_KEY
 from microcosm_pubsub.errors import (
@@ -15,6 +16,7 @@ from microcosm_pubsub.errors import (
     SkipMessage,
     TTLExpired,
 )
+from microcosm_pubsub.log_context import MessageLogRecord
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MAX_ERROR_LENGTH, MessageHandlingResult, MessageHandlingResultType, describe
 
@@ -208,3 +210,13 @@ def test_error_reporting():
     result.error_reporting(Reporter(), {"a": 1})
 
     assert reported == [(result, {"a": 1})]
+
+
+def test_what_a_message_says_is_not_formatted():
+    """The formatter of microcosm-logging formats a line once more, with the attributes of the record."""
+    record = MessageLogRecord("microcosm_pubsub.dispatcher", INFO, "", 0, "%s", ("{levelno:>1000} %(args)s",), None)
+    own = MessageLogRecord("orders", INFO, "", 0, "{levelno:>30}", (), None)
+    formatter = ExtraConsoleFormatter("{message}")
+
+    assert formatter.format(record) == "{levelno:>1000} %(args)s"
+    assert formatter.format(own).endswith(" 20")
