@@ -36,8 +36,11 @@ class EventLoop:
 
         :raises HandlerError: if the coroutine asked the process to exit
         """
-        future = asyncio.run_coroutine_threadsafe(_contained(coroutine), self._ensure_loop())
-        self._waiting[current_thread()] = future
+        loop = self._ensure_loop()
+        with self._lock:
+            # at once, for the coroutine may be given up as soon as it runs
+            future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
+            self._waiting[current_thread()] = future
         try:
             return future.result()
         finally:
@@ -45,7 +48,8 @@ class EventLoop:
 
     def cancel(self, thread: Thread) -> None:
         """Cancel the coroutine that a thread is waiting for, if it is; the thread waits until the loop does so."""
-        future = self._waiting.get(thread)
+        with self._lock:
+            future = self._waiting.get(thread)
         if future is not None:
             # by the loop, for as long as it is blocked the thread is not free either
             self._ensure_loop().call_soon_threadsafe(future.cancel)

@@ -7,8 +7,14 @@ from contextlib import ExitStack
 from os import environ
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.engines import ENVIRONMENT, Engine, Postgres, run_ministack, start_postgres
+
+
+# a machine that is busy with other things is no reason to fail
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
