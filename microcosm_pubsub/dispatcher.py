@@ -285,13 +285,12 @@ def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
     error = result.exc_info[1] if result.exc_info else message.error
     if isinstance(error, DeadLetter) and error.__cause__ is not None:
         error = error.__cause__
-    first = message.attributes.get("ApproximateFirstReceiveTimestamp")
     return Reason(
         outcome=result.result.name,
         error=type(error).__name__ if error is not None else None,
         handler=_name(message.handler) if message.handler is not None else None,
         attempts=message.approximate_receive_count,
-        first_time=datetime.fromtimestamp(int(first) / 1000, UTC) if first and first.isdigit() else None,
+        first_time=_to_time(message.attributes.get("ApproximateFirstReceiveTimestamp")),
         last_time=datetime.now(UTC),
         message_id=message.message_id,
     )
@@ -303,6 +302,14 @@ def released(message: SQSMessage) -> MessageHandlingResult:
         message,
         Nack(0, reason="An earlier message of its group was not handled"),
     )
+
+
+def _to_time(milliseconds: Any) -> datetime | None:
+    # queues write it, of any make
+    try:
+        return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    except (OSError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def _name(observer: Any) -> str:

@@ -33,6 +33,7 @@ No message of these errors holds a message's body. None of them is a `ValueError
 `AttributeError`, which `microcosm.hooks` swallows.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from marshmallow import ValidationError
@@ -55,6 +56,10 @@ class MessageValidationError(PubSubError, ValidationError):
 
     #: The media type, if the body told one.
     media_type: str | None = None
+
+    def __str__(self) -> str:
+        # below the fields of the schema, the names are whatever the content holds
+        return str({name: sorted(set(_iter_texts(found))) for name, found in self.normalized_messages().items()})
 
 
 class DecodeError(PubSubError):
@@ -160,3 +165,14 @@ class DeadLetter(HandlerSignal):
     """Give the message up: send it to the dead-letter queue at once."""
 
     default_reason = "Given up by its handler"
+
+
+def _iter_texts(found: Any) -> Iterator[str]:
+    """Iterate over what is wrong, without where."""
+    if isinstance(found, Mapping):
+        found = list(found.values())
+    if isinstance(found, (list, tuple)):
+        for each in found:
+            yield from _iter_texts(each)
+    else:
+        yield str(found)

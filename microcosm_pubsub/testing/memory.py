@@ -8,9 +8,9 @@ there as soon as it is named; a receipt handle that no receive gave is accepted;
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from hashlib import sha256
 from re import fullmatch
+from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,17 @@ class MemoryEngine:
         self.queue_client = MemoryQueueClient(self)
         self.topic_client = MemoryTopicClient(self)
         self._subscribed: set[str] = set()
+        self._clients: BrokerClients | None = None
+        self._opening = Lock()
 
-    @cached_property
+    @property
     def clients(self) -> BrokerClients:
         """Return the clients of the broker."""
-        return open_broker("sqlite://", clock=lambda: self.clock())
+        # one broker for all threads: since Python 3.12 a cached property would make one for each that comes at once
+        with self._opening:
+            if self._clients is None:
+                self._clients = open_broker("sqlite://", clock=lambda: self.clock())
+            return self._clients
 
     def subscribe(self, topic_arn: str, queue_url: str, raw: bool = False) -> None:
         """Let a topic deliver to a queue, and no longer to the default one."""
