@@ -59,7 +59,8 @@ class MessageValidationError(PubSubError, ValidationError):
 
     def __str__(self) -> str:
         # below the fields of the schema, the names are whatever the content holds
-        return str({name: sorted(set(_iter_texts(found))) for name, found in self.normalized_messages().items()})
+        messages = self.normalized_messages()  # type: ignore[no-untyped-call, unused-ignore]
+        return str({name: sorted(set(_iter_texts(found))) for name, found in messages.items()})
 
 
 class DecodeError(PubSubError):
