@@ -20,7 +20,6 @@ from collections.abc import Callable
 from functools import partial
 from logging import getLogger
 from os.path import isfile
-from signal import SIG_IGN, SIG_UNBLOCK, pthread_sigmask, signal
 from typing import Any
 
 from microcosm.api import load_each, load_from_dict
@@ -34,7 +33,6 @@ from microcosm.errors import (
 )
 from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
-from microcosm_daemon.reloader import Reloader
 
 from microcosm_pubsub.clients import describe_client
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
@@ -43,18 +41,17 @@ from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.worker.health import HealthServer, Report, report
-from microcosm_pubsub.worker.supervisor import (
-    DEFAULT_THRESHOLD_SECONDS,
+from microcosm_pubsub.worker.process import (
     EXIT_LASTING,
     EXIT_OK,
     EXIT_RECYCLED,
     EXIT_RESTART,
-    PAUSE_SIGNAL,
-    SIGNALS,
-    STOP_SIGNALS,
-    Supervisor,
+    Reporter,
+    exit_on_signals,
+    listen,
 )
-from microcosm_pubsub.worker.worker import Ending, Worker
+from microcosm_pubsub.worker.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
+from microcosm_pubsub.worker.worker import Ending
 
 
 COMPONENTS = [
@@ -78,9 +75,6 @@ GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundE
 
 #: What these tell at INFO is said better, or not wanted: an end of input is no bad health.
 QUIET_LOGGERS = ["botocore.credentials", "daemon.health_reporter"]
-
-#: How often a process tells its supervisor how it fares.
-REPORT_SECONDS = 1.0
 
 #: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
 DEFAULT_PORT = 80
@@ -335,50 +329,6 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 "Daemon %s cannot go on: %s", self.name, ending.reason, exc_info=ending.error if unexpected else None
             )
         return code
-
-
-class Reporter:
-    """
-    Tell a supervisor how a worker fares, and reload a changed program when debugging; called again and again.
-
-    :param send_report: sends a report to the supervisor, if there is one
-    """
-
-    def __init__(self, worker: Worker, send_report: Callable[[Report], None] | None, debug: bool) -> None:
-        self.worker = worker
-        self.send_report = send_report
-        self.reloader = Reloader() if debug else None
-        self.next_report_at = worker.clock()
-
-    def __call__(self) -> None:
-        """Report, if it is time to."""
-        if self.reloader is not None:
-            self.reloader()
-        if self.send_report is None or self.worker.clock() < self.next_report_at:
-            return
-        self.next_report_at = self.worker.clock() + REPORT_SECONDS
-        try:
-            self.send_report(report(self.worker))
-        except OSError:
-            # nobody is left to pass signals on
-            self.worker.dispatcher.logger.error("The supervisor is gone: stopping")
-            self.send_report = None
-            self.worker.stop()
-
-
-def listen(worker: Worker) -> None:
-    """Let signals stop a worker, or pause and resume it."""
-    for number in STOP_SIGNALS:
-        signal(number, lambda number, frame: worker.stop())
-    signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
-
-
-def exit_on_signals() -> None:
-    """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
-    for number in STOP_SIGNALS:
-        signal(number, lambda number, frame: sys.exit(0))
-    signal(PAUSE_SIGNAL, SIG_IGN)
-    pthread_sigmask(SIG_UNBLOCK, SIGNALS)
 
 
 def attributes_to_config(daemon: ConsumerDaemon) -> dict[str, Any]:

@@ -16,27 +16,23 @@ from logging import getLogger
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import Empty, SimpleQueue
-from signal import SIG_BLOCK, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
+from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, pthread_sigmask, signal
 from time import monotonic
 from typing import Any, Protocol
 
 from microcosm_pubsub.worker.health import HealthServer, Report
+from microcosm_pubsub.worker.process import (
+    EXIT_LASTING,
+    EXIT_OK,
+    EXIT_RECYCLED,
+    EXIT_RESTART,
+    EXIT_USAGE,
+    SIGNALS,
+    STOP_SIGNALS,
+)
 
 
 logger = getLogger(__name__)
-
-#: What tells a daemon to stop, and what tells it to pause or resume.
-STOP_SIGNALS = (SIGINT, SIGTERM)
-PAUSE_SIGNAL = SIGUSR2
-SIGNALS = (*STOP_SIGNALS, PAUSE_SIGNAL)
-
-#: How a daemon's process ends: as it should; when somebody has to change something; on a wrong command line; when a
-#: new process may do better; and, for its supervisor alone, when it asks for a new process.
-EXIT_OK = 0
-EXIT_LASTING = 1
-EXIT_USAGE = 2
-EXIT_RESTART = 3
-EXIT_RECYCLED = 4
 
 #: The wait before a child is started again: doubled each time within these bounds, and forgotten when one has lived.
 MIN_RESTART_SECONDS = 0.5

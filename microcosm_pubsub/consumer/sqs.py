@@ -8,31 +8,21 @@ that says so in `error`, and its neighbours come as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from logging import getLogger
-from re import fullmatch
 from typing import Any
 
-from microcosm.api import typed
-
-from microcosm_pubsub import types
-from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, BackoffPolicy, growing, make_backoff_policy
+from microcosm_pubsub.backoff import BackoffPolicy, growing
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, convert_receive_error, error_code
-from microcosm_pubsub.constants import (
-    MAX_BATCH_ENTRIES,
-    MAX_RECEIVE_MESSAGES,
-    MAX_VISIBILITY_TIMEOUT_SECONDS,
-    MAX_WAIT_SECONDS,
-)
-from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender, Reason
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
+from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error
+from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
-from microcosm_pubsub.errors import ConfigurationError, QueueAccessError, SettleError
-from microcosm_pubsub.graph import defaults
+from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.reader import Reader, is_stdin, is_url
 
 
-logger = getLogger(__name__)
+logger = getLogger("microcosm_pubsub.consumer")
 
 #: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
@@ -44,40 +34,6 @@ ATTRIBUTES = [
     "SentTimestamp",
     "SequenceNumber",
 ]
-
-
-#: A message, with the seconds after which it becomes visible, or None to delete it.
-Entry = tuple[SQSMessage, int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """
-    A message that goes to the dead-letter queue.
-
-    :param reason: why
-    :param timeout: after how many seconds it becomes visible if it cannot go there; the backoff policy decides if None
-    """
-
-    message: SQSMessage
-    reason: Reason
-    timeout: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """
-    An entry of a batch call that the queue did not take.
-
-    :param error: says what it means
-    :param try_alone: whether the queue had a reason of its own that concerned this entry
-    :param code: the queue's or the client's error code
-    """
-
-    entry: Entry
-    error: SettleError
-    try_alone: bool
-    code: str
 
 
 class SQSConsumer:
@@ -352,81 +308,3 @@ class SQSConsumer:
         """
         # a policy is foreign code, and no number would delete the message
         return int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))
-
-
-def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
-    """Return the error that tells which message could not be settled, and what becomes of it."""
-    return SettleError(
-        f"Cannot {verb} message {message.message_id} ({message.media_type}): {code}; it will be received "
-        "again when its visibility timeout runs out"
-    )
-
-
-def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
-    """
-    Return the URL of a queue that is given by its URL or its name.
-
-    :raises ConfigurationError: if it is neither, nor a file, nor STDIN
-    :raises QueueAccessError: if a name cannot be looked up
-    """
-    if testing or is_url(source) or is_stdin(source) or isinstance(client, Reader):
-        return source
-    if not fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", source):
-        raise ConfigurationError(
-            f"{source!r} is neither a queue URL (https://...), nor a queue name, nor an existing file of JSON "
-            "lines, nor STDIN"
-        )
-    try:
-        return str(client.get_queue_url(QueueName=source)["QueueUrl"])
-    except CLIENT_ERRORS as error:
-        raise QueueAccessError(
-            f"Cannot look up the URL of queue {source!r}: {error_code(error)}; check the name, the region and "
-            "that sqs:GetQueueUrl is allowed, or give the whole URL"
-        ) from error
-
-
-@defaults(
-    sqs_queue_url=typed(types.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
-    dead_letter_queue_url=typed(types.text("sqs_consumer.dead_letter_queue_url"), default_value=None),
-    endpoint_url=typed(types.text("sqs_consumer.endpoint_url"), default_value=None),
-    profile_name=typed(types.text("sqs_consumer.profile_name"), default_value=None),
-    region_name=typed(types.text("sqs_consumer.region_name"), default_value=None),
-    backoff_policy=typed(types.text("sqs_consumer.backoff_policy"), default_value="NaiveBackoffPolicy"),
-    limit=typed(
-        types.integer("sqs_consumer.limit", minimum=1, maximum=MAX_RECEIVE_MESSAGES),
-        default_value=MAX_RECEIVE_MESSAGES,
-    ),
-    wait_seconds=typed(
-        types.integer("sqs_consumer.wait_seconds", minimum=0, maximum=MAX_WAIT_SECONDS),
-        default_value=5,
-    ),
-    message_retry_visibility_timeout_seconds=typed(
-        types.integer(
-            "sqs_consumer.message_retry_visibility_timeout_seconds",
-            minimum=0,
-            maximum=MAX_VISIBILITY_TIMEOUT_SECONDS,
-        ),
-        default_value=DEFAULT_TIMEOUT_SECONDS,
-    ),
-)
-def configure_sqs_consumer(graph: Any) -> SQSConsumer:
-    """Configure the graph's consumer, bound as `sqs_consumer`."""
-    config = graph.config.sqs_consumer
-    source = config.sqs_queue_url or (graph.metadata.name if graph.pubsub_broker is not None else None)
-    if not source:
-        # before a client is made, which may lack a region as well
-        raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
-    backoff_policy = make_backoff_policy(
-        config.backoff_policy,
-        config.message_retry_visibility_timeout_seconds,
-    )
-    sqs_client = graph.sqs_client
-    return SQSConsumer(
-        sqs_client=sqs_client,
-        sqs_queue_url=resolve_queue_url(sqs_client, source, graph.metadata.testing),
-        envelope=graph.sqs_envelope,
-        backoff_policy=backoff_policy,
-        limit=config.limit,
-        wait_seconds=config.wait_seconds,
-        dead_letter_queue_url=config.dead_letter_queue_url,
-    )

@@ -1,0 +1,18 @@
+"""
+Receive messages from one queue, and settle them there.
+"""
+
+from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error
+from microcosm_pubsub.consumer.factory import configure_sqs_consumer, resolve_queue_url
+from microcosm_pubsub.consumer.sqs import SQSConsumer
+
+
+__all__ = [
+    "Entry",
+    "GivenUp",
+    "Refusal",
+    "SQSConsumer",
+    "configure_sqs_consumer",
+    "resolve_queue_url",
+    "settle_error",
+]

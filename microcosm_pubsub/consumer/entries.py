@@ -1,0 +1,53 @@
+"""
+What is to become of messages at their queue, and what the queue did not take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microcosm_pubsub.dead_letters import Reason
+from microcosm_pubsub.errors import SettleError
+from microcosm_pubsub.message import SQSMessage
+
+
+#: A message, with the seconds after which it becomes visible, or None to delete it.
+Entry = tuple[SQSMessage, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """
+    A message that goes to the dead-letter queue.
+
+    :param reason: why
+    :param timeout: after how many seconds it becomes visible if it cannot go there; the backoff policy decides if None
+    """
+
+    message: SQSMessage
+    reason: Reason
+    timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    An entry of a batch call that the queue did not take.
+
+    :param error: says what it means
+    :param try_alone: whether the queue had a reason of its own that concerned this entry
+    :param code: the queue's or the client's error code
+    """
+
+    entry: Entry
+    error: SettleError
+    try_alone: bool
+    code: str
+
+
+def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
+    """Return the error that tells which message could not be settled, and what becomes of it."""
+    return SettleError(
+        f"Cannot {verb} message {message.message_id} ({message.media_type}): {code}; it will be received "
+        "again when its visibility timeout runs out"
+    )

@@ -1,0 +1,75 @@
+"""
+What a daemon's process has to do with others: signals, exit codes, and reports to its supervisor.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from signal import SIG_IGN, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
+
+from microcosm_daemon.reloader import Reloader
+
+from microcosm_pubsub.worker.health import Report, report
+from microcosm_pubsub.worker.worker import Worker
+
+
+#: What tells a daemon to stop, and what tells it to pause or resume.
+STOP_SIGNALS = (SIGINT, SIGTERM)
+PAUSE_SIGNAL = SIGUSR2
+SIGNALS = (*STOP_SIGNALS, PAUSE_SIGNAL)
+
+#: How a daemon's process ends: as it should; when somebody has to change something; on a wrong command line; when a
+#: new process may do better; and, for its supervisor alone, when it asks for a new process.
+EXIT_OK = 0
+EXIT_LASTING = 1
+EXIT_USAGE = 2
+EXIT_RESTART = 3
+EXIT_RECYCLED = 4
+
+#: How often a process tells its supervisor how it fares.
+REPORT_SECONDS = 1.0
+
+
+class Reporter:
+    """
+    Tell a supervisor how a worker fares, and reload a changed program when debugging; called again and again.
+
+    :param send_report: sends a report to the supervisor, if there is one
+    """
+
+    def __init__(self, worker: Worker, send_report: Callable[[Report], None] | None, debug: bool) -> None:
+        self.worker = worker
+        self.send_report = send_report
+        self.reloader = Reloader() if debug else None
+        self.next_report_at = worker.clock()
+
+    def __call__(self) -> None:
+        """Report, if it is time to."""
+        if self.reloader is not None:
+            self.reloader()
+        if self.send_report is None or self.worker.clock() < self.next_report_at:
+            return
+        self.next_report_at = self.worker.clock() + REPORT_SECONDS
+        try:
+            self.send_report(report(self.worker))
+        except OSError:
+            # nobody is left to pass signals on
+            self.worker.dispatcher.logger.error("The supervisor is gone: stopping")
+            self.send_report = None
+            self.worker.stop()
+
+
+def listen(worker: Worker) -> None:
+    """Let signals stop a worker, or pause and resume it."""
+    for number in STOP_SIGNALS:
+        signal(number, lambda number, frame: worker.stop())
+    signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
+
+
+def exit_on_signals() -> None:
+    """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
+    for number in STOP_SIGNALS:
+        signal(number, lambda number, frame: sys.exit(0))
+    signal(PAUSE_SIGNAL, SIG_IGN)
+    pthread_sigmask(SIG_UNBLOCK, SIGNALS)
