@@ -63,6 +63,22 @@ docs: $(VENV)/dev ## Run the code of the README, the docs and the examples
 conformance: $(VENV)/dev ## Judge every client by one suite, or ENDPOINT=http://... alone
 	$(if $(ENDPOINT),ENDPOINT=$(ENDPOINT)) $(BIN)/pytest -rx tests/conformance
 
+# how much chaos: a seed that failed; POISON=1 measures what poison costs its neighbours
+SEED ?=
+MESSAGES ?= 100000
+FAULTS ?= 2000
+POISON ?=
+
+.PHONY: chaos
+chaos: $(VENV)/dev ## Break daemons on purpose, for minutes; SEED=n MESSAGES=100000 FAULTS=2000
+	$(BIN)/python -m tests.chaos --messages $(MESSAGES) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(POISON),--poison)
+
+SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: $(VENV)/dev ## Make up messages by what they reach in the code; SECONDS=60
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --processes 2
+
 .PHONY: bench
 bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-written loops, and the broker beside other engines
 	$(BIN)/python -m benchmarks.bench_dispatch

@@ -60,6 +60,8 @@ setup(
             *METRICS,
             *SENTRY,
             *TESTING,
+            # wheels for Linux alone
+            "atheris>=3.0; sys_platform == 'linux' and platform_machine == 'x86_64'",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "matplotlib>=3.8",

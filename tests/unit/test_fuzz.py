@@ -6,6 +6,8 @@ from contextlib import suppress
 from itertools import count
 from json import dumps
 from logging import CRITICAL, NOTSET, getLogger
+from socket import create_server
+from threading import Thread
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,12 +17,18 @@ from marshmallow import Schema, ValidationError, fields
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.backoff import NaiveBackoffPolicy
+from microcosm_pubsub.broker.sns.filter_condition import PolicyError
+from microcosm_pubsub.broker.sns.filter_policy import parse_policy
+from microcosm_pubsub.clients import make_client
 from microcosm_pubsub.codecs import PubSubMessageCodec, PubSubMessageSchema
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.conventions import changed, created, deleted
 from microcosm_pubsub.decorators import schema
+from microcosm_pubsub.errors import ReceiveError
 from microcosm_pubsub.fields import UUIDField
 from microcosm_pubsub.reader import parse_line
+from tests.fuzz.subject import MEDIA_TYPES as FUZZED_MEDIA_TYPES
+from tests.fuzz.subject import STRICT, Subject, silent
 
 
 MEDIA_TYPE = "application/vnd.fuzz.everything"
@@ -212,3 +220,161 @@ def test_any_line_is_a_raw_message(line):
     message = parse_line(line, "file:1")
 
     assert {"MessageId", "ReceiptHandle", "Body"} <= set(message)
+
+
+deep = st.integers(1, 200_000).map(lambda depth: "[" * depth)
+twice = st.builds(
+    lambda name, a, b: f'{{"{name}": {dumps(a)}, "{name}": {dumps(b)}}}', st.sampled_from(FIELDS), values, values
+)
+events = st.lists(
+    st.fixed_dictionaries({"s3": values, "eventName": values}, optional={"awsRegion": values}), max_size=2
+).map(lambda records: dumps({"mediaType": STRICT, "Records": records}))
+handled = st.builds(
+    lambda media_type, how, opaque: dumps({"mediaType": media_type, "how": how, "opaqueData": opaque}),
+    st.sampled_from([*FUZZED_MEDIA_TYPES, "application/vnd.fuzz.unknown"]),
+    st.sampled_from(["skip", "nack"]) | values,
+    values | st.dictionaries(st.sampled_from(["x-request-ttl", "x-request-published", "X-Request-TTL"]), values),
+)
+surrogates = st.text(st.characters(categories=["Cs", "Lu"]), min_size=1)
+numerals = st.text("0123456789²٣-.eE", max_size=40)
+received = st.fixed_dictionaries(
+    {"Body": texts | wrapped | deep | twice | events | handled | surrogates},
+    optional={
+        "Attributes": st.dictionaries(
+            st.sampled_from(
+                ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "MessageGroupId", "SequenceNumber"]
+            ),
+            numerals | st.text(),
+        ),
+        "MessageAttributes": st.dictionaries(
+            st.sampled_from(["media_type", "dead_letter_redrives", "dead_letter_source", "a", "b"]) | st.text(),
+            st.fixed_dictionaries({"DataType": st.just("String"), "StringValue": numerals | st.text()}),
+            max_size=10,
+        ),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def subject():
+    subject = Subject()
+    with silent():
+        yield lambda: subject
+
+
+@relaxed
+@given(raws=st.lists(received, max_size=8))
+def test_no_message_disturbs_its_neighbours(subject, raws):
+    subject().handle(raws)
+
+
+@pytest.mark.parametrize("text", ["9" * 30, "9" * 5000, "²", "-1", "1e9", "", "x"])
+@pytest.mark.parametrize("name", ["ApproximateFirstReceiveTimestamp", "ApproximateReceiveCount"])
+def test_a_queue_of_any_make_may_write_any_number(subject, name, text):
+    subject().handle([{"Body": "{", "Attributes": {name: text}}])
+
+
+conditions = st.recursive(
+    values,
+    lambda inner: st.dictionaries(
+        st.sampled_from(
+            ["prefix", "suffix", "anything-but", "numeric", "exists", "wildcard", "cidr", "equals-ignore-case", "$or"]
+        ),
+        inner
+        | st.lists(inner, max_size=3)
+        | st.sampled_from([[">", 0, "<", 1e400], ["=", "x"], "10.0.0.0/33", "*" * 99]),
+        max_size=2,
+    ),
+    max_leaves=6,
+)
+policies = st.dictionaries(
+    st.sampled_from(["a", "a.b", "$or", ""]), conditions | st.lists(conditions, max_size=4), max_size=3
+)
+
+
+@relaxed
+@given(policy=policies.map(dumps) | st.text() | deep, node=values, nested=st.booleans())
+def test_any_filter_policy_is_refused_or_judges(policy, node, nested):
+    try:
+        matcher = parse_policy(policy, nested)
+    except PolicyError:
+        return
+    for message in (node, {"a": node}, {"a": {"b": node}}):
+        assert matcher.matches(message) in (True, False)
+
+
+class AnyAnswer(Thread):
+    """An HTTP server that answers anything with the same bytes."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.content = b""
+        self.server = create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
+        self.start()
+
+    def run(self):
+        with suppress(OSError):
+            while True:
+                connection, _ = self.server.accept()
+                Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, suppress(OSError):
+            while head := connection.recv(65536):
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                body = head.partition(b"\r\n\r\n")[2]
+                while len(body) < length:
+                    body += connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(self.content) + self.content)
+
+
+@pytest.fixture(scope="module")
+def any_answer():
+    server = AnyAnswer()
+    yield server
+    server.server.close()
+
+
+@pytest.fixture(params=["botocore", "auto"])
+def any_client(request, any_answer, environment):
+    client = make_client(
+        "sqs",
+        profile_name=None,
+        region_name="us-east-1",
+        endpoint_url=any_answer.url,
+        connect_timeout=5,
+        read_timeout=5,
+        max_pool_connections=1,
+        max_attempts=1,
+        transport=request.param,
+    )
+    yield client
+    client.close()
+
+
+NONSENSE = [
+    b"<html>",
+    b"{",
+    b"null",
+    b"[]",
+    b"7",
+    b'"x"',
+    b"\xff\xfe",
+    b'{"Messages": 7}',
+    b'{"Messages": [7]}',
+    b"[" * 9999,
+]
+
+
+@pytest.mark.parametrize("content", NONSENSE, ids=lambda content: content[:20])
+def test_an_answer_that_makes_no_sense_ends_no_daemon(fuzzed_graph, any_answer, any_client, content):
+    consumer = SQSConsumer(any_client, f"{any_answer.url}/0/queue", fuzzed_graph().sqs_envelope, NaiveBackoffPolicy())
+    any_answer.content = b'{"Messages": []}'
+    assert consumer.consume() == []
+
+    any_answer.content = content
+
+    # either nothing, or an error after which another attempt is made
+    with suppress(ReceiveError):
+        assert consumer.consume() == []
