@@ -33,6 +33,7 @@ from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import Layer, compose
 from microcosm_pubsub.registry import Handler, SQSMessageHandlerRegistry
+from microcosm_pubsub.releases import Releases
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 
@@ -93,6 +94,7 @@ class SQSMessageDispatcher:
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
+        self.releases = Releases()
 
     def handle_batch(
         self,
@@ -159,7 +161,7 @@ class SQSMessageDispatcher:
         for index, (message, result) in enumerate(zip(messages, results, strict=True)):
             self.judge(message, result)
             if message.fifo_group in failed_groups:
-                results[index] = released(message)
+                results[index] = self.release(message)
             elif message.fifo_group and stays(message, result):
                 failed_groups.add(message.fifo_group)
         return results
@@ -170,7 +172,8 @@ class SQSMessageDispatcher:
             self.policies.find(message.media_type).judge(message, result)
 
     def choose_handler(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> None:
-        """Let a message know the handler that is bound for its media type, or that there is none."""
+        """Let a message know the handler that is bound for its media type, or that there is none, and its releases."""
+        message.releases = self.releases.count(message)
         try:
             message.handler = self.registry.find(message.media_type or "", bound_handlers)
         except KeyError:
@@ -204,6 +207,14 @@ class SQSMessageDispatcher:
         self.count(result.result.name)
         for observer in self.observers:
             self._observe(None, observer, message, result)
+
+    def release(self, message: SQSMessage) -> MessageHandlingResult:
+        """Return the result of a message that is not handled because an earlier one of its group was not."""
+        self.releases.note(message)
+        return MessageHandlingResult.from_error(
+            message,
+            Nack(0, reason="An earlier message of its group was not handled"),
+        )
 
     def count(self, what: str) -> None:
         """Count something that happened."""
@@ -240,7 +251,7 @@ class SQSMessageDispatcher:
         for message, result in zip(free, results, strict=True):
             if message.fifo_group and stays(message, result):
                 blocked_groups.add(message.fifo_group)
-        return [outcomes.get(id(message)) or released(message) for message in unit]
+        return [outcomes.get(id(message)) or self.release(message) for message in unit]
 
     def _finish(self, handled: Sequence[Handled], consumer: SQSConsumer) -> None:
         self.settle(handled, consumer)
@@ -289,18 +300,10 @@ def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
         outcome=result.result.name,
         error=type(error).__name__ if error is not None else None,
         handler=_name(message.handler) if message.handler is not None else None,
-        attempts=message.approximate_receive_count,
+        attempts=message.attempts,
         first_time=_to_time(message.attributes.get("ApproximateFirstReceiveTimestamp")),
         last_time=datetime.now(UTC),
         message_id=message.message_id,
-    )
-
-
-def released(message: SQSMessage) -> MessageHandlingResult:
-    """Return the result of a message that was not handled because an earlier one of its group failed."""
-    return MessageHandlingResult.from_error(
-        message,
-        Nack(0, reason="An earlier message of its group was not handled"),
     )
 
 

@@ -45,6 +45,7 @@ class SQSMessage:
     :param group_id: the message group (FIFO lane, or fair-queue group), if any
     :param attributes: the queue's own attributes of the message
     :param lease: the time for which it is ours
+    :param releases: how many of its receives ended without its having been handled, as far as is known
     :param raw: the message as the queue gave it
     :param context: what was known while it was handled
     """
@@ -61,6 +62,7 @@ class SQSMessage:
     group_id: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     lease: Lease = field(default_factory=Lease, repr=False)
+    releases: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     context: dict[str, Any] | None = field(default=None, repr=False)
     settled: bool = False
@@ -85,6 +87,13 @@ class SQSMessage:
                 except (TypeError, ValueError, OverflowError):
                     return None
         return None
+
+    @property
+    def attempts(self) -> int | None:
+        """Return how often handling the message was attempted, this time included, if the queue tells."""
+        if self.approximate_receive_count is None:
+            return None
+        return max(1, self.approximate_receive_count - self.releases)
 
     @property
     def fifo_group(self) -> str | None:

@@ -29,7 +29,7 @@ class RetryPolicy:
     """
     Decide whether and when a message that was not handled is tried again.
 
-    :param max_attempts: after so many receives the message is given up, whatever else is said; None is never
+    :param max_attempts: after so many attempts the message is given up, whatever else is said; None is never
     :param backoff: when it is tried again: a policy, a number of seconds, or one number per attempt, the last one for
         all further ones; None is what config `sqs_consumer.backoff_policy` says. A `Nack` has its own time.
     :param retry_on: errors that may pass; any other gives the message up
@@ -68,7 +68,7 @@ class RetryPolicy:
 
     def is_used_up(self, message: SQSMessage) -> bool:
         """Tell whether this receive of a message was its last attempt."""
-        return self.max_attempts is not None and (message.approximate_receive_count or 0) >= self.max_attempts
+        return self.max_attempts is not None and (message.attempts or 0) >= self.max_attempts
 
 
 def to_backoff_policy(backoff: Any) -> BackoffPolicy | None:

@@ -19,9 +19,9 @@ def limit_attempts(policies: RetryPolicies) -> Callable[[Callable[[SQSMessage], 
 
     def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
         max_attempts = policies.find(message.media_type).max_attempts
-        if max_attempts is not None and (message.approximate_receive_count or 0) > max_attempts:
+        if max_attempts is not None and (message.attempts or 0) > max_attempts:
             raise AttemptsExhausted(
-                f"Message {message.message_id} was received {message.approximate_receive_count} times, "
+                f"Message {message.message_id} was received {message.attempts} times, "
                 f"{max_attempts} are allowed (max_attempts of its retry policy, or "
                 "sqs_message_dispatcher.message_max_processing_attempts)"
             )

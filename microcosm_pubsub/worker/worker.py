@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.dispatcher import SQSMessageDispatcher, released, stays
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher, stays
 from microcosm_pubsub.errors import EndOfInput, HandlerTimeout
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.reader import Reader
@@ -324,6 +324,7 @@ class Worker:
         while self._left_over:
             message = self._left_over.popleft()
             self.settler.add(message, 0)
+            self.dispatcher.releases.note(message)
             self.dispatcher.count("RELEASED")
             self.receives.ended([message])
 
@@ -360,7 +361,7 @@ class Worker:
             results = [self.dispatcher.run(messages[0], self.handlers)]
         else:
             results = self.dispatcher.run_batch(messages, self.handlers)
-        results += [released(message) for message in held_back]
+        results += [self.dispatcher.release(message) for message in held_back]
         for message in lost:
             logger.warning("Not handling message %s: its lease is lost", message.message_id)
             self.dispatcher.count("LEASE_LOST")
@@ -385,7 +386,7 @@ class Worker:
     def _release(self, message: SQSMessage) -> MessageHandlingResult:
         self.settler.add(message, 0)
         self.receives.ended([message])
-        return released(message)
+        return self.dispatcher.release(message)
 
     def _check_timeout(self, slot: Slot, now: float) -> None:
         unit = slot.unit
