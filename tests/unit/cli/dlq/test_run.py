@@ -102,7 +102,16 @@ def test_it_stays_unless_told_otherwise(engine, run):
     assert engine.counts() == (1, 0)
 
 
+@pytest.fixture
+def traced():
+    """A debugger ends all tracing of its thread, that of coverage too."""
+    tracer = sys.gettrace()
+    yield
+    sys.settrace(tracer)
+
+
 @pytest.mark.parametrize("media_type", ["application/vnd.dlq.stack", "application/vnd.dlq.later"])
+@pytest.mark.usefixtures("traced")
 def test_under_a_debugger(run, monkeypatch, media_type):
     monkeypatch.setattr(sys, "stdin", io.StringIO("continue\n"))
 
