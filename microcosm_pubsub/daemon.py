@@ -73,8 +73,8 @@ COMPONENTS = [
 #: What microcosm raises when a graph cannot be made.
 GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundError, ValidationError)
 
-#: What these tell at INFO is said better, or not wanted: an end of input is no bad health.
-QUIET_LOGGERS = ["botocore.credentials", "daemon.health_reporter"]
+#: What these tell at INFO is said better.
+QUIET_LOGGERS = ["botocore.credentials"]
 
 #: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
 DEFAULT_PORT = 80
@@ -134,7 +134,6 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """Return what loads the configuration: the defaults, the environment, then the command line."""
         loader: Callable[[Any], Any] = load_each(
             load_from_dict(
-                error_policy={"strict": True},
                 logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
                 pubsub_middleware={"names": list(self.middleware)},
                 pubsub_observers={"names": list(self.observers)},

@@ -140,7 +140,6 @@ class SQSMessageDispatcher:
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
         """Run the handler of a message and return the result; settle nothing."""
-
         if self.registry.find_options(message.media_type).batch_size is not None:
             return self.run_batch([message], bound_handlers)[0]
         self.choose_handler(message, bound_handlers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from logging import getLogger
 from typing import Any
 
 from microcosm.api import typed
@@ -20,6 +21,8 @@ from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
 
+
+logger = getLogger(__name__)
 
 Errors = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -64,11 +67,21 @@ class RetryPolicy:
         if hopeless or self.is_used_up(message):
             result.dead_letter = True
         elif isinstance(self.backoff, BackoffPolicy):
-            result.retry_timeout_seconds = self.backoff.compute_backoff_timeout(message, result.retry_timeout_seconds)
+            result.retry_timeout_seconds = compute_seconds(self.backoff, message, result.retry_timeout_seconds)
 
     def is_used_up(self, message: SQSMessage) -> bool:
         """Tell whether this receive of a message was its last attempt."""
         return self.max_attempts is not None and (message.attempts or 0) >= self.max_attempts
+
+
+def compute_seconds(backoff: BackoffPolicy, message: SQSMessage, asked_seconds: int | None) -> int | None:
+    """Return when a message is tried again by a policy, or what was asked for if the policy cannot tell."""
+    # a policy is foreign code, called outside of the ring that contains handlers
+    try:
+        return int(backoff.compute_backoff_timeout(message, asked_seconds))
+    except Exception:
+        logger.exception("%s cannot tell when message %s is tried again", type(backoff).__name__, message.message_id)
+        return asked_seconds
 
 
 def to_backoff_policy(backoff: Any) -> BackoffPolicy | None:

@@ -182,7 +182,7 @@ class Buffer:
                 self._room.wait()
             return 0
 
-    def release(self, count: int) -> None:
+    def unreserve(self, count: int) -> None:
         """Give back places that were reserved."""
         with self._lock:
             self.reserved -= count

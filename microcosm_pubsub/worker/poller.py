@@ -165,7 +165,7 @@ class Pollers:
                 try:
                     attempt_id = self._poll(index, count, attempt_id)
                 finally:
-                    self.buffer.release(count)
+                    self.buffer.unreserve(count)
         except BaseException as error:
             # this thread's end, whatever it is: the worker ends, and says why
             self._fail(error)

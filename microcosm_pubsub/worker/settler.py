@@ -39,7 +39,7 @@ MAX_REMEMBERED = 10_000
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class Pending:
     """
     What is to become of a message.
 
@@ -86,12 +86,12 @@ class Settler:
         self._lock = Lock()
         self._changed = Condition(self._lock)
         self._sent = Condition(self._lock)
-        self._deletes = deque[Entry]()
-        self._changes = deque[Entry]()
-        self._dead_letters = deque[Entry]()
+        self._deletes = deque[Pending]()
+        self._changes = deque[Pending]()
+        self._dead_letters = deque[Pending]()
         self._queues = (self._deletes, self._changes, self._dead_letters)
-        self._refused: list[Entry] = []
-        self._sending: list[list[Entry]] = []
+        self._refused: list[Pending] = []
+        self._sending: list[list[Pending]] = []
         #: until when a thread waits for what is first due
         self._timer_at: float | None = None
         self._flushing = False
@@ -149,7 +149,7 @@ class Settler:
         with self._lock:
             now = self.clock()
             due = now + MAX_DELAY_SECONDS
-            entry = Entry(message, timeout, due, now, given_up)
+            entry = Pending(message, timeout, due, now, given_up)
             entries = self._queue_of(entry)
             entries.append(entry)
             # Another thread is woken for a full batch, and while some send already, only for one that they leave
@@ -192,7 +192,7 @@ class Settler:
                     self._sent.notify_all()
                 self.on_sent()
 
-    def _wait_for_batch(self) -> list[Entry] | None:
+    def _wait_for_batch(self) -> list[Pending] | None:
         with self._lock:
             while not (batch := self._pop_batch()):
                 if self._closed:
@@ -241,7 +241,7 @@ class Settler:
     def _count_pending(self) -> int:
         return sum(map(len, self._queues)) + len(self._refused) + sum(map(len, self._sending))
 
-    def _pop_batch(self) -> list[Entry]:
+    def _pop_batch(self) -> list[Pending]:
         now = self.clock()
         self._requeue(now)
         queues = [entries for entries in self._queues if entries]
@@ -251,7 +251,7 @@ class Settler:
                 return [entries.popleft() for _ in range(min(len(entries), MAX_BATCH_ENTRIES))]
         return []
 
-    def _queue_of(self, entry: Entry) -> deque[Entry]:
+    def _queue_of(self, entry: Pending) -> deque[Pending]:
         if entry.given_up is not None:
             return self._dead_letters
         return self._deletes if entry.timeout is None else self._changes
@@ -272,7 +272,7 @@ class Settler:
 
     # inside; without the lock
 
-    def _send(self, batch: list[Entry]) -> None:
+    def _send(self, batch: list[Pending]) -> None:
         if batch[0].given_up is not None:
             self._send_dead_letters(batch)
             return
@@ -302,7 +302,7 @@ class Settler:
             else:
                 self._refuse(entry, refusal)
 
-    def _send_dead_letters(self, batch: list[Entry]) -> None:
+    def _send_dead_letters(self, batch: list[Pending]) -> None:
         """Send messages to the dead-letter queue, and have those deleted that it took."""
         try:
             sent, errors = self.consumer.send_dead_letters(
@@ -323,13 +323,13 @@ class Settler:
             for failure in self.nack_batch([(entry.message, timeout)], self.consumer.growing_seconds):
                 logger.error("Cannot tell when message %s is to come again", entry.message.message_id, exc_info=failure)
 
-    def _settled(self, entry: Entry) -> None:
+    def _settled(self, entry: Pending) -> None:
         if entry.timeout is None:
             self.keeper.drop_one(entry.message)
             if self._undeleted:
                 self._undeleted.pop(str(entry.message.message_id), None)
 
-    def _refuse(self, entry: Entry, refusal: Refusal) -> None:
+    def _refuse(self, entry: Pending, refusal: Refusal) -> None:
         now = self.clock()
         bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2 ** min(entry.attempts, 16))
         entry.attempts += 1

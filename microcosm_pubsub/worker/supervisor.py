@@ -138,7 +138,7 @@ class Supervisor:
         return {
             "healthy": all(report["healthy"] for report in reports),
             "ready": not self.stopping and any(report["ready"] for report in reports),
-            "heartbeats": {str(report["pid"]): report["report_age_seconds"] for report in reports},
+            "heartbeats": {str(report["pid"]): report["report_age_seconds"] for report in reports if report["pid"]},
             "processes": reports,
         }
 

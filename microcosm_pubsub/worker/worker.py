@@ -118,18 +118,7 @@ class Worker:
             settings.breaker_open_seconds,
             clock,
         )
-        self.buffer = Buffer(
-            settings.concurrency,
-            limit=consumer.limit,
-            max_buffer_seconds=settings.max_buffer_seconds,
-            max_buffer=settings.max_buffer,
-            max_per_group=settings.max_per_group,
-            find_options=dispatcher.registry.find_options,
-            count_unsettled=lambda: self.settler.pending,
-            # as many as are under way, and as many again
-            max_unsettled=max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers),
-            clock=clock,
-        )
+        self.buffer = self._make_buffer()
         self.pollers = Pollers(
             consumer,
             self.buffer,
@@ -144,6 +133,21 @@ class Worker:
         self.slots = Slots(self.buffer, self, settings.concurrency, clock)
         self.receives = Receives(only_enabled(dispatcher.batch_metrics), clock)
         self.gauges = Gauges(only_enabled(send_metrics), self.read_gauges, clock)
+
+    def _make_buffer(self) -> Buffer:
+        settings = self.settings
+        return Buffer(
+            settings.concurrency,
+            limit=self.consumer.limit,
+            max_buffer_seconds=settings.max_buffer_seconds,
+            max_buffer=settings.max_buffer,
+            max_per_group=settings.max_per_group,
+            find_options=self.dispatcher.registry.find_options,
+            count_unsettled=lambda: self.settler.pending,
+            # as many as are under way, and as many again
+            max_unsettled=max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers),
+            clock=self.clock,
+        )
 
     # what others ask of the worker, from any thread, and from signal handlers
 

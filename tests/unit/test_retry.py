@@ -247,3 +247,28 @@ def test_the_policy_of_a_daemon():
     assert policies.default.backoff.seconds == (1, 2)
     with pytest.raises(ConfigurationError, match="must be a RetryPolicy"):
         RetryDaemon.create_for_testing(loader=load_from_dict(pubsub_retry_policies={"default": "none"}))
+
+
+@pytest.mark.parametrize("answer", [ZeroDivisionError(), None, "soon"])
+def test_a_backoff_that_cannot_be_computed_is_left_to_the_daemons(answer, capsys):
+    class OddBackoffPolicy(NaiveBackoffPolicy):
+        def compute_backoff_timeout(self, message, message_timeout):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    class OddDaemon(RetryDaemon):
+        name = "retry_odd"
+        components = []
+        retry = RetryPolicy(backoff=OddBackoffPolicy())
+
+    daemon = OddDaemon.create_for_testing()
+    policies = daemon.graph.pubsub_retry_policies
+    daemon.graph.sqs_message_dispatcher.policies = RetryPolicies(lambda media_type: None, policies.default)
+    send(daemon, ORDER)
+
+    (result,) = handle(daemon)
+
+    assert (result.result, result.retry_timeout_seconds) == (FAILED, None)
+    assert "OddBackoffPolicy cannot tell when" in capsys.readouterr().out
+    assert len(daemon.graph.pubsub_testing.engine.messages("queue")) == 1

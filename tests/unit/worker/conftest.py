@@ -52,6 +52,18 @@ def keeper(consumer, clock):
 
 
 @pytest.fixture
+def hold(keeper, make_message, clock):
+    """Have messages held by the keeper."""
+
+    def hold_some(count=1, **options):
+        messages = [make_message(number, **options) for number in range(count)]
+        keeper.hold(messages, clock())
+        return messages
+
+    return hold_some
+
+
+@pytest.fixture
 def in_thread():
     """Run something in a thread, which has to end with the test, and give the thread."""
     threads = []

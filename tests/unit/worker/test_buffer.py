@@ -208,7 +208,7 @@ class TestRoom:
         unit = buffer.take()
         # one runs, fourteen wait behind it: three slots are free
         assert buffer.reserve() == 3
-        buffer.release(3)
+        buffer.unreserve(3)
 
         buffer.put([make_message(number, "g", fifo=True) for number in range(15, 24)])
 
@@ -256,7 +256,7 @@ class TestRoom:
             buffer.done(unit, 5.0)
         elif event == "release":
             # by who received nothing, and will not ask again at once
-            buffer.release(1)
+            buffer.unreserve(1)
         else:
             buffer.reserved = 0
             buffer.note_stuck(0)

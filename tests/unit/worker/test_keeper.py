@@ -14,16 +14,6 @@ from microcosm_pubsub.worker.keeper import Keeper
 SECONDS = 30
 
 
-@pytest.fixture
-def hold(keeper, make_message, clock):
-    def hold_some(count=1, **options):
-        messages = [make_message(number, **options) for number in range(count)]
-        keeper.hold(messages, clock())
-        return messages
-
-    return hold_some
-
-
 def renewed(client):
     return [handles for name, handles in client.calls if name == "change_message_visibility_batch"]
 

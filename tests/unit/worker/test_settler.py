@@ -25,16 +25,6 @@ def settler(consumer, keeper, failed, clock):
     return Settler(consumer, keeper, lambda message: failed.append(message.message_id), clock=clock, random=Random(1))
 
 
-@pytest.fixture
-def hold(keeper, make_message, clock):
-    def hold_some(count=1, **options):
-        messages = [make_message(number, **options) for number in range(count)]
-        keeper.hold(messages, clock())
-        return messages
-
-    return hold_some
-
-
 def send(settler):
     """Send what is due, as a thread of the settler would."""
     while batch := settler._pop_batch():
