@@ -13,9 +13,10 @@ from functools import cached_property
 from json import dumps, loads
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, missing
+from marshmallow import Schema, ValidationError, fields, missing
 
 from microcosm_pubsub.errors import MessageValidationError
+from microcosm_pubsub.loading import Loader
 
 
 DEFAULT_MEDIA_TYPE = "application/json"
@@ -73,6 +74,7 @@ class PubSubMessageCodec:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+        self._loader = Loader(schema)
         self._is_message_schema = isinstance(schema, PubSubMessageSchema)
 
     def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
@@ -108,10 +110,11 @@ class PubSubMessageCodec:
         :raises marshmallow.ValidationError: if that is no JSON object or does not fit the schema
         """
         try:
-            dct = message if isinstance(message, Mapping) else loads(message)
-            if not isinstance(dct, Mapping):
+            # dict first: a check for any Mapping costs ten times as much
+            dct = message if isinstance(message, (dict, Mapping)) else loads(message)
+            if not isinstance(dct, (dict, Mapping)):
                 raise ValidationError("Not a JSON object.")
-            content: dict[str, Any] = self.schema.load(dct, unknown=EXCLUDE)
+            content: dict[str, Any] = self._loader.load(dct)
         except ValidationError as error:
             raise self._refuse("decode", error.messages) from error
         except ENCODING_ERRORS as error:

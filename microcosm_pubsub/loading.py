@@ -1,0 +1,151 @@
+"""
+Load content by its schema, as marshmallow does, without what few schemas need.
+
+`Schema.load` keeps account of hooks, errors and partial content for each field of each message. Most schemas have no
+hooks and most messages fit theirs: there, each field is asked in turn, and that is all. Whatever else there is,
+marshmallow loads, from the beginning, and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, missing
+
+
+#: Where to find a value and where to put it, the one type that comes out as it came in, and what makes others fit.
+Step = tuple[str, str, type | None, Callable[..., Any]]
+
+#: Methods that take part in loading: a schema that has its own of any is loaded by marshmallow.
+LOADING = frozenset(
+    {
+        "_call_and_store",
+        "_deserialize",
+        "_do_load",
+        "_has_processors",
+        "_invoke_field_validators",
+        "_invoke_load_processors",
+        "_invoke_processors",
+        "_invoke_schema_validators",
+        "_run_validator",
+        "load",
+    }
+)
+
+#: Fields that return a value of exactly this type as it is.
+AS_IS: dict[type[fields.Field[Any]], type] = {fields.String: str, fields.Integer: int}
+
+#: What such a field may say of itself; with anything else, which versions to come may bring, it is asked.
+KNOWN_ATTRIBUTES = frozenset(
+    {
+        "allow_none",
+        "as_string",
+        "attribute",
+        "data_key",
+        "dump_default",
+        "dump_only",
+        "error_messages",
+        "load_default",
+        "load_only",
+        "metadata",
+        "name",
+        "parent",
+        "post_load",
+        "pre_load",
+        "required",
+        "root",
+        "strict",
+        "validate",
+        "validators",
+    }
+)
+
+
+class Loader:
+    """
+    Load content as `schema.load(data, unknown=EXCLUDE)` does.
+
+    :param schema: a schema instance; fields that it gains, loses or exchanges later are noticed
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._fields: dict[str, Any] = {}
+        self._partial: Any = None
+        self._steps: tuple[Step, ...] | None = None
+
+    def load(self, data: Mapping[str, Any]) -> Any:
+        """
+        Return what the schema makes of data.
+
+        :raises Exception: what `schema.load` raises
+        """
+        schema = self.schema
+        if schema.load_fields != self._fields or schema.partial is not self._partial:
+            self._compile()
+        if self._steps is not None:
+            try:
+                return walk(self._steps, data)
+            except Exception:
+                # this only saves time: whatever a field raises, marshmallow has its own way to say it
+                pass
+        return schema.load(data, unknown=EXCLUDE)
+
+    def _compile(self) -> None:
+        # threads that get here at once all write the same; the fields last, since they say that the rest is there
+        schema = self.schema
+        self._steps = make_steps(schema) if is_plain(schema) else None
+        self._partial = schema.partial
+        self._fields = dict(schema.load_fields)
+
+
+def walk(steps: tuple[Step, ...], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return content that is made of data step by step."""
+    content = {}
+    for key, name, as_is, deserialize in steps:
+        value = data.get(key, missing)
+        if type(value) is not as_is:
+            value = deserialize(value, key, data)
+            if value is missing:
+                continue
+        content[name] = value
+    return content
+
+
+def is_plain(schema: Schema) -> bool:
+    """Tell whether loading by a schema is nothing more than asking its fields."""
+    classes = [cls for cls in type(schema).__mro__ if cls not in Schema.__mro__]
+    return (
+        all(LOADING.isdisjoint(vars(holder)) for holder in (schema, *classes))
+        and not any(schema._hooks.values())
+        and schema.partial in (None, False)
+        and not schema.many
+        and schema.dict_class is dict
+        # a path into content within content
+        and not any("." in (field.attribute or name) for name, field in schema.load_fields.items())
+    )
+
+
+def make_steps(schema: Schema) -> tuple[Step, ...]:
+    """Return the steps of loading by a plain schema."""
+    # what a schema of marshmallow 3 says to its fields, and to content nested in them
+    more = {} if schema.partial is None else {"partial": schema.partial}
+    return tuple(
+        (
+            field.data_key if field.data_key is not None else name,
+            field.attribute or name,
+            find_type_as_is(field),
+            partial(field.deserialize, **more) if more else field.deserialize,
+        )
+        for name, field in schema.load_fields.items()
+    )
+
+
+def find_type_as_is(field: Any) -> type | None:
+    """Return the type whose values a field returns as they are, if there is one."""
+    asks_more = field.validators or getattr(field, "pre_load", None) or getattr(field, "post_load", None)
+    if asks_more or not vars(field).keys() <= KNOWN_ATTRIBUTES:
+        return None
+    return AS_IS.get(type(field))
