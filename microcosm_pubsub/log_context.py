@@ -3,21 +3,21 @@ Log lines that say which message they belong to.
 
 While a message is handled, every log record of that context (thread or task) carries the message's
 context as attributes, as if each line had been written with it as `extra`. An explicit `extra` wins.
+What a line of ours says, which may be what a message says, is not formatted once more on its way out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextvars import ContextVar
-from logging import LogRecord, getLogRecordFactory, setLogRecordFactory
+from logging import LogRecord, getLogger, getLogRecordFactory, setLogRecordFactory
+from time import strftime
 from typing import Any
 
-from microcosm_pubsub.setting import Setting
+from microcosm_logging.formatters import ExtraConsoleFormatter  # type: ignore[import-untyped]
+
+from microcosm_pubsub.context import current_messages_or_none
 
 
 OUR_LOGGERS = "microcosm_pubsub"
-
-_context: ContextVar[Mapping[str, Any] | None] = ContextVar("message_log_context", default=None)
 
 
 class FinishedText(str):
@@ -52,7 +52,8 @@ class MessageLogRecord(LogRecord):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._message_context = _context.get()
+        messages = current_messages_or_none()
+        self._message_context = messages[-1].context if messages else None
 
     def __getattr__(self, name: str) -> Any:
         if name != "_message_context" and self._message_context and name in self._message_context:
@@ -68,12 +69,56 @@ class MessageLogRecord(LogRecord):
         return FinishedText(text) if self.name.startswith(OUR_LOGGERS) else text
 
 
+class ConsoleFormatter(ExtraConsoleFormatter):  # type: ignore[misc]
+    """
+    Write what `ExtraConsoleFormatter` writes; lines of ours in a fraction of its time.
+
+    There is one for every message. What is done for a second formatting, which `FinishedText` prevents, is left out.
+
+    :param format_string: how a line looks
+    """
+
+    def __init__(self, format_string: str) -> None:
+        super().__init__(format_string)
+        self._second: tuple[int, str] = (0, "")
+
+    def format(self, record: LogRecord) -> str:
+        """Return the line, or lines, of a record."""
+        if not record.name.startswith(OUR_LOGGERS):
+            return str(super().format(record))
+        line: str = self.format_safely(
+            self.format_string,
+            asctime=self.formatTime(record),
+            name=record.name,
+            levelname=record.levelname,
+            message=record.getMessage(),
+        )
+        if record.exc_info:
+            line = line.removesuffix("\n") + "\n" + self.formatException(record.exc_info)
+        return line
+
+    def formatTime(self, record: LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """Return the time of day of a record, put into words once a second."""
+        if datefmt or not self.default_msec_format:
+            return str(super().formatTime(record, datefmt))
+        second, text = self._second
+        if second != int(record.created):
+            second = int(record.created)
+            text = strftime(self.default_time_format, self.converter(second))
+            # both at once: handlers that share a formatter take no common lock
+            self._second = (second, text)
+        return str(self.default_msec_format % (text, record.msecs))
+
+
 def install() -> None:
-    """Make log records carry the context from now on, unless some other kind of record is in use."""
+    """
+    Make log records carry the context from now on, unless some other kind of record is in use.
+
+    The console's formatter is replaced by one that is the same, but cheaper.
+    """
     if getLogRecordFactory() is LogRecord:
         setLogRecordFactory(MessageLogRecord)
-
-
-def logging_context(context: Mapping[str, Any]) -> Setting[Mapping[str, Any] | None]:
-    """Give log records a context while the block runs."""
-    return Setting(_context, context)
+    for handler in getLogger().handlers:
+        formatter: Any = handler.formatter
+        if type(formatter) is ExtraConsoleFormatter:
+            handler.setFormatter(ConsoleFormatter(formatter.format_string))

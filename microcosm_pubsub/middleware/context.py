@@ -10,7 +10,6 @@ from microcosm.opaque import NormalizedDict, Opaque
 
 from microcosm_pubsub.constants import TTL_KEY
 from microcosm_pubsub.context import current_messages_or_none, handling
-from microcosm_pubsub.log_context import logging_context
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.setting import Setting
 
@@ -34,7 +33,7 @@ def provide_context(
             # messages of a batch are handled inside each other: what it causes has as few hops left as any of them
             context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
         message.context = context
-        with initialize(context), logging_context(context), handling(message):
+        with initialize(context), handling(message):
             return call_next(message)
 
     return layer
@@ -45,8 +44,8 @@ def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], Abstra
     store = opaque._store
 
     def initialize(context: Mapping[str, Any]) -> Setting[Any]:
-        values = NormalizedDict()
         # as they are: the keys of both are in lower case already
+        values = NormalizedDict.__new__(NormalizedDict)
         dict.update(values, store.get())
         dict.update(values, context)
         return Setting(store, values)

@@ -3,18 +3,13 @@ What is known while a message is handled.
 """
 
 from contextvars import copy_context
-from copy import copy
 from functools import partial
-from logging import Formatter, LogRecord, getLogger, getLogRecordFactory, setLogRecordFactory
-from pickle import dumps, loads
 from threading import Thread
 
 import pytest
 
-from microcosm_pubsub import log_context
 from microcosm_pubsub.context import SQSMessageContext, current_message, current_messages, handling
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.log_context import MessageLogRecord, logging_context
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -75,68 +70,6 @@ def test_configuration(make_graph, config, opaque_data, expected):
 def test_what_cannot_work_is_refused(make_graph, config):
     with pytest.raises(ConfigurationError, match="sqs_message_context"):
         make_graph(sqs_message_context=config)
-
-
-@pytest.fixture
-def factory():
-    """Log records are as they were after a test."""
-    before = getLogRecordFactory()
-    setLogRecordFactory(LogRecord)
-    log_context.install()
-    yield
-    setLogRecordFactory(before)
-
-
-@pytest.mark.usefixtures("factory")
-def test_log_lines_carry_the_context(caplog):
-    logger = getLogger("tests.log_context")
-
-    with logging_context({"message_id": "m", "args": "clash"}):
-        logger.warning("within %s", 1)
-        logger.warning("extra wins", extra={"message_id": "mine"})
-        with logging_context({"message_id": "inner"}):
-            logger.warning("nested")
-    logger.warning("after")
-
-    within, extra, nested, after = caplog.records
-    assert isinstance(within, MessageLogRecord)
-    assert (within.getMessage(), within.message_id, within.args) == ("within 1", "m", (1,))
-    assert (extra.message_id, nested.message_id) == ("mine", "inner")
-    assert not hasattr(after, "message_id")
-
-
-@pytest.mark.usefixtures("factory")
-def test_a_formatter_may_ask_before_the_text_is_made():
-    with logging_context({"message_id": "m"}):
-        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
-
-    assert record.message_id == "m"
-    assert Formatter("%(message_id)s %(message)s").format(record) == "m hi"
-    assert vars(record)["message_id"] == "m"
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = record.nothing
-
-
-@pytest.mark.usefixtures("factory")
-def test_a_record_can_be_copied_and_pickled():
-    with logging_context({"message_id": "m"}):
-        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
-
-    assert copy(record).message_id == "m"
-    assert loads(dumps(record)).message_id == "m"
-
-
-def test_other_kinds_of_records_are_left_alone():
-    class Other(LogRecord):
-        pass
-
-    before = getLogRecordFactory()
-    setLogRecordFactory(Other)
-    try:
-        log_context.install()
-        assert getLogRecordFactory() is Other
-    finally:
-        setLogRecordFactory(before)
 
 
 def test_the_message_that_is_being_handled():

@@ -1,0 +1,178 @@
+"""
+Log lines that say which message they belong to.
+"""
+
+from copy import copy
+from logging import (
+    ERROR,
+    INFO,
+    Formatter,
+    Handler,
+    LogRecord,
+    StreamHandler,
+    getLogger,
+    getLogRecordFactory,
+    makeLogRecord,
+    setLogRecordFactory,
+)
+from pickle import dumps, loads
+from sys import exc_info
+from time import gmtime
+
+import pytest
+from microcosm_logging.formatters import ExtraConsoleFormatter
+
+from microcosm_pubsub import log_context
+from microcosm_pubsub.context import handling
+from microcosm_pubsub.log_context import ConsoleFormatter, MessageLogRecord
+from microcosm_pubsub.message import SQSMessage
+
+
+FORMATS = [
+    "{asctime} - {name} - [{levelname}] - {message}",
+    "%(levelname)s 100%% %(message)s",
+    "{message} {unknown}",
+    "{message}\n",
+]
+
+
+def make(**context):
+    return SQSMessage(None, {}, "a/b", "m", "r", context=context)
+
+
+@pytest.fixture
+def factory():
+    """Log records are as they were after a test."""
+    before = getLogRecordFactory()
+    setLogRecordFactory(LogRecord)
+    log_context.install()
+    yield
+    setLogRecordFactory(before)
+
+
+@pytest.mark.usefixtures("factory")
+def test_log_lines_carry_the_context(caplog):
+    logger = getLogger("tests.log_context")
+
+    with handling(make(message_id="m", args="clash")):
+        logger.warning("within %s", 1)
+        logger.warning("extra wins", extra={"message_id": "mine"})
+        with handling(make(message_id="inner")):
+            logger.warning("nested")
+    logger.warning("after")
+
+    within, extra, nested, after = caplog.records
+    assert isinstance(within, MessageLogRecord)
+    assert (within.getMessage(), within.message_id, within.args) == ("within 1", "m", (1,))
+    assert (extra.message_id, nested.message_id) == ("mine", "inner")
+    assert not hasattr(after, "message_id")
+
+
+@pytest.mark.usefixtures("factory")
+def test_a_formatter_may_ask_before_the_text_is_made():
+    with handling(make(message_id="m")):
+        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
+
+    assert record.message_id == "m"
+    assert Formatter("%(message_id)s %(message)s").format(record) == "m hi"
+    assert vars(record)["message_id"] == "m"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = record.nothing
+
+
+@pytest.mark.usefixtures("factory")
+def test_a_record_can_be_copied_and_pickled():
+    with handling(make(message_id="m")):
+        record = getLogger("tests.log_context").makeRecord("n", 20, "f", 1, "hi", (), None)
+
+    assert copy(record).message_id == "m"
+    assert loads(dumps(record)).message_id == "m"
+
+
+def test_other_kinds_of_records_are_left_alone():
+    class Other(LogRecord):
+        pass
+
+    before = getLogRecordFactory()
+    setLogRecordFactory(Other)
+    try:
+        log_context.install()
+        assert getLogRecordFactory() is Other
+    finally:
+        setLogRecordFactory(before)
+
+
+def failed():
+    try:
+        raise ValueError("no")
+    except ValueError:
+        return exc_info()
+
+
+def make_record(name, text, *args, **more):
+    record = MessageLogRecord(name, more.pop("level", INFO), "", 0, text, args, more.pop("exc_info", None))
+    vars(record).update(more)
+    return record
+
+
+@pytest.mark.parametrize("format_string", FORMATS)
+@pytest.mark.parametrize(
+    "record",
+    [
+        make_record("microcosm_pubsub.dispatcher", "%s: %s", "SUCCEEDED", "a/b", result="SUCCEEDED"),
+        make_record("microcosm_pubsub.dispatcher", "%s", "{levelno:>1000} %(levelno)s {0} {"),
+        make_record("microcosm_pubsub.worker", "broken", level=ERROR, exc_info=failed()),
+        make_record("orders", "{levelno:>30} %s", 1),
+        make_record("orders", "of {customer}", customer="Ann"),
+        make_record("orders", "broken", level=ERROR, exc_info=failed()),
+        make_record("orders", {"a": "{levelno}"}),
+        makeLogRecord({"name": "orders", "created": 1e9, "msecs": 7.0, "msg": "long ago"}),
+    ],
+    ids=lambda record: f"{record.name}-{record.msg}",
+)
+def test_the_console_says_what_it_said(format_string, record):
+    assert ConsoleFormatter(format_string).format(record) == ExtraConsoleFormatter(format_string).format(record)
+
+
+def test_what_a_record_of_ours_says_is_not_formatted_whatever_its_kind():
+    record = LogRecord("microcosm_pubsub.dispatcher", INFO, "", 0, "%s", ("{levelno:>1000}",), None)
+
+    assert ConsoleFormatter("{message}").format(record) == "{levelno:>1000}"
+
+
+def test_the_time_is_told_to_the_millisecond():
+    formatter, other = ConsoleFormatter("{asctime}"), Formatter()
+    times = [1e9, 1e9 + 0.25, 1e9 + 1.5, 1e9 + 0.75, 1e9 + 3600]
+    records = [makeLogRecord({"created": time, "msecs": time % 1 * 1000}) for time in times]
+
+    assert [formatter.formatTime(record) for record in records] == [other.formatTime(record) for record in records]
+    assert formatter.formatTime(records[0], "%Y") == "2001"
+
+    utc = ConsoleFormatter("{asctime}")
+    utc.converter = gmtime
+    assert utc.formatTime(records[1]) == "2001-09-09 01:46:40,250"
+    utc.default_msec_format = None
+    assert utc.formatTime(records[1]) == "2001-09-09 01:46:40"
+
+
+@pytest.mark.usefixtures("factory")
+def test_the_formatter_of_the_console_is_exchanged_and_no_other():
+    class Own(ExtraConsoleFormatter):
+        pass
+
+    formatters = [ExtraConsoleFormatter("{message}!"), Own("{message}"), Formatter(), None]
+    handlers: list[Handler] = [StreamHandler() for _ in formatters]
+    root = getLogger()
+    for handler, formatter in zip(handlers, formatters, strict=True):
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    try:
+        log_context.install()
+        first = handlers[0].formatter
+        log_context.install()
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+
+    assert (type(first), first.format_string) == (ConsoleFormatter, "{message}!")
+    assert [handler.formatter for handler in handlers] == [first, *formatters[1:]]
