@@ -36,6 +36,9 @@ def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
     :raises HandlerError: if it gave a coroutine or a generator, which nobody would run
     """
     value = handler(*args)
+    if value is None or type(value) is bool:
+        # what nearly all return, and no work still to be done
+        return value
     if hasattr(type(value), "__await__") and is_async(handler):
         return loop.run(value)
     if error := find_undone(value):

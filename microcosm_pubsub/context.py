@@ -12,7 +12,7 @@ from microcosm.api import typed
 from microcosm_pubsub import types
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, RECEIPT_HANDLE_KEY, TTL_KEY, URI_KEY
 from microcosm_pubsub.graph import defaults
-from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message import SQSMessage, find_ttl
 from microcosm_pubsub.setting import Setting
 
 
@@ -74,7 +74,8 @@ class SQSMessageContext:
 
         :param extra: more keys, which win
         """
-        context = {str(key).casefold(): value for key, value in message.opaque_data.items()}
+        opaque_data = message.opaque_data
+        context = {str(key).casefold(): value for key, value in opaque_data.items()}
         if message.message_id is not None:
             context[MESSAGE_ID_KEY] = message.message_id
         if (uri := message.uri) is not None:
@@ -82,7 +83,7 @@ class SQSMessageContext:
         if message.receipt_handle is not None:
             context[RECEIPT_HANDLE_KEY] = message.receipt_handle
         if self.enable_ttl:
-            ttl = message.ttl
+            ttl = find_ttl(opaque_data)
             context[TTL_KEY] = str((self.initial_ttl if ttl is None else ttl) - 1)
         context.update(extra)
         return context

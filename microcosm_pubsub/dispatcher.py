@@ -125,7 +125,11 @@ class SQSMessageDispatcher:
                 handled = []
         self._finish(handled, consumer)
         if messages and self.batch_metrics is not None:
-            self._observe("batch metrics", self.batch_metrics, (self.clock() - start) * 1000, len(messages))
+            # as in `notify`
+            try:
+                self.batch_metrics((self.clock() - start) * 1000, len(messages))
+            except Exception:
+                self._observer_failed("batch metrics")
         return results
 
     def handle_message(
@@ -205,7 +209,11 @@ class SQSMessageDispatcher:
         """Tell the observers of a result."""
         self.count(result.result.name)
         for observer in self.observers:
-            self._observe(None, observer, message, result)
+            # The outermost ring: observers are foreign code, and can change nothing.
+            try:
+                observer(message, result)
+            except Exception:
+                self._observer_failed(f"observer {_name(observer)}")
 
     def release(self, message: SQSMessage) -> MessageHandlingResult:
         """Return the result of a message that is not handled because an earlier one of its group was not."""
@@ -275,13 +283,9 @@ class SQSMessageDispatcher:
             expected = isinstance(failure, PubSubError)
             self.logger.error("%s", failure, exc_info=None if expected else failure)
 
-    def _observe(self, what: str | None, call: Callable[..., None], *args: Any) -> None:
-        # The outermost ring: observers are foreign code, and can change nothing.
-        try:
-            call(*args)
-        except Exception:
-            self.count("OBSERVER_FAILED")
-            self.logger.warning("The %s failed", what or f"observer {_name(call)}", exc_info=True)
+    def _observer_failed(self, what: str) -> None:
+        self.count("OBSERVER_FAILED")
+        self.logger.warning("The %s failed", what, exc_info=True)
 
 
 def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:

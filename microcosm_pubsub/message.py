@@ -25,6 +25,17 @@ class Settler(Protocol):
     def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None: ...
 
 
+def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
+    """Return how many hops opaque data says are left, or None if it does not tell (or not as a number)."""
+    for key, value in opaque_data.items():
+        if isinstance(key, str) and key.lower() == TTL_KEY:
+            try:
+                return int(value)
+            except (TypeError, ValueError, OverflowError):
+                return None
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class SQSMessage:
     """
@@ -75,18 +86,14 @@ class SQSMessage:
         if not isinstance(content, (dict, Mapping)):
             return {}
         opaque_data = content.get("opaque_data") or content.get("opaqueData")
+        if opaque_data is None:
+            return {}
         return dict(opaque_data) if isinstance(opaque_data, (dict, Mapping)) else {}
 
     @property
     def ttl(self) -> int | None:
         """Return how many hops are left, or None if the message does not tell (or not as a number)."""
-        for key, value in self.opaque_data.items():
-            if isinstance(key, str) and key.lower() == TTL_KEY:
-                try:
-                    return int(value)
-                except (TypeError, ValueError, OverflowError):
-                    return None
-        return None
+        return find_ttl(self.opaque_data)
 
     @property
     def attempts(self) -> int | None:
