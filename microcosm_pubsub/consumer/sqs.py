@@ -7,8 +7,9 @@ that says so in `error`, and its neighbours come as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from logging import getLogger
 from typing import Any
 
@@ -93,20 +94,35 @@ class SQSConsumer:
         :param attempt_id: names this receive, so that another one with the same name, after this one's answer was
             lost, gives the same messages; of a FIFO queue alone
         """
+        call = self.receive_call(limit, visibility_timeout_seconds, attempt_id)
+        return self.read_messages(partial(self.sqs_client.receive_message, **call))
+
+    def receive_call(
+        self, limit: int, visibility_timeout_seconds: int | None = None, attempt_id: str | None = None
+    ) -> dict[str, Any]:
+        """Return the parameters of the client's `receive_message`; see `receive` for ours."""
         more: dict[str, Any] = {}
         if visibility_timeout_seconds is not None:
             more["VisibilityTimeout"] = visibility_timeout_seconds
         if attempt_id is not None:
             more["ReceiveRequestAttemptId"] = attempt_id
+        return {
+            "QueueUrl": self.sqs_queue_url,
+            "MaxNumberOfMessages": limit,
+            "WaitTimeSeconds": self.wait_seconds,
+            "AttributeNames": ATTRIBUTES,
+            "MessageAttributeNames": ["All"],
+            **more,
+        }
+
+    def read_messages(self, get: Callable[[], Any]) -> list[SQSMessage]:
+        """
+        Return the messages of a receive; see `consume` for what it raises.
+
+        :param get: returns the client's answer, or raises its error
+        """
         try:
-            response = self.sqs_client.receive_message(
-                QueueUrl=self.sqs_queue_url,
-                MaxNumberOfMessages=limit,
-                WaitTimeSeconds=self.wait_seconds,
-                AttributeNames=ATTRIBUTES,
-                MessageAttributeNames=["All"],
-                **more,
-            )
+            response = get()
         except CLIENT_ERRORS as error:
             raise convert_receive_error(error, self.sqs_queue_url) from error
         return [self._parse(raw_message) for raw_message in response.get("Messages") or ()]
@@ -250,19 +266,29 @@ class SQSConsumer:
 
         :param entries: at most ten, all of them to delete or all of them to release
         """
-        delete = entries[0][1] is None
-        call = self.sqs_client.delete_message_batch if delete else self.sqs_client.change_message_visibility_batch
-        verb = "delete" if delete else "release"
+        method, call = self.settle_call(entries)
+        return self.read_refusals(entries, partial(getattr(self.sqs_client, method), **call))
+
+    def settle_call(self, entries: Sequence[Entry]) -> tuple[str, dict[str, Any]]:
+        """Return which method of the client settles messages in one call, and its parameters."""
+        settled = [
+            {"Id": str(index), "ReceiptHandle": message.receipt_handle}
+            if timeout is None
+            else {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
+            for index, (message, timeout) in enumerate(entries)
+        ]
+        method = "delete_message_batch" if entries[0][1] is None else "change_message_visibility_batch"
+        return method, {"QueueUrl": self.sqs_queue_url, "Entries": settled}
+
+    def read_refusals(self, entries: Sequence[Entry], get: Callable[[], Any]) -> list[Refusal]:
+        """
+        Return those of some messages that the queue refused to settle.
+
+        :param get: returns the client's answer, or raises its error
+        """
+        verb = "delete" if entries[0][1] is None else "release"
         try:
-            response = call(
-                QueueUrl=self.sqs_queue_url,
-                Entries=[
-                    {"Id": str(index), "ReceiptHandle": message.receipt_handle}
-                    if timeout is None
-                    else {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
-                    for index, (message, timeout) in enumerate(entries)
-                ],
-            )
+            response = get()
         except CLIENT_ERRORS as error:
             code = error_code(error)
             return [Refusal(entry, settle_error(verb, entry[0], code), False, code) for entry in entries]

@@ -16,11 +16,23 @@ from microcosm_pubsub.transport.parts import TRANSPORTS, Parts, choose_parts, ma
 
 
 if TYPE_CHECKING:
-    from microcosm_pubsub.transport.calls import HotCalls
+    from microcosm_pubsub.transport.calls import Flight, HotCalls
 
-__all__ = ["TRANSPORTS", "Parts", "attach", "choose_parts", "client_transport", "make_parts"]
+__all__ = [
+    "TRANSPORTS",
+    "Parts",
+    "attach",
+    "begin_call",
+    "choose_parts",
+    "client_transport",
+    "finish_call",
+    "make_parts",
+    "start",
+]
 
 logger = getLogger(__name__)
+
+REPLACEABLE = frozenset({"_make_api_call"})
 
 
 class HotClient:
@@ -33,10 +45,18 @@ class HotClient:
         calls = self._hot_calls
         if calls is None:
             return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
-        answer = calls.answer(operation_name, api_params)
-        if answer is not None:
-            return answer
-        with calls.hand_over(operation_name, api_params):
+        flight = calls.begin(operation_name, api_params)
+        if flight is not None:
+            flight.exchange.read()
+            answer = flight.read_answer()
+            if answer is not None:
+                return answer
+        return self._go_on(calls, operation_name, api_params, flight)
+
+    def _go_on(self, calls: HotCalls, operation_name: str, api_params: Any, flight: Flight | None) -> Any:
+        """Let botocore do a call, from its beginning or from where it got to."""
+        outcome = flight.find_outcome() if flight is not None else None
+        with calls.hand_over(operation_name, api_params, outcome):
             return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
 
 
@@ -63,6 +83,36 @@ def start(client: Any) -> None:
         logger.info(
             "All calls of %s are made by boto3, of a release that is not known here: %r", type(client).__name__, error
         )
+
+
+def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
+    """
+    Begin a call of a client without waiting for its answer.
+
+    Who begins one makes its `sock` not block, calls `exchange.read()` whenever something has arrived, until it returns
+    True, then asks for `read_answer()`, and if that is None for `finish_call()`.
+
+    :param method: the name of the client's method, such as `receive_message`
+    :returns: None if the client has no short way for it, or botocore has to do it: call the method
+    """
+    calls = client._hot_calls if isinstance(client, HotClient) else None
+    # what somebody put in the place of a method is to be called
+    if calls is None or not REPLACEABLE.isdisjoint(vars(client)) or method in vars(client):
+        return None
+    flight = calls.begin(client.meta.method_to_api_mapping[method], parameters)
+    if flight is None:
+        # another thread may do the call
+        calls.learn_nothing()
+    return flight
+
+
+def finish_call(client: Any, flight: Flight) -> Any:
+    """
+    Let botocore finish a call from where it got to: with its errors, and other attempts if there are to be any.
+
+    :raises Exception: what the client's method would raise
+    """
+    return client._go_on(client._hot_calls, flight.name, flight.parameters, flight)
 
 
 def client_transport(client: Any) -> str:

@@ -24,7 +24,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import ClosedPoolError
 
-from microcosm_pubsub.transport.connection import Answer, Arrived, exchange, read_rest
+from microcosm_pubsub.transport.connection import Answer, Arrived, Exchange, read_rest
 from microcosm_pubsub.transport.errors import Unusual
 from microcosm_pubsub.transport.learned import Learned
 from microcosm_pubsub.transport.model import OPERATIONS, Model
@@ -78,8 +78,8 @@ class HotCalls:
         self._learned: dict[str, Learned] = {}
         self._lessons: Counter[str] = Counter()
         self._session = client._endpoint.http_session
-        self._read_timeout = self._session._timeout.read_timeout
-        self._url = ""
+        self.read_timeout = self._session._timeout.read_timeout
+        self.url = ""
         self._pool: Callable[[], Any] = lambda: None
         self._state = CallState()
         events.register(f"before-call.{self._service_id}", self.identify)
@@ -88,11 +88,11 @@ class HotCalls:
         # for the calls that botocore does
         keep_user_agent(client)
 
-    def answer(self, name: str, parameters: Any) -> dict[str, Any] | None:
+    def begin(self, name: str, parameters: Any) -> Flight | None:
         """
-        Answer a call, if all is as usual.
+        Send the request of a call, if all is as usual.
 
-        :returns: what boto3 would return, or None if botocore has to do the call
+        :returns: what reads the answer, or None if botocore has to do the call
         """
         model = self._models.get(name)
         if model is None:
@@ -112,8 +112,9 @@ class HotCalls:
         except Unusual as reason:
             logger.debug("%s goes the way of boto3: %s", name, reason)
             return None
-        answer = self._exchange(pool, connection, request, invocation_id)
-        return None if answer is None else self._read(name, model, answer, invocation_id)
+        flight = Flight(self, name, parameters, pool, connection, invocation_id)
+        flight.exchange.send(request, self.read_timeout)
+        return flight
 
     def _take_connection(self, pool: Any) -> Any:
         """Take a connection from botocore's pool that is open."""
@@ -128,42 +129,34 @@ class HotCalls:
             raise Unusual("no connection is open")
         return connection
 
-    def _exchange(self, pool: Any, connection: Any, request: bytes, invocation_id: str) -> Answer | None:
-        """Send a request, and return the answer if it could be read."""
-        returned = None
-        try:
-            answer, is_reusable = exchange(connection.sock, request, self._read_timeout)
-            if isinstance(answer, Arrived):
-                self._state.outcome = make_outcome(connection.sock, answer, self._url, invocation_id)
-                return None
-            if is_reusable:
-                returned = connection
-            return answer
-        finally:
-            if returned is None:
-                connection.close()
-            pool._put_conn(returned)
+    def learn_nothing(self) -> None:
+        """Forget that this thread's next call was to be learned from."""
+        self._state.is_learning = False
 
-    def _read(self, name: str, model: Model, answer: Answer, invocation_id: str) -> dict[str, Any] | None:
+    def read(self, name: str, answer: Answer) -> dict[str, Any] | None:
+        """Return what boto3 would return, or None if botocore has to read an answer."""
+        model = self._models[name]
         parsed = read_answer(model, answer)
-        if parsed is None:
-            response = AWSResponse(self._url, answer.status_code, dict(answer.fields), Content(answer.content))
-            self._state.outcome = Outcome(invocation_id, response)
-            return None
-        # gives the retry quota what a success gives it
-        self._client.meta.events.emit(
-            f"after-call.{self._service_id}.{name}",
-            http_response=answer,
-            parsed=parsed,
-            model=model.operation,
-            context={},
-        )
+        if parsed is not None:
+            # gives the retry quota what a success gives it
+            self._client.meta.events.emit(
+                f"after-call.{self._service_id}.{name}",
+                http_response=answer,
+                parsed=parsed,
+                model=model.operation,
+                context={},
+            )
         return parsed
 
     @contextmanager
-    def hand_over(self, name: str, parameters: Any) -> Iterator[None]:
-        """Let botocore do a call, with what is known of it, and learn from it if there is something to learn."""
+    def hand_over(self, name: str, parameters: Any, outcome: Outcome | None) -> Iterator[None]:
+        """
+        Let botocore do a call, and learn from it if there is something to learn.
+
+        :param outcome: of its first attempt, if that was made already
+        """
         state = self._state
+        state.outcome = outcome
         try:
             yield
         finally:
@@ -179,7 +172,7 @@ class HotCalls:
                 raise Unusual("a proxy is configured")
             credentials = find_credentials(self._client)
             learned = Learned(request, parameters, self._models[name], credentials, self.parts)
-            if self._url not in ("", learned.url):
+            if self.url not in ("", learned.url):
                 raise Unusual("its URL is another one")
             self._pool = ref(self._session._manager.connection_from_url(learned.url))
         except Unusual as reason:
@@ -188,7 +181,7 @@ class HotCalls:
             # names of botocore that are not public may go with any release of it, and calls must not go with them
             logger.debug("%s goes the way of boto3: botocore is another one", name, exc_info=True)
         else:
-            self._learned[name], self._url = learned, learned.url
+            self._learned[name], self.url = learned, learned.url
             self._lessons[name] = 0
 
     def identify(self, context: dict[str, Any], **_: Any) -> None:
@@ -207,6 +200,72 @@ class HotCalls:
         if outcome.error is not None:
             raise outcome.error
         return outcome.response
+
+
+class Flight:
+    """
+    A call whose request was sent.
+
+    Who began it reads until there is nothing more to read, waiting for it or coming back, and then asks for the answer,
+    once. What that is not, `find_outcome` tells botocore, which goes on from there.
+    """
+
+    __slots__ = ("_calls", "_connection", "_invocation_id", "_outcome", "_pool", "exchange", "name", "parameters")
+
+    def __init__(
+        self, calls: HotCalls, name: str, parameters: Any, pool: Any, connection: Any, invocation_id: str
+    ) -> None:
+        self.exchange = Exchange(connection.sock)
+        self.name, self.parameters = name, parameters
+        self._calls, self._pool, self._connection = calls, pool, connection
+        self._invocation_id = invocation_id
+        self._outcome: Outcome | None = None
+
+    @property
+    def sock(self) -> Any:
+        """Return the socket on which the answer comes."""
+        return self.exchange.sock
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Return for how many seconds its peer may be silent."""
+        timeout: float | None = self._calls.read_timeout
+        return timeout
+
+    def read_answer(self) -> dict[str, Any] | None:
+        """Return what boto3 would return; None if botocore has to judge what came."""
+        answer = self.exchange.result
+        assert answer is not None
+        if isinstance(answer, Arrived):
+            return None
+        self._give_back(self.exchange.is_reusable)
+        parsed = self._calls.read(self.name, answer)
+        if parsed is None:
+            response = AWSResponse(self._calls.url, answer.status_code, dict(answer.fields), Content(answer.content))
+            self._outcome = Outcome(self._invocation_id, response)
+        return parsed
+
+    def find_outcome(self) -> Outcome:
+        """Return what came of the call, for botocore; waits for the rest of the answer, if there is more."""
+        if self._outcome is None:
+            arrived = self.exchange.result
+            assert isinstance(arrived, Arrived)
+            try:
+                if arrived.error is None:
+                    self.sock.settimeout(self.read_timeout)
+                self._outcome = make_outcome(self.sock, arrived, self._calls.url, self._invocation_id)
+            finally:
+                self._give_back(is_reusable=False)
+        return self._outcome
+
+    def give_up(self) -> None:
+        """Wait for nothing more."""
+        self._give_back(is_reusable=False)
+
+    def _give_back(self, is_reusable: bool) -> None:
+        if not is_reusable:
+            self._connection.close()
+        self._pool._put_conn(self._connection if is_reusable else None)
 
 
 def find_credentials(client: Any) -> Any:

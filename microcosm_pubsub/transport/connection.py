@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from re import Match
 from re import compile as compile_pattern
+from ssl import SSLWantReadError, SSLWantWriteError
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +31,10 @@ FIELD = compile_pattern(r"([^:]+): ([^\r]+)\r\n")
 #: Beyond these, a head is for botocore's HTTP client to judge.
 LONGEST_HEAD, MOST_FIELDS = 16384, 50
 
-READ_SIZE = 65536
+READ_SIZE, MOST_READ = 65536, 2**20
+
+#: What a connection that does not block raises when nothing has arrived.
+WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 #: More digits than any length has.
 LONGEST_LENGTH = 15
@@ -59,35 +63,96 @@ class Arrived:
     error: OSError | None = None
 
 
-def exchange(sock: Any, request: bytes, read_timeout: float | None) -> tuple[Answer | Arrived, bool]:
+class Exchange:
     """
-    Send a request and read the answer.
+    A request that is answered, and what has arrived of the answer.
 
-    :param read_timeout: for how many seconds the peer may be silent
-    :returns: the answer, and whether the connection can be used again
+    :param sock: an open connection that nobody else uses
     """
-    received = b""
-    try:
-        if sock.gettimeout() != read_timeout:
-            sock.settimeout(read_timeout)
-        send(sock, request)
-        while not (match := HEAD.match(received)):
-            if b"\r\n\r\n" in received or len(received) > LONGEST_HEAD or not (chunk := sock.recv(READ_SIZE)):
-                return Arrived(received), False
-            received += chunk
+
+    __slots__ = ("_chunks", "_end", "_head", "_size", "is_reusable", "result", "sock")
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        #: the answer, once there is nothing more to wait for
+        self.result: Answer | Arrived | None = None
+        #: whether the connection can be used again then
+        self.is_reusable = False
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head: tuple[int, int, list[tuple[str, str]], dict[str, str]] | None = None
+        self._end = 0
+
+    def send(self, request: bytes, timeout: float | None) -> None:
+        """
+        Send the request.
+
+        :param timeout: for how many seconds the peer may be silent
+        """
+        try:
+            if self.sock.gettimeout() != timeout:
+                self.sock.settimeout(timeout)
+            # as in urllib3: the peer may have answered before it closed
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.sock.sendall(request)
+        except OSError as error:
+            self.fail(error)
+
+    def read(self) -> bool:
+        """
+        Read what arrives, and return whether there is nothing more to wait for.
+
+        On a connection that does not block, False says that more is to come.
+        """
+        while self.result is None:
+            try:
+                chunk = self.sock.recv(max(READ_SIZE, min(self._end - self._size, MOST_READ)))
+            except WOULD_BLOCK:
+                return False
+            except OSError as error:
+                self.fail(error)
+            else:
+                self._take(chunk)
+        return True
+
+    def fail(self, error: OSError) -> None:
+        """Wait no longer, because of an error of the connection."""
+        # what arrived before it decides what it means
+        self.result = Arrived(self._received(), error)
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            self.result = Arrived(self._received())
+            return
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._head is None and not self._find_head():
+            return
+        assert self._head is not None
+        if self._size >= self._end:
+            start, status, fields, headers = self._head
+            self.result = Answer(status, fields, headers, self._received()[start : self._end])
+            self.is_reusable = self._size == self._end and "close" not in headers.get("connection", "").lower()
+
+    def _find_head(self) -> bool:
+        received = self._received()
+        match = HEAD.match(received)
+        if match is None:
+            if b"\r\n\r\n" in received or len(received) > LONGEST_HEAD:
+                self.result = Arrived(received)
+            return False
         head = read_head(match)
         if head is None:
-            return Arrived(received), False
-        status, fields, headers = head
-        end = match.end() + int(headers["content-length"])
-        if len(received) < end and len(received := read_until(end, sock, received)) < end:
-            return Arrived(received), False
-    except Interrupted as interruption:
-        return interruption.arrived, False
-    except OSError as error:
-        return Arrived(received, error), False
-    reusable = len(received) == end and "close" not in headers.get("connection", "").lower()
-    return Answer(status, fields, headers, received[match.end() : end]), reusable
+            self.result = Arrived(received)
+            return False
+        self._head = (match.end(), *head)
+        self._end = match.end() + int(head[2]["content-length"])
+        return True
+
+    def _received(self) -> bytes:
+        if len(self._chunks) > 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0] if self._chunks else b""
 
 
 def read_head(match: Match[bytes]) -> tuple[int, list[tuple[str, str]], dict[str, str]] | None:
@@ -100,33 +165,6 @@ def read_head(match: Match[bytes]) -> tuple[int, list[tuple[str, str]], dict[str
     if not len(fields) == len(headers) <= MOST_FIELDS or match.end() > LONGEST_HEAD:
         return None
     return status, fields, headers
-
-
-def send(sock: Any, request: bytes) -> None:
-    # as in urllib3: the peer may have answered before it closed
-    with suppress(BrokenPipeError, ConnectionResetError):
-        sock.sendall(request)
-
-
-def read_until(end: int, sock: Any, received: bytes) -> bytes:
-    """Read on until so many bytes have arrived, or the peer has closed."""
-    chunks, size = [received], len(received)
-    try:
-        while size < end and (chunk := sock.recv(max(READ_SIZE, min(end - size, 2**20)))):
-            chunks.append(chunk)
-            size += len(chunk)
-    except OSError as error:
-        # what arrived before it decides what it means
-        raise Interrupted(b"".join(chunks), error) from error
-    return b"".join(chunks)
-
-
-class Interrupted(Exception):
-    """The connection broke within a body."""
-
-    def __init__(self, received: bytes, error: OSError):
-        super().__init__(str(error))
-        self.arrived = Arrived(received, error)
 
 
 class Rest(RawIOBase):

@@ -62,6 +62,8 @@ class Buffer:
     :param find_options: tells how the handler of a media type wants its messages
     :param count_unsettled: tells how many messages were handled and not settled yet
     :param max_unsettled: with so many of them, none are asked for
+    :param on_room: is called when it is worth asking for messages, if it was not before
+    :param on_idle: is called when a slot has nothing to take, with the lock held
     :param clock: a monotonic clock, in seconds
     """
 
@@ -75,6 +77,8 @@ class Buffer:
         find_options: FindOptions = lambda media_type: DEFAULT_OPTIONS,
         count_unsettled: Callable[[], int] = lambda: 0,
         max_unsettled: int = 200,
+        on_room: Callable[[], object] = lambda: None,
+        on_idle: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.concurrency = concurrency
@@ -85,15 +89,17 @@ class Buffer:
         self.find_options = find_options
         self.count_unsettled = count_unsettled
         self.max_unsettled = max_unsettled
+        self.on_room = on_room
+        self.on_idle = on_idle
         self.clock = clock
         self._lock = Lock()
         self._work = Condition(self._lock)
-        self._room = Condition(self._lock)
         self._ready = deque[Unit]()
         self._batches: dict[int, Unit] = {}
         self._lanes: dict[str, Lane] = {}
         self._closed = False
         self._idle_slots = 0
+        self._is_asked = False
         self._mean_seconds: float | None = None
         #: how many messages wait, how many units run, and how many messages are being asked for
         self.waiting = 0
@@ -125,6 +131,7 @@ class Buffer:
                     self.running += 1
                     return unit
                 self._idle_slots += 1
+                self.on_idle()
                 self._work.wait(self._seconds_until_due())
                 self._idle_slots -= 1
             return None
@@ -144,8 +151,8 @@ class Buffer:
             if self._lanes:
                 for message in unit.messages:
                     self._leave_lane(message)
-            self._tell_of_room()
-            return refused
+        self.tell_of_room()
+        return refused
 
     def refuse_group(self, group: str) -> list[SQSMessage]:
         """Remove the messages of a FIFO group that wait for others of it, and return them."""
@@ -163,35 +170,39 @@ class Buffer:
             self._lanes.clear()
             self.waiting = 0
             self._work.notify_all()
-            self._room.notify_all()
             return messages
 
-    def reserve(self) -> int:
+    def reserve(self, most: int = MAX_RECEIVE_MESSAGES) -> int:
         """
-        Wait until it is worth asking for messages, reserve their places, and return how many to ask for.
+        Reserve the places of messages that it is worth asking for, and return how many.
 
-        :returns: 1 to `limit`; 0 if the buffer was closed
+        :param most: at most so many
+        :returns: 1 to `limit`; 0 if it is not worth asking now: then `on_room` is called when it is
         """
         with self._lock:
-            while not self._closed:
-                room = self._count_room()
-                if self._is_worth_asking(room):
-                    count = min(self.limit, room)
-                    self.reserved += count
-                    return count
-                self._room.wait()
-            return 0
+            room = self._count_room()
+            if self._closed or not self._is_worth_asking(room):
+                self._is_asked = True
+                return 0
+            count = min(self.limit, room, most)
+            self.reserved += count
+            return count
 
     def unreserve(self, count: int) -> None:
         """Give back places that were reserved."""
         with self._lock:
             self.reserved -= count
-            self._tell_of_room()
+        self.tell_of_room()
 
-    def tell_of_settled(self) -> None:
-        """Let those that ask for messages look again, when some were settled."""
+    def tell_of_room(self) -> None:
+        """Have those called that asked for room, if there is some now."""
+        if not self._is_asked:
+            return
         with self._lock:
-            self._tell_of_room()
+            if self._closed or not self._is_worth_asking(self._count_room()):
+                return
+            self._is_asked = False
+        self.on_room()
 
     @property
     def is_empty(self) -> bool:
@@ -214,7 +225,7 @@ class Buffer:
         """Note how many slots are held for longer than the buffer may be deep."""
         with self._lock:
             self.stuck = stuck
-            self._tell_of_room()
+        self.tell_of_room()
 
     # how many to receive; with the lock held
 
@@ -224,10 +235,6 @@ class Buffer:
         free = self.concurrency - self.stuck
         prefetch = int(free * self.max_buffer_seconds / max(self._mean_seconds, 1e-6))
         return self.concurrency + min(self.max_buffer, prefetch)
-
-    def _tell_of_room(self) -> None:
-        if self._is_worth_asking(self._count_room()):
-            self._room.notify()
 
     def _count_room(self) -> int:
         if self.count_unsettled() >= self.max_unsettled:

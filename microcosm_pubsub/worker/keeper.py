@@ -92,10 +92,18 @@ class Keeper:
         """
         keys = {id(message) for message in messages}
         with self._lock:
-            for key in keys:
-                self._held.pop(key, None)
-            while self._renewing & keys:
+            while self._is_extending(keys):
                 self._renewed.wait()
+
+    def try_to_drop(self, messages: Iterable[SQSMessage]) -> bool:
+        """Hold messages no longer, and return whether none of them is being extended: else `drop` waits for that."""
+        with self._lock:
+            return not self._is_extending({id(message) for message in messages})
+
+    def _is_extending(self, keys: set[int]) -> bool:
+        for key in keys:
+            self._held.pop(key, None)
+        return bool(self._renewing & keys)
 
     def drop_one(self, message: SQSMessage) -> None:
         """Hold a message no longer, that nobody will make visible."""

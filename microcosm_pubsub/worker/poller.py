@@ -1,25 +1,31 @@
 """
-The threads that receive messages: as many as the queue has work for, and the slots have room for.
+The receives of a worker: as many at a time as the queue has work for, and the slots have room for.
 
 Each asks for what there is room for, and waits for it in one long poll. While answers come back full, and there is
-room and time to handle more, one more thread asks; when one comes back empty, one thread alone goes on.
+room and time to handle more, one more is begun; when one comes back empty, one alone goes on.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from logging import getLogger
+from math import inf
 from random import Random
-from threading import Condition, Lock, Thread
+from threading import Lock
 from time import monotonic, process_time
+from typing import Any
 from uuid import uuid4
 
-from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.breaker import Breaker
 from microcosm_pubsub.worker.buffer import Buffer
+from microcosm_pubsub.worker.reactor import Reactor
 
 
 logger = getLogger(__name__)
@@ -64,11 +70,31 @@ class Load:
         return self._full
 
 
+@dataclass(slots=True, eq=False)
+class Asking:
+    """
+    A receive that is under way.
+
+    :param count: how many messages were asked for
+    :param attempt_id: names it, on a FIFO queue
+    :param is_retry: whether one of that name failed before
+    :param started: when it began
+    :param since: since when no receive was answered
+    """
+
+    count: int
+    attempt_id: str | None
+    is_retry: bool
+    started: float
+    since: float
+
+
 class Pollers:
     """
     Receive messages.
 
     :param consumer: of the queue
+    :param reactor: makes the calls
     :param buffer: tells how many messages there is room for
     :param breaker: tells whether any may be received
     :param accept: takes received messages, with the time at which their receive began
@@ -81,6 +107,7 @@ class Pollers:
     def __init__(
         self,
         consumer: SQSConsumer,
+        reactor: Reactor,
         buffer: Buffer,
         breaker: Breaker,
         accept: Accept,
@@ -91,6 +118,7 @@ class Pollers:
         random: Random | None = None,
     ) -> None:
         self.consumer = consumer
+        self.reactor = reactor
         self.buffer = buffer
         self.breaker = breaker
         self.accept = accept
@@ -100,15 +128,17 @@ class Pollers:
         self.random = random or Random()
         self.load = Load(clock)
         self.fifo = consumer.sqs_queue_url.endswith(FIFO_SUFFIX)
-        self._changed = Condition(Lock())
+        self._lock = Lock()
         self._left = max_messages
         self._stopping = False
         self._paused = False
-        #: since when each poller has been waiting for an answer, and since when none has come
-        self._asking_since: dict[int, float] = {}
+        self._asking: set[Asking] = set()
         self._failing_since: float | None = None
-        self.threads: list[Thread] = []
-        #: how many pollers may receive
+        #: the names of receives that are to be tried again
+        self._again = deque[str]()
+        #: before that, none begins
+        self._next_at = -inf
+        #: how many receives may be under way
         self.active = 1
         #: how many receives failed, and how many came back empty, one after another
         self.failed_receives = 0
@@ -117,147 +147,117 @@ class Pollers:
         #: why there is nothing more to receive
         self.error: BaseException | None = None
 
-    def start(self) -> None:
-        """Begin to receive."""
-        self._start_thread()
+    def look(self) -> float | None:
+        """Begin the receives that may begin, and return after how many seconds another one may; None if not by then."""
+        try:
+            while (asking := self._next()) is not None:
+                self._ask(asking)
+        except BaseException as error:
+            # a fault of ours: the worker ends, and says why
+            self._fail(error)
+        wait = self._next_at - self.clock()
+        return wait if wait > 0 else None
 
     def stop(self) -> None:
         """Receive no more, after the receives that are under way."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
-            self._changed.notify_all()
 
     def pause(self, paused: bool) -> None:
         """Receive no more until told otherwise, after the receives that are under way."""
-        with self._changed:
+        with self._lock:
             self._paused = paused
             self._failing_since = None
-            self._changed.notify_all()
-
-    def wake(self) -> None:
-        """Let those that wait look again whether they may receive."""
-        with self._changed:
-            self._changed.notify_all()
+        self.look()
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether no thread is left that receives."""
-        return not any(thread.is_alive() for thread in self.threads)
+        """Tell whether no receive is under way, and none will be."""
+        return self._stopping and not self._asking
 
     @property
     def has_received_all(self) -> bool:
         """Tell whether as many messages were received as there may be."""
-        return self._left == 0 and not self._asking_since
+        return self._left == 0 and not self._asking
 
     @property
     def oldest_seconds(self) -> float:
-        """Return for how long the poller that has gone longest without an answer has been asking."""
-        since = list(self._asking_since.values())
+        """Return for how long the receive that has gone longest without an answer has been asking."""
+        since = [asking.since for asking in list(self._asking)]
         return max(0.0, self.clock() - min(since)) if since else 0.0
 
-    # what the threads do
+    # one receive
 
-    def run(self, index: int) -> None:
-        """Receive until told to stop, or there is nothing more to receive."""
-        attempt_id: str | None = None
+    def _next(self) -> Asking | None:
+        """Return a receive to begin, if one may."""
+        with self._lock:
+            now = self.clock()
+            if self._stopping or self._paused or len(self._asking) >= self.active or now < self._next_at:
+                return None
+            most = self._most()
+            count = self.buffer.reserve(most) if most else 0
+            if count == 0:
+                return None
+            self._count_off(count)
+            is_retry = bool(self._again)
+            attempt_id = None
+            if self.fifo:
+                attempt_id = self._again.popleft() if is_retry else str(uuid4())
+            since = now if self._failing_since is None else self._failing_since
+            asking = Asking(count, attempt_id, is_retry, now, since)
+            self._asking.add(asking)
+            return asking
+
+    def _most(self) -> int:
+        """Return how many messages may be received; with the lock held."""
+        return min(most for most in (MAX_RECEIVE_MESSAGES, self.breaker.limit(), self._left) if most is not None)
+
+    def _count_off(self, count: int) -> None:
+        """Note that so many messages are being received; with the lock held."""
+        if self._left is not None:
+            self._left -= count
+        if self.breaker.limit() is not None:
+            self.breaker.probe(began=True)
+
+    def _ask(self, asking: Asking) -> None:
+        call = self.consumer.receive_call(asking.count, self.visibility_timeout_seconds, asking.attempt_id)
+        self.reactor.call("receive_message", call, partial(self._answered, asking))
+
+    def _answered(self, asking: Asking, get: Callable[[], Any]) -> None:
+        """Take what came of a receive, and begin others."""
         try:
-            while self._wait_for_turn(index) and (count := self.buffer.reserve()):
-                try:
-                    attempt_id = self._poll(index, count, attempt_id)
-                finally:
-                    self.buffer.unreserve(count)
+            self._take(asking, get)
         except BaseException as error:
-            # this thread's end, whatever it is: the worker ends, and says why
+            # whatever it is, it is not ours to decide: the worker ends, and says why
             self._fail(error)
+        finally:
+            with self._lock:
+                self._asking.discard(asking)
+            self.buffer.unreserve(asking.count)
+        self.look()
 
-    def _poll(self, index: int, count: int, attempt_id: str | None) -> str | None:
-        """Receive once, and return the attempt's name if it is to be tried again."""
-        count = self._permit(count)
-        if count == 0:
-            return attempt_id
-        retried = attempt_id is not None
-        if attempt_id is None and self.fifo:
-            attempt_id = str(uuid4())
-        started = self.clock()
-        self._asking_since[index] = started if self._failing_since is None else self._failing_since
+    def _take(self, asking: Asking, get: Callable[[], Any]) -> None:
         try:
-            messages = self._receive(count, attempt_id, started)
+            messages = self.consumer.read_messages(get)
         except ReceiveError as error:
             if isinstance(error, QueueAccessError):
                 raise
-            self._failing_since = self._asking_since[index]
-            self._give_back(count)
-            self._wait_after(error)
-            # once: when its messages have changed since, the queue refuses the same attempt
-            return None if retried else attempt_id
-        finally:
-            del self._asking_since[index]
-        self._adapt(len(messages), count, started)
-        return None
-
-    def _receive(self, count: int, attempt_id: str | None, started: float) -> Sequence[SQSMessage]:
-        messages = self.consumer.receive(count, self.visibility_timeout_seconds, attempt_id)
+            self._failed(asking, error)
+            return
         self._failing_since = None
         self.failed_receives = 0
-        self._give_back(count - len(messages))
+        self._give_back(asking.count - len(messages))
         if messages:
-            self.accept(messages, started)
-        return messages
+            self.accept(messages, asking.started)
+        self._adapt(len(messages), asking)
 
-    def _wait_for_turn(self, index: int) -> bool:
-        """Wait until this thread may receive, and return whether it still is to."""
-        with self._changed:
-            while not self._stopping:
-                if index < self.active and not self._paused and self._left != 0 and self.breaker.limit() != 0:
-                    return True
-                self._changed.wait()
-            return False
-
-    def _permit(self, count: int) -> int:
-        """Return how many of so many messages may be received after all."""
-        with self._changed:
-            if self._stopping or self._paused:
-                return 0
-            limit = self.breaker.limit()
-            count = min([count, *(most for most in (limit, self._left) if most is not None)])
-            if self._left is not None:
-                self._left -= count
-            if limit and count:
-                self.breaker.probe(began=True)
-            return count
-
-    def _give_back(self, count: int) -> None:
-        if count:
-            with self._changed:
-                if self._left is not None:
-                    self._left += count
-                    # others may have waited since there was nothing left
-                    self._changed.notify_all()
-                if self.breaker.limit() == 0:
-                    self.breaker.probe(began=False)
-
-    def _adapt(self, received: int, asked: int, started: float) -> None:
-        """Choose how many threads receive, and do not ask an empty queue too often."""
-        with self._changed:
-            if received:
-                self.empty_receives = 0
-                if self.load.is_full():
-                    self.active = max(1, self.active - 1)
-                elif received >= asked and self.active < self.max_pollers and self.buffer.has_room:
-                    self.active += 1
-                    self._changed.notify_all()
-                    if self.active > len(self.threads):
-                        self._start_thread()
-                return
-            if started >= self._empty_at:
-                # not those that were under way together: a moment is no long time
-                self.empty_receives += 1
-                self._empty_at = self.clock()
-            self.active = 1
-            self._wait(MIN_EMPTY_POLL_SECONDS - (self.clock() - started))
-
-    def _wait_after(self, error: ReceiveError) -> None:
-        with self._changed:
+    def _failed(self, asking: Asking, error: ReceiveError) -> None:
+        self._give_back(asking.count)
+        with self._lock:
+            self._failing_since = asking.since
+            if asking.attempt_id is not None and not asking.is_retry:
+                # once: when its messages have changed since, the queue refuses the same attempt
+                self._again.append(asking.attempt_id)
             self.active = 1
             bound = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2 ** min(self.failed_receives, 16))
             self.failed_receives += 1
@@ -265,21 +265,40 @@ class Pollers:
             logger.warning("%s; trying again in %.1f s (failed receives: %d)", error, seconds, self.failed_receives)
             self._wait(seconds)
 
-    def _wait(self, seconds: float) -> None:
-        """Wait, unless told to stop; with the lock held."""
-        deadline = self.clock() + seconds
-        while not self._stopping and (left := deadline - self.clock()) > 0:
-            self._changed.wait(left)
+    def _give_back(self, count: int) -> None:
+        """Let messages be asked for again that did not come."""
+        if count:
+            with self._lock:
+                if self._left is not None:
+                    self._left += count
+                if self.breaker.limit() == 0:
+                    self.breaker.probe(began=False)
 
-    def _start_thread(self) -> None:
-        index = len(self.threads)
-        thread = Thread(target=self.run, args=(index,), name=f"poller-{index}", daemon=True)
-        self.threads.append(thread)
-        thread.start()
+    def _adapt(self, received: int, asking: Asking) -> None:
+        """Choose how many receives may be under way, and do not ask an empty queue too often."""
+        with self._lock:
+            if received:
+                self.empty_receives = 0
+                if self.reactor.threads.busy and self.load.is_full():
+                    self.active = max(1, self.active - 1)
+                elif received >= asking.count and self.active < self.max_pollers and self.buffer.has_room:
+                    self.active += 1
+                return
+            if asking.started >= self._empty_at:
+                # not those that were under way together: a moment is no long time
+                self.empty_receives += 1
+                self._empty_at = self.clock()
+            self.active = 1
+            self._wait(MIN_EMPTY_POLL_SECONDS - (self.clock() - asking.started))
+
+    def _wait(self, seconds: float) -> None:
+        """Let no receive begin for a while; with the lock held."""
+        if seconds > 0:
+            self._next_at = self.clock() + seconds
+            self.reactor.wake_by(self._next_at)
 
     def _fail(self, error: BaseException) -> None:
-        with self._changed:
+        with self._lock:
             # the first one tells most
             self.error = self.error or error
             self._stopping = True
-            self._changed.notify_all()

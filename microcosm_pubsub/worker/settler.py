@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from logging import getLogger
+from math import inf
 from random import Random
 from threading import Condition, Lock
 from time import monotonic
+from typing import Any
 
 from microcosm_pubsub.clients import LASTING_ERRORS
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
@@ -22,6 +25,7 @@ from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_erro
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.keeper import LOST_CODES, Keeper
+from microcosm_pubsub.worker.reactor import Reactor
 
 
 logger = getLogger(__name__)
@@ -62,7 +66,9 @@ class Settler:
     Settle messages in batches.
 
     :param consumer: of the queue
+    :param reactor: makes the calls
     :param keeper: of the messages' leases
+    :param max_settlers: at most this many calls at a time
     :param on_failure: is told of each message that was not settled
     :param on_sent: is called when a call has ended
     :param clock: a monotonic clock, in seconds
@@ -71,20 +77,23 @@ class Settler:
     def __init__(
         self,
         consumer: SQSConsumer,
+        reactor: Reactor,
         keeper: Keeper,
+        max_settlers: int,
         on_failure: Callable[[SQSMessage], None] = lambda message: None,
         on_sent: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
         random: Random | None = None,
     ) -> None:
         self.consumer = consumer
+        self.reactor = reactor
         self.keeper = keeper
+        self.max_settlers = max_settlers
         self.on_failure = on_failure
         self.on_sent = on_sent
         self.clock = clock
         self.random = random or Random()
         self._lock = Lock()
-        self._changed = Condition(self._lock)
         self._sent = Condition(self._lock)
         self._deletes = deque[Pending]()
         self._changes = deque[Pending]()
@@ -92,10 +101,9 @@ class Settler:
         self._queues = (self._deletes, self._changes, self._dead_letters)
         self._refused: list[Pending] = []
         self._sending: list[list[Pending]] = []
-        #: until when a thread waits for what is first due
-        self._timer_at: float | None = None
+        #: when the reactor will look at what is due
+        self._look_at = inf
         self._flushing = False
-        self._closed = False
         self._undeleted: OrderedDict[str, None] = OrderedDict()
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
@@ -152,13 +160,23 @@ class Settler:
             entry = Pending(message, timeout, due, now, given_up)
             entries = self._queue_of(entry)
             entries.append(entry)
-            # Another thread is woken for a full batch, and while some send already, only for one that they leave
-            # behind: fewer threads disturb the handlers less.
-            full = not len(entries) % MAX_BATCH_ENTRIES and len(entries) >= MAX_BATCH_ENTRIES * (1 + len(self._sending))
-            if full or self._flushing or self._timer_at is None:
-                self._changed.notify()
-            elif due < self._timer_at:
-                self._changed.notify_all()
+            is_full = len(entries) >= MAX_BATCH_ENTRIES * (1 + self._patience())
+            is_first = due < self._look_at
+            if is_first:
+                self._look_at = due
+        if is_full or self._flushing:
+            self._send_next()
+        elif is_first:
+            self.reactor.wake_by(due)
+
+    def look(self) -> float | None:
+        """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
+        while self._send_next():
+            pass
+        with self._lock:
+            first_due = self._first_due() if len(self._sending) < self.max_settlers else None
+            self._look_at = inf if first_due is None else first_due
+            return None if first_due is None else max(0.0, first_due - self.clock())
 
     def is_done(self, message: SQSMessage) -> bool:
         """Tell whether a received message was handled before, and could not be deleted then."""
@@ -179,41 +197,6 @@ class Settler:
             sending = [entry.since for batch in self._sending for entry in batch]
             return max(0.0, self.clock() - min(waiting + refused + sending, default=self.clock()))
 
-    # what the threads do
-
-    def run(self) -> None:
-        """Send entries as they become due, until the settler is closed."""
-        while (batch := self._wait_for_batch()) is not None:
-            try:
-                self._send(batch)
-            finally:
-                with self._lock:
-                    self._sending.remove(batch)
-                    self._sent.notify_all()
-                self.on_sent()
-
-    def _wait_for_batch(self) -> list[Pending] | None:
-        with self._lock:
-            while not (batch := self._pop_batch()):
-                if self._closed:
-                    return None
-                self._wait()
-            self._sending.append(batch)
-            if self._timer_at is None and self._first_due() is not None:
-                # somebody must wait for the rest
-                self._changed.notify()
-            return batch
-
-    def _wait(self) -> None:
-        """Wait to be woken; one thread waits for what is first due, too."""
-        first_due = self._first_due()
-        if first_due is None or (self._timer_at is not None and self._timer_at <= first_due):
-            self._changed.wait()
-            return
-        self._timer_at = first_due
-        self._changed.wait(max(0.0, first_due - self.clock()))
-        self._timer_at = None
-
     def flush(self, timeout_seconds: float) -> int:
         """
         Send what waits now, without waiting for more, and return how many messages remain unsettled.
@@ -225,21 +208,21 @@ class Settler:
             self._flushing = True
             for entry in self._refused:
                 entry.due = self.clock()
-            self._changed.notify_all()
+        self.look()
+        with self._lock:
             while self._count_pending() and self.clock() < deadline:
                 self._sent.wait(max(0.0, deadline - self.clock()))
             return self._count_pending()
-
-    def close(self) -> None:
-        """Let the threads end."""
-        with self._lock:
-            self._closed = True
-            self._changed.notify_all()
 
     # inside; with the lock held
 
     def _count_pending(self) -> int:
         return sum(map(len, self._queues)) + len(self._refused) + sum(map(len, self._sending))
+
+    def _patience(self) -> int:
+        """Return how many batches wait for others that are being sent."""
+        # fewer threads disturb the handlers less; what takes none is sent at once
+        return len(self._sending) if self.reactor.threads.busy else 0
 
     def _pop_batch(self) -> list[Pending]:
         now = self.clock()
@@ -272,17 +255,50 @@ class Settler:
 
     # inside; without the lock
 
+    def _send_next(self) -> bool:
+        """Send one batch, if one is to be sent and may be, and return whether it was."""
+        with self._lock:
+            batch = self._pop_batch() if len(self._sending) < self.max_settlers else []
+            if not batch:
+                return False
+            self._sending.append(batch)
+        self._send(batch)
+        return True
+
     def _send(self, batch: list[Pending]) -> None:
         if batch[0].given_up is not None:
-            self._send_dead_letters(batch)
-            return
-        if batch[0].timeout is not None:
-            # an extension after this would hide them again
-            self.keeper.drop(entry.message for entry in batch)
+            self.reactor.run(partial(self._finish, batch, self._send_dead_letters))
+        elif batch[0].timeout is None or self.keeper.try_to_drop(entry.message for entry in batch):
+            self._call(batch)
+        else:
+            self.reactor.run(partial(self._release, batch))
+
+    def _release(self, batch: list[Pending]) -> None:
+        # an extension after this would hide them again
+        self.keeper.drop(entry.message for entry in batch)
+        self._call(batch)
+
+    def _call(self, batch: list[Pending]) -> None:
+        method, call = self.consumer.settle_call([(entry.message, entry.timeout) for entry in batch])
+        self.reactor.call(method, call, lambda get: self._finish(batch, partial(self._read, get)))
+
+    def _finish(self, batch: list[Pending], finish: Callable[[list[Pending]], None]) -> None:
+        """Finish what became of a batch, whatever it was."""
         try:
-            refusals = self.consumer.settle_chunk([(entry.message, entry.timeout) for entry in batch])
+            finish(batch)
+        finally:
+            with self._lock:
+                self._sending.remove(batch)
+                self._sent.notify_all()
+            self.on_sent()
+            self.look()
+
+    def _read(self, get: Callable[[], Any], batch: list[Pending]) -> None:
+        """Read what the queue answered."""
+        try:
+            refusals = self.consumer.read_refusals([(entry.message, entry.timeout) for entry in batch], get)
         except Exception as error:
-            # a client is foreign code, and this thread settles what other threads handled: it must not end
+            # a client is foreign code, and what is settled here was handled elsewhere: it concerns this batch alone
             logger.exception("Cannot settle %d messages", len(batch))
             code = type(error).__name__
             refusals = [
@@ -309,7 +325,7 @@ class Settler:
                 [entry.given_up for entry in batch if entry.given_up is not None]
             )
         except Exception:
-            # a client is foreign code, and this thread settles what other threads handled: it must not end
+            # a client is foreign code, and what is settled here was handled elsewhere: it concerns this batch alone
             logger.exception("Cannot send %d messages to the dead-letter queue", len(batch))
             sent, errors = [], []
         for error in errors:
@@ -338,7 +354,6 @@ class Settler:
         if not lasting and entry.due < entry.message.lease.deadline:
             with self._lock:
                 self._refused.append(entry)
-                self._changed.notify_all()
             return
         self.keeper.drop_one(entry.message)
         if entry.timeout is None and entry.message.message_id is not None:

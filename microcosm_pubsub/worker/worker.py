@@ -2,6 +2,7 @@
 The worker: many messages of one queue at once, each of them ours until it is settled.
 
     pollers -> keeper (leases) -> buffer (lanes) -> slots (run) -> settler (batches) -> observers
+                     the reactor makes the calls of pollers and settler
 
 The thread that calls `run` watches over the others, and ends them: it receives no more, hands back what nobody
 has begun to handle, waits for the handlers that run, and sees to it that every message is settled.
@@ -31,6 +32,7 @@ from microcosm_pubsub.worker.buffer import Buffer, Unit
 from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.keeper import Keeper
 from microcosm_pubsub.worker.poller import Pollers
+from microcosm_pubsub.worker.reactor import Reactor
 from microcosm_pubsub.worker.receives import Receives
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.settler import Settler
@@ -104,11 +106,14 @@ class Worker:
         self._left_over = deque[SQSMessage]()
         visibility = settings.visibility_timeout_seconds
         self.keeper = Keeper(consumer, visibility, settings.max_lease_seconds, clock)
+        self.reactor = Reactor(consumer.sqs_client, settings.max_pollers + settings.max_settlers, clock)
         self.settler = Settler(
             consumer,
+            self.reactor,
             self.keeper,
+            settings.max_settlers,
             on_failure=self._settle_failed,
-            on_sent=lambda: self.buffer.tell_of_settled(),
+            on_sent=lambda: self.buffer.tell_of_room(),
             clock=clock,
         )
         self.breaker = Breaker(
@@ -121,6 +126,7 @@ class Worker:
         self.buffer = self._make_buffer()
         self.pollers = Pollers(
             consumer,
+            self.reactor,
             self.buffer,
             self.breaker,
             self._accept,
@@ -146,6 +152,8 @@ class Worker:
             count_unsettled=lambda: self.settler.pending,
             # as many as are under way, and as many again
             max_unsettled=max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers),
+            on_room=lambda: self.pollers.look(),
+            on_idle=self.reactor.take_over,
             clock=self.clock,
         )
 
@@ -207,12 +215,10 @@ class Worker:
         return self._end(self.ending, on_watch)
 
     def _start(self) -> None:
-        for number in range(self.settings.max_settlers):
-            Thread(target=self.settler.run, name=f"settler-{number}", daemon=True).start()
         if self.has_leases:
             Thread(target=self._keep, name="keeper", daemon=True).start()
         self.slots.start()
-        self.pollers.start()
+        self.reactor.start(self.settler.look, self.pollers.look)
 
     def _keep(self) -> None:
         seconds = min(1.0, max(MIN_KEEPER_SECONDS, self.settings.visibility_timeout_seconds / 10))
@@ -260,12 +266,12 @@ class Worker:
             self._check_timeout(slot, now)
         if self.settings.breaker_failure_share is not None:
             # whatever its state: it may just have closed, and they may wait since it was open
-            self.pollers.wake()
+            self.pollers.look()
         return self._find_ending(now)
 
     def _find_ending(self, now: float) -> Ending | None:
         settings = self.settings
-        fault = self.slots.error or self.pollers.error
+        fault = self.slots.error or self.pollers.error or self.reactor.error
         if isinstance(fault, EndOfInput):
             return Ending(str(fault)) if self.buffer.is_empty else None
         if fault is not None:
@@ -319,7 +325,7 @@ class Worker:
         self._hand_back()
         unsettled = self.settler.flush(GRACE_SECONDS)
         self._stop_keeper.set()
-        self.settler.close()
+        self.reactor.close()
         return Ending(ending.reason, ending.error, abandoned, unsettled, ending.recycled)
 
     def _hand_back(self) -> None:
@@ -386,6 +392,7 @@ class Worker:
         for message, result in (*handled, *((message, self._release(message)) for message in refused)):
             self.dispatcher.notify(message, result)
         self.receives.ended(unit.messages)
+        self.reactor.help()
 
     def _release(self, message: SQSMessage) -> MessageHandlingResult:
         self.settler.add(message, 0)

@@ -3,7 +3,6 @@ Pairs of clients that ask the same server: boto3, and the same with a short way.
 """
 
 from collections.abc import Iterator
-from re import search
 from sys import modules
 from types import SimpleNamespace
 from typing import Any
@@ -75,13 +74,13 @@ def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The calls that were begun the short way."""
     counted: list[str] = []
-    exchange = HotCalls._exchange
+    begin = HotCalls.begin
 
-    def count(self: Any, pool: Any, connection: Any, request: bytes, *arguments: Any) -> Any:
-        match = search(rb"X-Amz-Target: AmazonSQS\.(\w+)|Action=(\w+)", request)
-        assert match is not None
-        counted.append((match[1] or match[2]).decode())
-        return exchange(self, pool, connection, request, *arguments)
+    def count(self: Any, name: str, parameters: Any) -> Any:
+        flight = begin(self, name, parameters)
+        if flight is not None:
+            counted.append(name)
+        return flight
 
-    monkeypatch.setattr(HotCalls, "_exchange", count)
+    monkeypatch.setattr(HotCalls, "begin", count)
     return counted

@@ -18,8 +18,8 @@ from microcosm_pubsub.clients import make_client
 from microcosm_pubsub.transport import client_transport
 from microcosm_pubsub.transport.calls import HotCalls
 
-exchange, exchanges = HotCalls._exchange, []
-HotCalls._exchange = lambda *arguments: exchanges.append(1) or exchange(*arguments)
+begin, flights = HotCalls.begin, []
+HotCalls.begin = lambda *arguments: flights.append(begin(*arguments)) or flights[-1]
 client = make_client(
     "sqs",
     profile_name=None,
@@ -33,7 +33,7 @@ client = make_client(
 for _ in range(3):
     (message,) = client.receive_message(QueueUrl="http://queue")["Messages"]
     assert message == {"Body": "é"}
-print(client_transport(client), len(exchanges))
+print(client_transport(client), sum(map(bool, flights)))
 """
 
 

@@ -2,6 +2,7 @@
 Parts of a worker, whose time stands still, and whose chances are the same each time.
 """
 
+from functools import partial
 from random import Random
 from threading import Thread
 from types import SimpleNamespace
@@ -61,6 +62,56 @@ def hold(keeper, make_message, clock):
         return messages
 
     return hold_some
+
+
+class InlineReactor:
+    """Make each call at once, and wake nobody."""
+
+    def __init__(self, client):
+        self.client = client
+        self.threads = SimpleNamespace(busy=0)
+        self.woken_by = []
+
+    def call(self, method, parameters, done):
+        done(partial(getattr(self.client, method), **parameters))
+
+    def run(self, job):
+        job()
+
+    def wake_by(self, when):
+        self.woken_by.append(when)
+
+
+class StoppedReactor(InlineReactor):
+    """Keep calls for the test to answer."""
+
+    def __init__(self, client=None):
+        super().__init__(client)
+        self.calls = []
+
+    def call(self, method, parameters, done):
+        self.calls.append((method, parameters, done))
+
+    def answer(self, answer=None, index=0):
+        """Answer a call with a value, an error, or what the client says."""
+        method, parameters, done = self.calls.pop(index)
+
+        def get():
+            if isinstance(answer, BaseException):
+                raise answer
+            return getattr(self.client, method)(**parameters) if answer is None else answer
+
+        done(get)
+
+
+@pytest.fixture
+def reactor(client):
+    return InlineReactor(client)
+
+
+@pytest.fixture
+def stopped_reactor(client):
+    return StoppedReactor(client)
 
 
 @pytest.fixture

@@ -96,10 +96,8 @@ class TestOrder:
 
     def test_closing_lets_nobody_wait(self, make_buffer, in_thread):
         buffer = make_buffer()
-        buffer.reserve()
         taken = []
         in_thread(lambda: taken.append(buffer.take()))
-        in_thread(lambda: taken.append(buffer.reserve()))
 
         buffer.close()
 
@@ -216,42 +214,34 @@ class TestRoom:
         assert len(buffer.done(unit, 1.0, ["g"])) == 23
         assert buffer.has_room
 
-    def test_what_is_not_settled_holds_back_what_is_received(self, make_buffer, make_message, in_thread):
+    def test_what_is_not_settled_holds_back_what_is_received(self, make_buffer, make_message):
         """Otherwise a queue whose deletes are slower than its receives fills the memory, and leases are lost."""
-        unsettled, asked, waiting = [10], [], Event()
-
-        def count_unsettled():
-            waiting.set()
-            return unsettled[0]
-
-        buffer = make_buffer(5, count_unsettled=count_unsettled, max_unsettled=10)
+        unsettled, told = [10], []
+        buffer = make_buffer(
+            5,
+            count_unsettled=lambda: unsettled[0],
+            max_unsettled=10,
+            on_room=lambda: told.append(buffer.reserve()),
+        )
         assert not buffer.has_room
-        waiting.clear()
-        thread = in_thread(lambda: asked.append(buffer.reserve()))
-        assert waiting.wait(SECONDS)
+        assert buffer.reserve() == 0
+        buffer.tell_of_room()
+        assert told == []
         unsettled[0] = 9
-        buffer.tell_of_settled()
-        thread.join(SECONDS)
+        buffer.tell_of_room()
 
-        assert asked == [5]
+        assert told == [5]
 
     @pytest.mark.parametrize("event", ["done", "release", "stuck"])
-    def test_who_waits_for_room_is_told(self, make_buffer, make_message, in_thread, event):
-        buffer, asked = make_buffer(), []
+    def test_who_asked_in_vain_is_told_of_room(self, make_buffer, make_message, event):
+        told = []
+        buffer = make_buffer(on_room=lambda: told.append(buffer.reserve()))
         if event == "done":
             buffer.put([make_message()])
             unit = buffer.take()
         else:
             buffer.reserve()
-        looked, count_room = Event(), buffer._count_room
-
-        def look():
-            looked.set()
-            return count_room()
-
-        buffer._count_room = look
-        thread = in_thread(lambda: asked.append(buffer.reserve()))
-        assert looked.wait(SECONDS)
+        assert buffer.reserve() == 0
         if event == "done":
             buffer.done(unit, 5.0)
         elif event == "release":
@@ -260,9 +250,31 @@ class TestRoom:
         else:
             buffer.reserved = 0
             buffer.note_stuck(0)
-        thread.join(SECONDS)
 
-        assert asked == [1]
+        assert told == [1]
+
+    def test_who_did_not_ask_is_not_told(self, make_buffer):
+        told = []
+        buffer = make_buffer(on_room=lambda: told.append(buffer.reserve()))
+        buffer.reserve()
+        buffer.unreserve(1)
+
+        assert told == []
+
+    def test_nor_is_anybody_when_it_was_closed(self, make_buffer):
+        told = []
+        buffer = make_buffer(on_room=lambda: told.append(buffer.reserve()))
+        buffer.reserve()
+        assert buffer.reserve() == 0
+        buffer.close()
+        buffer.unreserve(1)
+
+        assert told == []
+
+    def test_no_more_are_reserved_than_are_wanted(self, make_buffer):
+        buffer = make_buffer(30)
+
+        assert buffer.reserve(3) == 3
 
 
 class TestLanes:

@@ -13,6 +13,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.options import HandlerOptions
 from microcosm_pubsub.worker.buffer import Unit
 from microcosm_pubsub.worker.health import HealthServer, find_problems, report
+from microcosm_pubsub.worker.poller import Asking
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.worker import Ending, Worker
 
@@ -47,7 +48,7 @@ def test_a_healthy_worker(worker, make_message, clock):
 
 
 def test_a_poller_without_an_answer(worker, clock):
-    worker.pollers._asking_since[0] = clock()
+    worker.pollers._asking.add(Asking(1, None, False, clock(), clock()))
     clock.advance(65)
     assert report(worker)["healthy"]
     clock.advance(1)

@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 
+from microcosm_pubsub.worker.reactor import Reactor
 from microcosm_pubsub.worker.settler import MAX_REMEMBERED, Settler
 
 
@@ -21,27 +22,72 @@ def failed():
 
 
 @pytest.fixture
-def settler(consumer, keeper, failed, clock):
-    return Settler(consumer, keeper, lambda message: failed.append(message.message_id), clock=clock, random=Random(1))
-
-
-def send(settler):
-    """Send what is due, as a thread of the settler would."""
-    while batch := settler._pop_batch():
-        settler._send(batch)
+def settler(consumer, reactor, keeper, failed, clock):
+    return Settler(
+        consumer, reactor, keeper, 8, lambda message: failed.append(message.message_id), clock=clock, random=Random(1)
+    )
 
 
 def send_after(settler, clock, seconds=0.05):
     clock.advance(seconds)
-    send(settler)
+    return settler.look()
 
 
 def test_ten_go_at_once(settler, hold, client):
     settler.ack_batch(hold(23))
-    send(settler)
 
     assert [len(handles) for _, handles in client.calls] == [10, 10]
     assert settler.pending == 3
+
+
+def test_the_reactor_looks_at_what_is_due_first(settler, hold, reactor, clock):
+    began = clock()
+    first, second, third = hold(3)
+    settler.add(first, None)
+    clock.advance(0.01)
+    settler.add(second, None)
+    assert reactor.woken_by == [pytest.approx(began + 0.05)]
+    assert settler.look() == pytest.approx(0.04)
+
+    assert send_after(settler, clock) is None
+    settler.add(third, 0)
+
+    assert reactor.woken_by[1:] == [pytest.approx(clock() + 0.05)]
+
+
+def test_threads_are_few_while_some_send(settler, hold, stopped_reactor):
+    """What takes a thread waits until it is worth one more; what takes none is sent at once."""
+    settler.reactor = stopped_reactor
+    stopped_reactor.threads.busy = 1
+    messages = hold(50)
+    settler.ack_batch(messages[:25])
+    assert len(stopped_reactor.calls) == 1
+    settler.ack_batch(messages[25:30])
+    assert len(stopped_reactor.calls) == 2
+
+    stopped_reactor.threads.busy = 0
+    settler.ack_batch(messages[30:40])
+
+    assert len(stopped_reactor.calls) == 4
+
+
+def test_no_more_calls_at_a_time_than_there_may_be(settler, hold, client, stopped_reactor, clock):
+    settler.reactor = stopped_reactor
+    settler.max_settlers = 2
+    settler.ack_batch(hold(35))
+    clock.advance(1)
+
+    # the next is sent when one of them ends, and nobody looks before
+    assert settler.look() is None
+    assert len(stopped_reactor.calls) == 2
+    stopped_reactor.answer()
+    assert len(stopped_reactor.calls) == 2
+    assert settler.pending == 25
+    for _ in range(3):
+        stopped_reactor.answer()
+
+    assert settler.pending == 0
+    assert len(client.deleted) == 35
 
 
 def test_fewer_wait_for_others_for_a_moment(settler, hold, client, clock):
@@ -49,12 +95,12 @@ def test_fewer_wait_for_others_for_a_moment(settler, hold, client, clock):
     settler.ack_batch([first])
     clock.advance(0.04)
     settler.ack_batch([second])
-    send(settler)
+    settler.look()
     assert client.calls == []
     assert settler.oldest_seconds == pytest.approx(0.04)
 
     clock.advance(0.01)
-    send(settler)
+    settler.look()
 
     assert client.calls == [("delete_message_batch", ["r0", "r1"])]
     assert first.settled
@@ -73,19 +119,36 @@ def test_deletes_and_changes_are_calls_of_their_own(settler, hold, client, clock
     assert len(client.calls) == 2
 
 
-def test_neither_kind_waits_for_the_other_to_end(settler, hold, client, clock):
+def test_neither_kind_waits_for_the_other_to_end(settler, hold, stopped_reactor, clock):
+    settler.reactor = stopped_reactor
+    settler.max_settlers = 1
     messages = hold(41)
     settler.ack_batch(messages[:20])
     clock.advance(0.01)
     settler.add(messages[40], 0)
     clock.advance(0.06)
     settler.ack_batch(messages[20:40])
+    methods = []
+    while stopped_reactor.calls:
+        methods.append(stopped_reactor.calls[0][0])
+        stopped_reactor.answer()
 
-    settler._send(settler._pop_batch())
-    settler._send(settler._pop_batch())
-    settler._send(settler._pop_batch())
+    assert methods[:3].count("change_message_visibility_batch") == 1
 
-    assert [name for name, _ in client.calls].count("change_message_visibility_batch") == 1
+
+def test_a_release_waits_for_an_extension_without_keeping_others_waiting(settler, keeper, hold, stopped_reactor, clock):
+    settler.reactor = stopped_reactor
+    jobs = []
+    stopped_reactor.run = jobs.append
+    messages = hold(2)
+    keeper._renewing = frozenset({id(messages[0])})
+    settler.nack_batch([(messages[0], 0)])
+    send_after(settler, clock)
+    assert (len(jobs), stopped_reactor.calls) == (1, [])
+
+    keeper._renewing = frozenset()
+    jobs.pop()()
+    assert [method for method, _, _ in stopped_reactor.calls] == ["change_message_visibility_batch"]
 
 
 def test_what_is_settled_is_held_no_longer(settler, keeper, hold, clock):
@@ -107,7 +170,7 @@ def test_a_nack_is_never_followed_by_an_extension(settler, keeper, hold, client,
     settler.nack_batch([(message, 0) for message in messages])
     clock.advance(20)
     client.failed = {"r1": {"Code": "InternalError"}}
-    send(settler)
+    settler.look()
     keeper.renew()
 
     # refused as well, it is not extended: it is only tried again
@@ -125,7 +188,7 @@ def test_what_waits_for_its_delete_is_extended(settler, keeper, hold, client, cl
     keeper.renew()
 
     assert client.released == {"r0": 30}
-    send(settler)
+    settler.look()
     assert message.settled
 
 
@@ -151,7 +214,7 @@ def test_a_refused_call_is_tried_again_with_growing_waits(settler, hold, client,
         clock.advance(0.05)
         message.lease.deadline = clock() + 30
         client.calls = []
-        send(settler)
+        settler.look()
         if client.calls:
             tries.append(clock() - began)
 
@@ -223,7 +286,7 @@ def test_only_so_many_are_remembered(settler, make_message, client, clock):
         client.failed[f"r{number}"] = {"Code": "ReceiptHandleIsInvalid"}
         settler.add(make_message(number), None)
         clock.advance(0.05)
-        send(settler)
+        settler.look()
 
     assert not settler.is_done(make_message(4))
     assert settler.is_done(make_message(5))
@@ -271,12 +334,13 @@ def test_whatever_a_client_raises_the_thread_goes_on(settler, hold, client, cloc
 
 class TestThreads:
     @pytest.fixture
-    def settler(self, consumer, keeper, failed, in_thread):
-        settler = Settler(consumer, keeper, lambda message: failed.append(message.message_id))
-        for _ in range(3):
-            in_thread(settler.run)
+    def settler(self, consumer, keeper, failed):
+        reactor = Reactor(consumer.sqs_client, 3)
+        settler = Settler(consumer, reactor, keeper, 3, lambda message: failed.append(message.message_id))
+        reactor.start(settler.look)
         yield settler
-        settler.close()
+        reactor.close()
+        assert reactor.error is None
 
     @pytest.fixture
     def hold(self, make_message):
@@ -370,9 +434,6 @@ class TestThreads:
         assert len(client.deleted) == 333
         assert len(client.released) == 167
 
-    def test_closing_ends_the_threads(self, settler):
-        settler.close()
-
 
 class NotifyingList(list):
     def __init__(self, event):
@@ -390,7 +451,7 @@ def test_an_entry_that_is_refused_again_and_again_grows_old(settler, hold, clien
     settler.ack_batch([message])
     for _ in range(100):
         clock.advance(1)
-        send(settler)
+        settler.look()
         message.lease.deadline = clock() + 30
 
     assert settler.oldest_seconds == pytest.approx(100)

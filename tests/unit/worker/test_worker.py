@@ -91,9 +91,10 @@ class Program:
     def receive(self, count=10):
         """Receive, as a poller would."""
         self.worker.handlers = self.handlers
-        permitted = self.worker.pollers._permit(count)
+        permitted = min(count, self.worker.pollers._most())
         if not permitted:
             return []
+        self.worker.pollers._count_off(permitted)
         began = self.worker.clock()
         messages = self.worker.consumer.receive(permitted, 30)
         self.worker.pollers._give_back(permitted - len(messages))
@@ -106,10 +107,8 @@ class Program:
         self.worker.handle(unit)(0.01)
 
     def settle(self):
-        """Send what waits to be settled, as the settler's threads would."""
-        self.worker.settler._flushing = True
-        while batch := self.worker.settler._pop_batch():
-            self.worker.settler._send(batch)
+        """Send what waits to be settled."""
+        self.worker.settler.flush(SECONDS)
 
 
 @pytest.fixture
@@ -128,7 +127,7 @@ def make_program(graph):
         if program.thread is not None:
             program.end()
         program.worker.buffer.close()
-        program.worker.settler.close()
+        program.worker.reactor.close()
 
 
 @pytest.fixture

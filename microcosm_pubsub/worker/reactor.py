@@ -1,0 +1,267 @@
+"""
+The calls of a worker that are under way, many at a time, with as few threads as can be.
+
+A thread that waits for an answer needs Python's lock when the answer comes, and takes it from the handlers; with a
+thread for each call, most of a busy process's time goes into handing the lock around. So the answers of the most
+frequent calls are waited for together, by one thread. While slots are busy with short messages even that one keeps out
+of their way: they look for answers between messages, and it looks only when they do not. A client that cannot begin a
+call without waiting for its end gets a thread for each.
+
+Known as reactor, and as leader and followers: https://www.dre.vanderbilt.edu/~schmidt/PDF/reactor-siemens.pdf and
+https://www.dre.vanderbilt.edu/~schmidt/PDF/lf.pdf
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from logging import getLogger
+from math import inf
+from selectors import EVENT_READ, DefaultSelector
+from socket import socketpair
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any
+
+from microcosm_pubsub.transport import begin_call, finish_call
+from microcosm_pubsub.transport.calls import Flight
+from microcosm_pubsub.worker.threads import Threads
+
+
+logger = getLogger(__name__)
+
+#: How long slots may take for a message while their thread is the one that looks for answers, in seconds.
+NAP_SECONDS = 0.005
+
+#: How often a slot looks for answers, at most, in seconds.
+HELP_SECONDS = 0.0005
+
+#: How often calls are looked for whose answer is overdue, in seconds.
+OVERDUE_SECONDS = 1.0
+
+MIN_SLEEP_SECONDS = 0.0005
+MOST_WAKES = 256
+
+#: Is told of the end of a call, by what returns its answer or raises its error.
+Done = Callable[[Callable[[], Any]], None]
+
+#: Does what is due, and returns after how many seconds it wants to be called again; None when it asks to be.
+Look = Callable[[], float | None]
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A call whose answer is waited for, until when, and who is told of it."""
+
+    flight: Flight
+    done: Done
+    overdue_at: float
+
+
+class Reactor:
+    """
+    Make the calls of one client.
+
+    :param client: of the queue
+    :param max_threads: at most so many calls are made by threads of their own; more wait for one
+    :param clock: a monotonic clock, in seconds
+    """
+
+    def __init__(self, client: Any, max_threads: int, clock: Callable[[], float] = monotonic) -> None:
+        self.client = client
+        self.clock = clock
+        self.threads = Threads("caller", max_threads)
+        #: the fault of ours that ended something
+        self.error: BaseException | None = None
+        self._looks: tuple[Look, ...] = ()
+        self._answers: Answers | None = None
+        #: is held by who looks for answers
+        self._looking = Lock()
+        self._closed = False
+        self._is_helped = False
+        self._help_at = 0.0
+        #: until when the thread sleeps if nobody wakes it, and whether it leaves the answers to the slots meanwhile
+        self._sleeps_until = -inf
+        self._naps = False
+
+    def start(self, *looks: Look) -> None:
+        """
+        Begin to look for answers.
+
+        :param looks: do what is due, besides
+        """
+        self._looks = looks
+        self._answers = Answers()
+        Thread(target=self._run, args=(self._answers,), name="reactor", daemon=True).start()
+
+    def close(self) -> None:
+        """Look no more, and let the threads end that no call keeps."""
+        self._closed = True
+        self.threads.close()
+        if self._answers is not None:
+            self._answers.wake()
+
+    def call(self, method: str, parameters: dict[str, Any], done: Done) -> None:
+        """
+        Make a call, and do not wait for its end.
+
+        :param method: the name of the client's method
+        :param done: is called in any thread
+        """
+        flight = begin_call(self.client, method, parameters) if self._answers is not None else None
+        if flight is None or self._answers is None:
+            self.run(partial(done, partial(getattr(self.client, method), **parameters)))
+            return
+        waiting = Waiting(flight, done, self.clock() + (flight.read_timeout or inf))
+        if flight.exchange.result is None:
+            self._answers.add(waiting)
+        else:
+            # it could not be sent
+            self._end(waiting)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do what has to wait for something, in a thread of its own."""
+        self.threads.run(partial(self._contain, job))
+
+    def help(self) -> None:
+        """Look for answers, without waiting for any: who has just handled a message does."""
+        answers = self._answers
+        if answers is None or not answers.waiting:
+            return
+        self._is_helped = True
+        if self.clock() < self._help_at or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._take(answers, 0)
+            self._help_at = self.clock() + HELP_SECONDS
+        finally:
+            self._looking.release()
+
+    def take_over(self) -> None:
+        """Let the thread look for answers: a slot has nothing to do, and will not."""
+        self._is_helped = False
+        if self._naps and self._answers is not None:
+            self._answers.wake()
+
+    def wake_by(self, when: float) -> None:
+        """Let the thread do what is due at some time, by the clock, at that time at the latest."""
+        if when < self._sleeps_until and self._answers is not None:
+            self._answers.wake()
+
+    # what the thread does
+
+    def _run(self, answers: Answers) -> None:
+        while not self._closed:
+            self._contain(partial(self._turn, answers))
+        with self._looking:
+            answers.close()
+
+    def _turn(self, answers: Answers) -> None:
+        # before it looks at what is due: what becomes due after that wakes it
+        self._sleeps_until = inf
+        dues = [look() for look in self._looks]
+        seconds = min([OVERDUE_SECONDS, *(due for due in dues if due is not None)])
+        if self._is_helped:
+            self._is_helped = False
+            self._naps = True
+            self._sleeps_until = self.clock() + min(seconds, NAP_SECONDS)
+            answers.sleep(min(seconds, NAP_SECONDS))
+            self._naps = False
+        else:
+            self._sleeps_until = self.clock() + seconds
+            with self._looking:
+                self._take(answers, seconds)
+                self._give_up_overdue(answers)
+            answers.stop_waking()
+        self._sleeps_until = -inf
+
+    def _take(self, answers: Answers, seconds: float) -> None:
+        """Wait for answers, for so long at most, and tell of those that have come."""
+        for waiting in answers.wait(seconds):
+            if waiting.flight.exchange.read():
+                answers.remove(waiting)
+                self._end(waiting)
+
+    def _give_up_overdue(self, answers: Answers) -> None:
+        now = self.clock()
+        if now < answers.overdue_at:
+            return
+        answers.overdue_at = now + OVERDUE_SECONDS
+        for waiting in list(answers.waiting):
+            if waiting.overdue_at <= now:
+                waiting.flight.exchange.fail(TimeoutError("timed out"))
+                answers.remove(waiting)
+                self._end(waiting)
+
+    def _end(self, waiting: Waiting) -> None:
+        answer = waiting.flight.read_answer()
+        if answer is None:
+            self.run(partial(waiting.done, partial(finish_call, self.client, waiting.flight)))
+        else:
+            self._contain(partial(waiting.done, lambda: answer))
+
+    def _contain(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:
+            # nothing that a client raises gets here: a fault of ours, and the worker must not go on without it
+            logger.exception("A call, or what follows from it, ends with a fault")
+            self.error = self.error or error
+
+
+class Answers:
+    """The answers that are waited for, and a way to wake who waits for them."""
+
+    def __init__(self) -> None:
+        self.waiting: set[Waiting] = set()
+        self.overdue_at = 0.0
+        # on Linux and the BSDs one that waits already waits for what is registered meanwhile, too
+        # https://man7.org/linux/man-pages/man2/epoll_wait.2.html
+        self._selector = DefaultSelector()
+        self._waker, self._woken = socketpair()
+        self._waker.setblocking(False)
+        self._selector.register(self._woken, EVENT_READ)
+
+    def add(self, waiting: Waiting) -> None:
+        """Wait for an answer."""
+        waiting.flight.sock.settimeout(0)
+        self.waiting.add(waiting)
+        self._selector.register(waiting.flight.sock, EVENT_READ, waiting)
+
+    def remove(self, waiting: Waiting) -> None:
+        """Wait for an answer no longer."""
+        self._selector.unregister(waiting.flight.sock)
+        self.waiting.discard(waiting)
+
+    def wait(self, seconds: float) -> list[Waiting]:
+        """Wait for answers, for so long at most, and return what some of has arrived."""
+        return [key.data for key, _ in self._selector.select(seconds) if key.data is not None]
+
+    def sleep(self, seconds: float) -> None:
+        """Wait to be woken, for so long at most."""
+        self._woken.settimeout(max(seconds, MIN_SLEEP_SECONDS))
+        with suppress(TimeoutError):
+            self._woken.recv(MOST_WAKES)
+
+    def wake(self) -> None:
+        """Wake who waits or sleeps, now or when it does so next."""
+        # none is needed when there are so many that no more fit in, or nobody is left to be woken
+        with suppress(OSError):
+            self._waker.send(b"w")
+
+    def stop_waking(self) -> None:
+        """Forget that somebody was to be woken."""
+        self._woken.settimeout(0)
+        with suppress(BlockingIOError):
+            self._woken.recv(MOST_WAKES)
+
+    def close(self) -> None:
+        """Give up what is waited for."""
+        for waiting in list(self.waiting):
+            self.remove(waiting)
+            waiting.flight.give_up()
+        self._selector.close()
+        self._waker.close()
+        self._woken.close()
