@@ -3,7 +3,7 @@ How a wire body becomes a message.
 """
 
 from hashlib import md5
-from json import dumps
+from json import dumps, loads
 
 import pytest
 from marshmallow import ValidationError, fields
@@ -18,6 +18,7 @@ from microcosm_pubsub.envelope import (
     RawSQSEnvelope,
     SQSEnvelope,
     blank_message,
+    load_json,
 )
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 
@@ -148,6 +149,37 @@ def test_a_message_that_has_a_field_of_the_name_message(envelope):
 def test_what_codec_cannot_read(envelope, raw_message, error, text):
     with pytest.raises(error, match=text):
         envelope.parse_raw_message(None, raw_message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        ' {"a": 1}',
+        '{"a": 1}\r\n',
+        '{"a": NaN, "b": 1e999, "a": "twice", "c": 18446744073709551616, "d": "\\ud800"}',
+        b'{"a": 1}',
+        '{"a": 1}'.encode("utf-16"),
+        "[1]",
+        " 7 ",
+        '"text"',
+        '{"a": 1} {',
+        '{"a": 1}x',
+        ' {"a": 1',
+        '{"a"',
+        "{}}",
+        "\ufeff{}",
+        " ",
+    ],
+)
+def test_json_is_read_as_json_loads_does(text):
+    try:
+        expected = repr(loads(text))
+    except ValueError as error:
+        with pytest.raises(DecodeError, match=f"The body is not JSON at character {error.pos}, of {len(text)}"):
+            load_json(text, "body")
+    else:
+        assert repr(load_json(text, "body")) == expected
 
 
 def test_an_invalid_message_tells_its_media_type(envelope):
