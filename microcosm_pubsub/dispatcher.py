@@ -201,9 +201,12 @@ class SQSMessageDispatcher:
             else:
                 nacked.append((message, result.retry_timeout_seconds))
         settler = settler or self.consumer
-        self._settle(settler.ack_batch, acked)
-        self._settle(settler.nack_batch, nacked)
-        self._settle(settler.dead_letter_batch, given_up)
+        if acked:
+            self._settle(settler.ack_batch, acked)
+        if nacked:
+            self._settle(settler.nack_batch, nacked)
+        if given_up:
+            self._settle(settler.dead_letter_batch, given_up)
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
@@ -266,8 +269,6 @@ class SQSMessageDispatcher:
             self.notify(message, result)
 
     def _settle(self, call: Callable[[Any], list[SettleError]], entries: Sequence[Any]) -> None:
-        if not entries:
-            return
         # The second ring: clients and backoff policies are foreign code, and what they raise must not keep
         # other messages from being settled.
         try:
