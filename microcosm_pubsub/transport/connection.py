@@ -57,10 +57,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What arrived and was not understood here, and how it ended if it did."""
+    """What arrived and was not understood here, how it ended if it did, and whether the request had been sent."""
 
     received: bytes
     error: OSError | None = None
+    was_sent: bool = True
 
 
 class Exchange:
@@ -96,7 +97,7 @@ class Exchange:
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(request)
         except OSError as error:
-            self.fail(error)
+            self.result = Arrived(b"", error, was_sent=False)
 
     def read(self) -> bool:
         """
@@ -188,16 +189,18 @@ class Rest(RawIOBase):
 
 
 class RestSocket:
-    """A socket whose request has been sent."""
+    """A socket whose request has been sent, or could not be."""
 
-    def __init__(self, rest: Rest):
-        self._rest = rest
+    def __init__(self, rest: Rest, send_error: OSError | None):
+        self._rest, self._send_error = rest, send_error
 
     def makefile(self, *_: Any, **__: Any) -> BufferedReader:
         return BufferedReader(self._rest)
 
     def sendall(self, data: Any) -> None:
-        """Send nothing: the request has been sent."""
+        """Send nothing: the request has been sent, or fails as it did."""
+        if self._send_error is not None:
+            raise self._send_error
 
     def settimeout(self, seconds: float | None) -> None:
         """Leave the timeout as it is."""
@@ -209,10 +212,10 @@ class RestSocket:
 class RestSession(URLLib3Session):  # type: ignore[misc]
     """botocore's HTTP client, which finds a request sent and its answer on its way."""
 
-    def __init__(self, rest: Rest):
+    def __init__(self, sock: RestSocket):
         super().__init__()
         connection = AWSHTTPConnection("localhost")
-        connection.sock = RestSocket(rest)
+        connection.sock = sock
         self._rest_pool = AWSHTTPConnectionPool("localhost")
         self._rest_pool.ConnectionCls = lambda **_: connection
 
@@ -227,4 +230,5 @@ def read_rest(sock: Any, arrived: Arrived, url: str) -> AWSResponse:
     :param url: what was asked
     :raises HTTPClientError: if it cannot be read
     """
-    return RestSession(Rest(sock, arrived)).send(AWSRequest(method="POST", url=url).prepare())
+    rest = RestSocket(Rest(sock, arrived), None if arrived.was_sent else arrived.error)
+    return RestSession(rest).send(AWSRequest(method="POST", url=url).prepare())
