@@ -263,7 +263,10 @@ class Flight:
         self._give_back(is_reusable=False)
 
     def _give_back(self, is_reusable: bool) -> None:
-        if not is_reusable:
+        if is_reusable:
+            # botocore sends on it without a look at that
+            self.sock.settimeout(self.read_timeout)
+        else:
             self._connection.close()
         self._pool._put_conn(self._connection if is_reusable else None)
 

@@ -107,6 +107,8 @@ class Buffer:
         self.reserved = 0
         #: how many slots are held for longer than the buffer may be deep
         self.stuck = 0
+        #: how many messages may be here, those included that run
+        self.capacity = concurrency
 
     def put(self, messages: Iterable[SQSMessage]) -> bool:
         """Add received messages, in their order, and return whether the buffer took them: a closed one takes none."""
@@ -225,11 +227,12 @@ class Buffer:
         """Note how many slots are held for longer than the buffer may be deep."""
         with self._lock:
             self.stuck = stuck
+            self.capacity = self._find_capacity()
         self.tell_of_room()
 
     # how many to receive; with the lock held
 
-    def _capacity(self) -> int:
+    def _find_capacity(self) -> int:
         if self._mean_seconds is None:
             return self.concurrency
         free = self.concurrency - self.stuck
@@ -239,7 +242,7 @@ class Buffer:
     def _count_room(self) -> int:
         if self.count_unsettled() >= self.max_unsettled:
             return 0
-        room = self._capacity() - self.running - len(self._ready)
+        room = self.capacity - self.running - len(self._ready)
         if self._batches:
             room = max(room, *(unit.missing for unit in self._batches.values()))
         # messages that wait in lanes take no slot, but a lease each
@@ -249,13 +252,14 @@ class Buffer:
         if room <= 0:
             return False
         hungry = self.concurrency - self.running > len(self._ready) + self.reserved
-        return hungry or room >= min(self.limit, max(1, self._capacity() // 2))
+        return hungry or room >= min(self.limit, max(1, self.capacity // 2))
 
     def _measure(self, seconds: float) -> None:
         if self._mean_seconds is None:
             self._mean_seconds = seconds
         else:
             self._mean_seconds += MEAN_WEIGHT * (seconds - self._mean_seconds)
+        self.capacity = self._find_capacity()
 
     # lanes and batches; with the lock held
 

@@ -99,6 +99,18 @@ def test_the_first_of_several_goes_by_boto3_and_the_others_wait_for_nobody(serve
     assert {told.thread for told in all_told} == {"reactor"}
 
 
+def test_a_connection_is_given_back_as_it_was(server, make_reactor):
+    """On one that does not block, boto3 could send no large request."""
+    reactor = make_reactor(read_timeout=7)
+    server.play(EMPTY, EMPTY)
+    call(reactor).wait()
+    pool = reactor.client._hot_calls._pool()
+    connection = pool._get_conn()
+    assert connection.sock.gettimeout() == 7
+    pool._put_conn(connection)
+    assert call(reactor).wait()
+
+
 def test_an_error_is_boto3s(server, make_reactor):
     reactor = make_reactor()
     server.play(ERROR)

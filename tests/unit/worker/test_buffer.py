@@ -127,7 +127,7 @@ class TestRoom:
         buffer.put([make_message()])
         run(buffer, seconds)
 
-        assert buffer._capacity() == room
+        assert buffer.capacity == room
         asked = []
         while buffer.has_room:
             asked.append(buffer.reserve())
@@ -140,21 +140,21 @@ class TestRoom:
             for _ in range(120):
                 buffer.put([make_message()])
                 run(buffer, seconds)
-            assert least <= buffer._capacity() - 10 <= most
+            assert least <= buffer.capacity - 10 <= most
 
     def test_a_batch_counts_for_each_of_its_messages(self, make_buffer, make_message):
         buffer = make_buffer()
         buffer.put([make_message(number, media_type="a/batch") for number in range(3)])
         run(buffer, 0.3)
 
-        assert buffer._capacity() == 1 + 10
+        assert buffer.capacity == 1 + 10
 
     def test_what_was_not_handled_tells_nothing(self, make_buffer, make_message):
         buffer = make_buffer()
         buffer.put([make_message()])
         run(buffer, None)
 
-        assert buffer._capacity() == 1
+        assert buffer.capacity == 1
 
     def test_a_free_slot_is_worth_asking_for_one(self, make_buffer, make_message):
         buffer = make_buffer(10)
@@ -186,11 +186,11 @@ class TestRoom:
         buffer = make_buffer(10)
         buffer.put([make_message()])
         run(buffer, 0.1)
-        assert buffer._capacity() == 10 + 100
+        assert buffer.capacity == 10 + 100
         buffer.note_stuck(9)
-        assert buffer._capacity() == 10 + 10
+        assert buffer.capacity == 10 + 10
         buffer.note_stuck(10)
-        assert buffer._capacity() == 10
+        assert buffer.capacity == 10
 
     def test_no_buffer_at_all_still_feeds_the_slots(self, make_buffer, make_message):
         buffer = make_buffer(2, max_buffer=0)

@@ -425,7 +425,7 @@ class TestLeases:
         assert len(program.worker.keeper) == 0
         assert len(program.receive()) == 2
         # that took no time, which tells nothing about the handler
-        assert program.worker.buffer._capacity() == 1
+        assert program.worker.buffer.capacity == 1
 
     def test_of_its_group_nothing_overtakes_it(self, make_program, fifo, clock):
         graph, queue = fifo
