@@ -70,6 +70,7 @@ class Engine:
     def __init__(self, ledger: Ledger, url: str = "sqlite://") -> None:
         self.ledger = ledger
         self.offset = 0.0
+        self.jumps = 0
         self.clients = open_broker(url, max_receive_count=MAX_RECEIVE_COUNT, clock=lambda: time() + self.offset)
         self.sqs = self.clients.queue_client
         self.deleted = 0
@@ -82,6 +83,7 @@ class Engine:
 
     def act(self, call: Call) -> Answer:
         """Do what a request asks for."""
+        jumps = self.jumps
         if call.operation.startswith("DeleteMessage"):
             self.ledger.write("delete", self.ids_of(call))
         try:
@@ -93,7 +95,11 @@ class Engine:
             return refusal("ValidationError", 400, str(error))
         body.pop("ResponseMetadata", None)
         self._note(call, body)
-        return Answer(body)
+        answer = Answer(body)
+        if jumps != self.jumps and (ids := self.ids_of(call, answer)):
+            # the clock jumped meanwhile, when the ledger did not know yet that they are in flight
+            self.ledger.write("fault", ["clock_jumps", *ids])
+        return answer
 
     def ids_of(self, call: Call, answer: Answer | None = None) -> list[str]:
         """Return the ids of the messages that a request is about, as far as is known by now."""
@@ -107,6 +113,7 @@ class Engine:
         """Let the clock jump."""
         with self._lock:
             self.offset += seconds
+            self.jumps += 1
 
     def _note(self, call: Call, body: dict[str, Any]) -> None:
         if call.operation == "ReceiveMessage" and body.get("Messages"):
