@@ -1,10 +1,12 @@
 """
 How fast a daemon consumes, beside what one writes by hand with boto3, in one run on one machine.
 
-    python -m benchmarks.bench_worker [--messages N] [--json] [--png FILE]
+    python -m benchmarks.bench_worker [--messages N] [--rounds N] [--json] [--png FILE]
 
 Every consumer runs in a process of its own against an endpoint in another, which answers at once or after a while.
-A consumer that is too slow for all the messages gets fewer of them. CPU is user and system time of the consumer.
+A consumer that is too slow for all the messages gets fewer of them. CPU is user and system time of the consumer. A
+machine that others use too is slower at times: in every round each consumer runs once, and the median of its rounds
+counts.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from json import dumps, loads
 from os import cpu_count, environ
 from pathlib import Path
+from statistics import median
 from subprocess import PIPE, Popen
 
 import boto3
@@ -41,6 +44,7 @@ class Case:
     wait_seconds: float = 0.0
     workers: int = 1
     transport: str = "auto"
+    extras: bool = True
     processes: int = 1
     slow_seconds: float = 0.0
 
@@ -51,6 +55,7 @@ def make_cases() -> list[Case]:
         slow = 1.0 if latency == 0 else 0.25
         cases += [
             Case(f"daemon, {label}", "daemon", latency_seconds=latency),
+            Case(f"daemon without extras, {label}", "daemon", latency_seconds=latency, extras=False),
             Case(f"daemon over plain boto3, {label}", "daemon", latency_seconds=latency, transport="botocore"),
             Case(f"batch loop, 1 thread, {label}", "batch-1", slow, latency),
             Case(f"batch loop, 8 threads, {label}", "batch-8", 1.0, latency),
@@ -74,6 +79,7 @@ def run_case(case: Case, messages: int) -> dict[str, float]:
             sys.executable, "-m", "benchmarks.consumers", case.consumer, endpoint.queue_url,
             str(count // case.processes), "--wait-seconds", str(case.wait_seconds),
             "--workers", str(case.workers), "--slow-seconds", str(case.slow_seconds),
+            *([] if case.extras else ["--without-extras"]),
         ]  # fmt: skip
         environment = {
             **environ,
@@ -101,6 +107,18 @@ def run_case(case: Case, messages: int) -> dict[str, float]:
     return figures
 
 
+def run_rounds(cases: list[Case], messages: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Run all cases once a round, and return the median of each figure of each."""
+    found: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
+    runs = [case for _ in range(rounds) for case in cases]
+    for case in track(runs, "Measuring", console=Console(stderr=True), transient=True):
+        found[case.name].append(run_case(case, messages))
+    return {
+        name: {key: median(figures[key] for figures in several) for key in several[0]}
+        for name, several in found.items()
+    }
+
+
 def iter_ratios(figures: dict[str, dict[str, float]]) -> Iterator[tuple[str, float]]:
     """Iterate over what the figures say beside each other."""
 
@@ -109,7 +127,7 @@ def iter_ratios(figures: dict[str, dict[str, float]]) -> Iterator[tuple[str, flo
 
     late = "10 ms latency"
     single, batch_8 = f"one delete per message, {late}", f"batch loop, 8 threads, {late}"
-    for ours in ("daemon", "daemon over plain boto3"):
+    for ours in ("daemon", "daemon without extras", "daemon over plain boto3"):
         yield f"messages/s: {ours} to one delete per message, {late}", ratio(f"{ours}, {late}", single, "per_second")
         yield f"messages/s: {ours} to batch loop of 8 threads, {late}", ratio(f"{ours}, {late}", batch_8, "per_second")
         yield (
@@ -149,7 +167,8 @@ def draw(figures: dict[str, dict[str, float]], path: Path) -> None:
 def main() -> None:
     """Measure, and print figures and ratios."""
     parser = ArgumentParser(description="Measure a daemon beside hand-written loops")
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--png", type=Path, default=Path("bench_worker.png"))
     parser.add_argument("--only", help="run the cases whose names hold this, and give no ratios")
@@ -160,13 +179,11 @@ def main() -> None:
         "cores": cpu_count(),
         "boto3": boto3.__version__,
         "messages": args.messages,
+        "rounds": args.rounds,
     }
     console = Console(stderr=args.json)
     cases = [case for case in make_cases() if not args.only or args.only in case.name]
-    figures = {
-        case.name: run_case(case, args.messages)
-        for case in track(cases, "Measuring", console=Console(stderr=True), transient=True)
-    }
+    figures = run_rounds(cases, args.messages, args.rounds)
     ratios = {} if args.only else dict(iter_ratios(figures))
     if not args.only:
         draw(figures, args.png)

@@ -1,7 +1,7 @@
 """
 Programs that consume a queue to its end, each measured in a process of its own.
 
-    python -m benchmarks.consumers NAME QUEUE_URL MESSAGES [--wait-seconds S]
+    python -m benchmarks.consumers NAME QUEUE_URL MESSAGES [--wait-seconds S] [--without-extras]
 
 `daemon` is a daemon of ours as it comes: a schema of five fields, a log line for every message. The others are what
 one writes by hand with boto3, as cheap as it gets: they parse the JSON, and check and log nothing.
@@ -10,6 +10,12 @@ one writes by hand with boto3, as cheap as it gets: they parse the JSON, and che
 from __future__ import annotations
 
 import sys
+
+
+if "--without-extras" in sys.argv:
+    # before they are looked for
+    sys.modules["awscrt"] = sys.modules["orjson"] = None  # type: ignore[assignment]
+
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from json import dumps, loads
@@ -149,6 +155,7 @@ def main() -> None:
     parser.add_argument("--wait-seconds", type=float, default=0.0)
     parser.add_argument("--slow-seconds", type=float, default=0.0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--without-extras", action="store_true", help="as if the extra fast were not installed")
     args = parser.parse_args()
     WAIT_SECONDS, SLOW_SECONDS = args.wait_seconds, args.slow_seconds
     run = CONSUMERS[args.name](args)
