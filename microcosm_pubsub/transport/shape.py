@@ -51,18 +51,27 @@ def check_structure(shape: Any) -> Check:
         for name, member in shape.members.items()
         if member.serialization.get("name", name) == name and (fits := compile_check(member))
     }
+    # most members are texts, and nothing more is asked of them
+    texts = frozenset(name for name in members if is_text(shape.members[name]))
     required = frozenset(shape.required_members)
 
     def check(value: Any) -> bool:
         if type(value) is not dict:
             return False
         for name, member in value.items():
+            if type(member) is str and name in texts:
+                continue
             fits = members.get(name)
             if fits is None or not fits(member):
                 return False
         return required <= value.keys()
 
     return check
+
+
+def is_text(shape: Any) -> bool:
+    """Tell whether any text fits a shape."""
+    return bool(shape.type_name == "string" and not shape.metadata.get("min"))
 
 
 def check_list(fits: Check) -> Check:
@@ -84,7 +93,7 @@ def compile_json(shape: Any) -> Read:
     if kind == "list":
         return read_list(compile_json(shape.member))
     if kind == "map":
-        return read_map(compile_json(shape.key), compile_json(shape.value))
+        return read_map(shape)
     if kind == "blob":
         return lambda value: b64decode(expect(value, str))
     if (expected := {"string": str, "integer": int, "boolean": bool}.get(kind)) is None:
@@ -130,8 +139,20 @@ def read_list(read_member: Read) -> Read:
     return read
 
 
-def read_map(read_key: Read, read_member: Read) -> Read:
+def read_map(shape: Any) -> Read:
+    read_key, read_member = compile_json(shape.key), compile_json(shape.value)
+    if shape.key.type_name == shape.value.type_name == "string":
+        return read_texts
+
     def read(value: Any) -> dict[Any, Any]:
         return {read_key(name): read_member(member) for name, member in expect(value, dict).items()}
 
     return read
+
+
+def read_texts(value: Any) -> dict[str, str]:
+    """Read texts by name, which JSON's names are too."""
+    texts: dict[str, str] = expect(value, dict)
+    for text in texts.values():
+        expect(text, str)
+    return texts

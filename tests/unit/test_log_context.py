@@ -2,6 +2,8 @@
 Log lines that say which message they belong to.
 """
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from logging import (
     ERROR,
@@ -16,7 +18,8 @@ from logging import (
     setLogRecordFactory,
 )
 from pickle import dumps, loads
-from sys import exc_info
+from subprocess import run
+from sys import exc_info, executable
 from time import gmtime
 
 import pytest
@@ -24,7 +27,7 @@ from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub import log_context
 from microcosm_pubsub.context import handling
-from microcosm_pubsub.log_context import ConsoleFormatter, MessageLogRecord
+from microcosm_pubsub.log_context import MAX_PLACES, ConsoleFormatter, MessageLogRecord, _known
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -78,6 +81,82 @@ def test_a_formatter_may_ask_before_the_text_is_made():
     assert vars(record)["message_id"] == "m"
     with pytest.raises(AttributeError, match="nothing"):
         _ = record.nothing
+
+
+RECORDS = {
+    "a text": ("text", ()),
+    "arguments": ("%s of %s", ("one", 2)),
+    "one argument": ("%s", ("one",)),
+    "a mapping": ("%(name)s", ({"name": "value"},)),
+    "an empty mapping": ("%s", ({},)),
+    "no text": (KeyError("x"), ()),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@pytest.mark.parametrize("more", [{}, {"exc_info": (ValueError, ValueError("x"), None)}, {"sinfo": "Stack (...)"}])
+def test_a_record_says_what_any_record_says(kind, more):
+    """The first of its place, and those that follow it; here, in another thread, and in a task."""
+    msg, args = RECORDS[kind]
+
+    def make(cls, level=INFO, func="work"):
+        exc_info, sinfo = more.get("exc_info"), more.get("sinfo")
+        return cls(f"logger of {kind}", level, "/a/folder/module.py", 7, msg, args, exc_info, func, sinfo)
+
+    def compare():
+        for level in (INFO, ERROR):
+            ours, theirs = make(MessageLogRecord, level), make(LogRecord, level)
+            assert list(vars(ours)) == list(vars(theirs))
+            for name, value in vars(theirs).items():
+                if name in ("created", "msecs", "relativeCreated"):
+                    assert type(getattr(ours, name)) is type(value)
+                else:
+                    assert getattr(ours, name) == value, name
+            assert ours.getMessage() == theirs.getMessage()
+            assert abs(ours.created - theirs.created) < 60
+            assert ours.msecs == int(ours.created % 1 * 1000)
+            # since the program began
+            began = (ours.created - ours.relativeCreated / 1000, theirs.created - theirs.relativeCreated / 1000)
+            assert abs(began[0] - began[1]) < 0.01
+
+    async def compare_in_task():
+        compare()
+
+    with ThreadPoolExecutor(1, "elsewhere") as pool:
+        for _ in range(2):
+            compare()
+            pool.submit(compare).result()
+            asyncio.run(compare_in_task())
+
+
+FORK = """
+import os
+from logging import INFO
+
+from microcosm_pubsub.log_context import MessageLogRecord
+
+
+def make():
+    return MessageLogRecord("forked", INFO, "/a/module.py", 7, "text", (), None)
+
+
+assert make().process == make().process == os.getpid()
+child = os.fork()
+if child == 0:
+    os._exit(0 if make().process == os.getpid() else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def test_a_child_asks_anew_where_its_lines_come_from():
+    run([executable, "-c", FORK], check=True)
+
+
+def test_places_are_not_remembered_without_number():
+    for number in range(MAX_PLACES + 10):
+        MessageLogRecord("numbered", INFO, f"/a/module{number}.py", 7, "text", (), None)
+
+    assert len(_known) <= MAX_PLACES
 
 
 @pytest.mark.usefixtures("factory")
