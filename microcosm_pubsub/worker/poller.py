@@ -25,7 +25,7 @@ from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.breaker import Breaker
 from microcosm_pubsub.worker.buffer import Buffer
-from microcosm_pubsub.worker.reactor import Reactor
+from microcosm_pubsub.worker.reactor import Reactor, failed
 
 
 logger = getLogger(__name__)
@@ -149,12 +149,8 @@ class Pollers:
 
     def look(self) -> float | None:
         """Begin the receives that may begin, and return after how many seconds another one may; None if not by then."""
-        try:
-            while (asking := self._next()) is not None:
-                self._ask(asking)
-        except BaseException as error:
-            # a fault of ours: the worker ends, and says why
-            self._fail(error)
+        while (asking := self._next()) is not None:
+            self._ask(asking)
         wait = self._next_at - self.clock()
         return wait if wait > 0 else None
 
@@ -221,7 +217,11 @@ class Pollers:
 
     def _ask(self, asking: Asking) -> None:
         call = self.consumer.receive_call(asking.count, self.visibility_timeout_seconds, asking.attempt_id)
-        self.reactor.call("receive_message", call, partial(self._answered, asking))
+        try:
+            self.reactor.call("receive_message", call, partial(self._answered, asking))
+        except BaseException as error:
+            # a client is foreign code: what it cannot even begin has failed too
+            self._answered(asking, failed(error))
 
     def _answered(self, asking: Asking, get: Callable[[], Any]) -> None:
         """Take what came of a receive, and begin others."""

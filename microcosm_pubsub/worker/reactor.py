@@ -114,7 +114,7 @@ class Reactor:
         if flight is None or self._answers is None:
             self.run(partial(done, partial(getattr(self.client, method), **parameters)))
             return
-        waiting = Waiting(flight, done, self.clock() + (flight.read_timeout or inf))
+        waiting = Waiting(flight, done, self._overdue_at(flight))
         if flight.exchange.result is None:
             self._answers.add(waiting)
         else:
@@ -134,10 +134,12 @@ class Reactor:
         if self.clock() < self._help_at or not self._looking.acquire(blocking=False):
             return
         try:
-            self._take(answers, 0)
+            ended = self._take(answers, 0)
             self._help_at = self.clock() + HELP_SECONDS
         finally:
             self._looking.release()
+        for waiting in ended:
+            self._end(waiting)
 
     def take_over(self) -> None:
         """Let the thread look for answers: a slot has nothing to do, and will not."""
@@ -172,28 +174,38 @@ class Reactor:
         else:
             self._sleeps_until = self.clock() + seconds
             with self._looking:
-                self._take(answers, seconds)
-                self._give_up_overdue(answers)
+                ended = [*self._take(answers, seconds), *self._give_up_overdue(answers)]
             answers.stop_waking()
+            # not with the lock held: what follows from an answer reads it with schemas, which are foreign code
+            for waiting in ended:
+                self._end(waiting)
         self._sleeps_until = -inf
 
-    def _take(self, answers: Answers, seconds: float) -> None:
-        """Wait for answers, for so long at most, and tell of those that have come."""
+    def _take(self, answers: Answers, seconds: float) -> list[Waiting]:
+        """Wait for answers, for so long at most, and return those that have come."""
+        ended = []
         for waiting in answers.wait(seconds):
             if waiting.flight.exchange.read():
                 answers.remove(waiting)
-                self._end(waiting)
+                ended.append(waiting)
+            else:
+                # a part of it came, and no timeout is for the whole
+                waiting.overdue_at = self._overdue_at(waiting.flight)
+        return ended
 
-    def _give_up_overdue(self, answers: Answers) -> None:
+    def _give_up_overdue(self, answers: Answers) -> list[Waiting]:
         now = self.clock()
         if now < answers.overdue_at:
-            return
+            return []
         answers.overdue_at = now + OVERDUE_SECONDS
-        for waiting in list(answers.waiting):
-            if waiting.overdue_at <= now:
-                waiting.flight.exchange.fail(TimeoutError("timed out"))
-                answers.remove(waiting)
-                self._end(waiting)
+        overdue = [waiting for waiting in list(answers.waiting) if waiting.overdue_at <= now]
+        for waiting in overdue:
+            waiting.flight.exchange.fail(TimeoutError("timed out"))
+            answers.remove(waiting)
+        return overdue
+
+    def _overdue_at(self, flight: Flight) -> float:
+        return self.clock() + (flight.read_timeout or inf)
 
     def _end(self, waiting: Waiting) -> None:
         answer = waiting.flight.read_answer()
@@ -209,6 +221,15 @@ class Reactor:
             # nothing that a client raises gets here: a fault of ours, and the worker must not go on without it
             logger.exception("A call, or what follows from it, ends with a fault")
             self.error = self.error or error
+
+
+def failed(error: BaseException) -> Callable[[], Any]:
+    """Return what raises an error, in place of what returns an answer."""
+
+    def get() -> Any:
+        raise error
+
+    return get
 
 
 class Answers:

@@ -25,7 +25,7 @@ from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_erro
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.worker.keeper import LOST_CODES, Keeper
-from microcosm_pubsub.worker.reactor import Reactor
+from microcosm_pubsub.worker.reactor import Reactor, failed
 
 
 logger = getLogger(__name__)
@@ -262,7 +262,11 @@ class Settler:
             if not batch:
                 return False
             self._sending.append(batch)
-        self._send(batch)
+        try:
+            self._send(batch)
+        except Exception as error:
+            # a client is foreign code: what it cannot even begin has failed too
+            self._finish(batch, partial(self._read, failed(error)))
         return True
 
     def _send(self, batch: list[Pending]) -> None:

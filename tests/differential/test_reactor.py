@@ -136,6 +136,43 @@ def test_an_answer_that_does_not_come_is_overdue(server, make_reactor, delays):
     assert isinstance(call(reactor).wait(), ReadTimeoutError)
 
 
+def test_an_answer_in_pieces_is_overdue_only_when_none_comes(server, make_reactor):
+    reactor = make_reactor(start=False, read_timeout=7)
+    reactor._answers = Answers()
+    server.play(Reply(b"HTTP/1.1 200 OK\r\n", "hang"))
+    told = call(reactor)
+    (waiting,) = reactor._answers.waiting
+    waiting.overdue_at = 0.0
+    while waiting.overdue_at == 0.0:
+        reactor.help()
+
+    assert 0 < waiting.overdue_at - reactor.clock() <= 7
+    assert not told.event.is_set()
+    reactor._answers.close()
+    reactor._answers = None
+
+
+def test_what_is_done_with_an_answer_keeps_nobody_from_looking(server, make_reactor):
+    """A schema that hangs holds up the thread that it runs in, and no other."""
+    reactor = make_reactor()
+    server.play(EMPTY, EMPTY)
+    hangs, go_on, threads = Event(), Event(), []
+
+    def hang(get: Callable[[], Any]) -> None:
+        threads.append(current_thread().name)
+        hangs.set()
+        go_on.wait(SECONDS)
+
+    reactor.call("receive_message", PARAMETERS, hang)
+    assert hangs.wait(SECONDS)
+    told = call(reactor)
+    while not told.event.is_set():
+        reactor.help()
+    go_on.set()
+
+    assert (threads, told.thread) == (["reactor"], current_thread().name)
+
+
 def test_what_follows_from_an_answer_is_contained(server, make_reactor):
     reactor = make_reactor()
     error = ZeroDivisionError("a fault")

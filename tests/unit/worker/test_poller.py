@@ -254,13 +254,16 @@ class TestFailures:
         assert pollers.buffer.reserved == 0
         assert pollers.oldest_seconds == 0
 
-    def test_a_fault_while_asking_ends_them(self, make_pollers, consumer):
+    def test_what_cannot_be_asked_ends_them(self, make_pollers, stopped_reactor):
         error = ZeroDivisionError("a fault")
         pollers = make_pollers()
-        consumer.receive_call = lambda *_: exec("raise error", {"error": error})
+        stopped_reactor.call = lambda *_: exec("raise error", {"error": error})
         pollers.look()
 
         assert pollers.error is error
+        assert pollers.buffer.reserved == 0
+        pollers.stop()
+        assert pollers.has_ended
 
 
 class TestHealth:

@@ -332,6 +332,21 @@ def test_whatever_a_client_raises_the_thread_goes_on(settler, hold, client, cloc
     assert failed == []
 
 
+def test_what_cannot_be_sent_is_tried_again(settler, reactor, hold, client, clock, caplog, failed):
+    """Else it would be held for as long as a lease may be."""
+    messages = hold(3)
+    call, reactor.call = reactor.call, lambda *_: exec("raise ZeroDivisionError")
+    settler.ack_batch(messages)
+    send_after(settler, clock)
+    assert settler.pending == 3
+    assert "Cannot settle 3 messages" in caplog.text
+    reactor.call = call
+    send_after(settler, clock, 0.2)
+
+    assert client.deleted == ["r0", "r1", "r2"]
+    assert (settler.pending, failed) == (0, [])
+
+
 class TestThreads:
     @pytest.fixture
     def settler(self, consumer, keeper, failed):
