@@ -162,21 +162,17 @@ class Settler:
             entries.append(entry)
             is_full = len(entries) >= MAX_BATCH_ENTRIES * (1 + self._patience())
             is_first = due < self._look_at
-            if is_first:
-                self._look_at = due
         if is_full or self._flushing:
             self._send_next()
         elif is_first:
-            self.reactor.wake_by(due)
+            self._have_looked_at()
 
     def look(self) -> float | None:
         """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
-        while self._send_next():
-            pass
+        self._send_due()
         with self._lock:
-            first_due = self._first_due() if len(self._sending) < self.max_settlers else None
-            self._look_at = inf if first_due is None else first_due
-            return None if first_due is None else max(0.0, first_due - self.clock())
+            self._look_at = self._first_due()
+            return None if self._look_at == inf else max(0.0, self._look_at - self.clock())
 
     def is_done(self, message: SQSMessage) -> bool:
         """Tell whether a received message was handled before, and could not be deleted then."""
@@ -208,7 +204,7 @@ class Settler:
             self._flushing = True
             for entry in self._refused:
                 entry.due = self.clock()
-        self.look()
+        self._send_due()
         with self._lock:
             while self._count_pending() and self.clock() < deadline:
                 self._sent.wait(max(0.0, deadline - self.clock()))
@@ -248,12 +244,30 @@ class Settler:
         for entry in reversed(due):
             self._queue_of(entry).appendleft(entry)
 
-    def _first_due(self) -> float | None:
+    def _first_due(self) -> float:
+        """Return when something is to be sent, if nothing else happens before."""
+        if len(self._sending) >= self.max_settlers:
+            # when one of them has ended
+            return inf
         dues = [entries[0].due for entries in self._queues if entries]
         dues += [entry.due for entry in self._refused]
-        return min(dues) if dues else None
+        return min(dues, default=inf)
 
     # inside; without the lock
+
+    def _send_due(self) -> None:
+        while self._send_next():
+            pass
+
+    def _have_looked_at(self) -> None:
+        """Have the reactor look in time at what waits."""
+        with self._lock:
+            first_due = self._first_due()
+            is_first = first_due < self._look_at
+            if is_first:
+                self._look_at = first_due
+        if is_first:
+            self.reactor.wake_by(first_due)
 
     def _send_next(self) -> bool:
         """Send one batch, if one is to be sent and may be, and return whether it was."""
@@ -295,7 +309,8 @@ class Settler:
                 self._sending.remove(batch)
                 self._sent.notify_all()
             self.on_sent()
-            self.look()
+            self._send_due()
+            self._have_looked_at()
 
     def _read(self, get: Callable[[], Any], batch: list[Pending]) -> None:
         """Read what the queue answered."""

@@ -3,6 +3,7 @@ Deletes and visibility changes in batches.
 """
 
 from itertools import pairwise
+from math import inf
 from random import Random
 from threading import Event
 from time import monotonic
@@ -53,6 +54,24 @@ def test_the_reactor_looks_at_what_is_due_first(settler, hold, reactor, clock):
     settler.add(third, 0)
 
     assert reactor.woken_by[1:] == [pytest.approx(clock() + 0.05)]
+
+
+def test_whoever_takes_an_answer_sees_to_it_that_somebody_looks_at_the_rest(settler, hold, client, reactor, clock):
+    """The reactor may sleep for long, and the answer be taken by a slot."""
+    client.failed = {"r0": {"Code": "InternalError"}}
+    messages = hold(10)
+    settler.ack_batch(messages[:9])
+    assert settler.look() == pytest.approx(0.05)
+    clock.advance(1)
+    settler.look()
+    assert settler.pending == 1
+
+    reactor.woken_by.clear()
+    settler._look_at = inf
+    settler._sending.append(batch := [])
+    settler._finish(batch, lambda batch: None)
+
+    assert reactor.woken_by == [settler._refused[0].due]
 
 
 def test_threads_are_few_while_some_send(settler, hold, stopped_reactor):
