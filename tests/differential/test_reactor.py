@@ -15,6 +15,7 @@ from benchmarks.endpoint import serve
 from microcosm_pubsub.transport import begin_call
 from microcosm_pubsub.worker.reactor import NAP_SECONDS, Answers, Reactor
 from tests.differential.server import Reply
+from tests.told import Told
 
 
 SECONDS = 30
@@ -24,25 +25,6 @@ ERROR = Reply(
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 60\r\n\r\n"
     b'{"__type":"com.amazonaws.sqs#InvalidAddress","message":"no"}'
 )
-
-
-class Told:
-    def __init__(self) -> None:
-        self.event = Event()
-        self.value: Any = None
-        self.thread = ""
-
-    def __call__(self, get: Callable[[], Any]) -> None:
-        self.thread = current_thread().name
-        try:
-            self.value = get()
-        except Exception as error:
-            self.value = error
-        self.event.set()
-
-    def wait(self) -> Any:
-        assert self.event.wait(SECONDS)
-        return self.value
 
 
 @pytest.fixture

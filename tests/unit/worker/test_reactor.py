@@ -7,6 +7,7 @@ from threading import Event, current_thread
 import pytest
 
 from microcosm_pubsub.worker.reactor import Reactor
+from tests.told import Told
 
 
 SECONDS = 30
@@ -24,26 +25,6 @@ class Client:
         if "error" in parameters:
             raise parameters["error"]
         return parameters
-
-
-class Told:
-    """What came of a call, and in which thread that was told."""
-
-    def __init__(self):
-        self.event = Event()
-        self.value = self.thread = None
-
-    def __call__(self, get):
-        self.thread = current_thread().name
-        try:
-            self.value = get()
-        except Exception as error:
-            self.value = error
-        self.event.set()
-
-    def wait(self):
-        assert self.event.wait(SECONDS)
-        return self.value
 
 
 @pytest.fixture
