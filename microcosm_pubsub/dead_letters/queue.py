@@ -95,6 +95,9 @@ class DeadLetterQueue:
             return None
         answer = get_attributes(QueueUrl=self.source_url, AttributeNames=["QueueArn", "RedrivePolicy"])
         attributes = answer.get("Attributes") or {}
+        if not attributes:
+            # every queue has a name: this answer is none, and says nothing of the policy
+            raise KeyError("Attributes")
         self._arn = attributes.get("QueueArn") or self._arn
         target = target_of_policy(attributes.get("RedrivePolicy"))
         return None if target is None else self._url_of(target)

@@ -79,6 +79,22 @@ def test_an_error_that_may_pass_is_soon_tried_again(box, spoil, clock, caplog):
     assert queue.find() == box.dead
 
 
+def test_an_answer_without_what_was_asked_for_says_nothing(box, monkeypatch, clock):
+    """Something on the way may have made it up; messages would be hidden for hours, as if there were no such queue."""
+    answers = [{}, {"Attributes": {}}]
+    get_attributes = box.client.get_queue_attributes
+    monkeypatch.setattr(
+        box.client, "get_queue_attributes", lambda **asked: answers.pop() if answers else get_attributes(**asked)
+    )
+    queue = queue_of(box.client, box)
+    for _ in range(2):
+        assert queue.find() is None
+        assert not queue.is_missing
+        clock.advance(10)
+
+    assert queue.find() == box.dead
+
+
 def test_without_the_right_to_look_up_urls_it_is_beside_its_source(box, spoil):
     client = spoil(box.client, down={"get_queue_url": [DENIED]})
 
