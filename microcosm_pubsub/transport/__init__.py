@@ -32,8 +32,6 @@ __all__ = [
 
 logger = getLogger(__name__)
 
-REPLACEABLE = frozenset({"_make_api_call"})
-
 
 class HotClient:
     """Stands before the class of a boto3 client, and answers what it can."""
@@ -97,7 +95,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
     """
     calls = client._hot_calls if isinstance(client, HotClient) else None
     # what somebody put in the place of a method is to be called
-    if calls is None or not REPLACEABLE.isdisjoint(vars(client)) or method in vars(client):
+    if calls is None or not vars(client).keys().isdisjoint((method, "_make_api_call")):
         return None
     flight = calls.begin(client.meta.method_to_api_mapping[method], parameters)
     if flight is None:
