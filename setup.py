@@ -87,7 +87,7 @@ setup(
         ],
         "microcosm.factories": [
             "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
-            "pubsub_event_loop = microcosm_pubsub.event_loop:configure_pubsub_event_loop",
+            "pubsub_event_loop = microcosm_pubsub.middleware.event_loop:configure_pubsub_event_loop",
             "pubsub_lifecycle_change = microcosm_pubsub.conventions:LifecycleChange",
             "pubsub_message_schema_registry = microcosm_pubsub.registry:configure_schema_registry",
             "pubsub_middleware = microcosm_pubsub.middleware:configure_pubsub_middleware",
@@ -97,7 +97,7 @@ setup(
             "pubsub_send_batch_metrics = microcosm_pubsub.metrics:PubSubSendBatchMetrics",
             "pubsub_send_metrics = microcosm_pubsub.metrics:PubSubSendMetrics",
             "pubsub_testing = microcosm_pubsub.testing:configure_pubsub_testing",
-            "pubsub_unhandled = microcosm_pubsub.middleware.known:configure_pubsub_unhandled",
+            "pubsub_unhandled = microcosm_pubsub.middleware.unhandled:configure_pubsub_unhandled",
             "pubsub_worker = microcosm_pubsub.worker.factory:configure_pubsub_worker",
             "pubsub_worker_metrics = microcosm_pubsub.metrics:PubSubWorkerMetrics",
             "pubsub_uri_session = microcosm_pubsub.handlers.session:configure_pubsub_uri_session",

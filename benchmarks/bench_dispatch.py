@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.consumers import BenchDaemon
 from benchmarks.endpoint import make_message
-from microcosm_pubsub.options import DEFAULT_OPTIONS
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS
 from microcosm_pubsub.worker.buffer import Unit
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.worker import Worker

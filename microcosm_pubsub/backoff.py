@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from inspect import signature
 from random import Random, SystemRandom
 
+from microcosm_pubsub.config.values import choose_subclass
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.types import choose_subclass
 
 
 MAX_BACKOFF_TIMEOUT = MAX_VISIBILITY_TIMEOUT_SECONDS

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from marshmallow import Schema
 from microcosm.hooks import on_resolve
 
-from microcosm_pubsub.options import HandlerOptions
 from microcosm_pubsub.registry import (
     PubSubMessageSchemaRegistry,
     SQSMessageHandlerRegistry,
     media_type_for,
 )
+from microcosm_pubsub.registry.options import HandlerOptions
 
 
 S = TypeVar("S", bound=type[Schema])

@@ -16,11 +16,11 @@ from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
 from microcosm_pubsub.codecs import DEFAULT_MEDIA_TYPE, MediaTypeSchema, PubSubMessageCodec
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import DecodeError, MessageValidationError
-from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.message import Settler, SQSMessage
 
 
@@ -282,10 +282,10 @@ def from_lambda_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @defaults(
-    strategy_name=typed(types.text("sqs_envelope.strategy_name"), default_value=CodecSQSEnvelope.__name__),
-    validate_md5=typed(types.boolean("sqs_envelope.validate_md5"), default_value=False),
+    strategy_name=typed(values.text("sqs_envelope.strategy_name"), default_value=CodecSQSEnvelope.__name__),
+    validate_md5=typed(values.boolean("sqs_envelope.validate_md5"), default_value=False),
 )
 def configure_sqs_envelope(graph: Any) -> SQSEnvelope:
     """Configure the envelope of the graph's consumer, bound as `sqs_envelope`."""
-    envelope = types.choose_subclass(SQSEnvelope, graph.config.sqs_envelope.strategy_name, "envelope")  # type: ignore[type-abstract]
+    envelope = values.choose_subclass(SQSEnvelope, graph.config.sqs_envelope.strategy_name, "envelope")  # type: ignore[type-abstract]
     return envelope(graph)

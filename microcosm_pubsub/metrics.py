@@ -13,9 +13,9 @@ from typing import Any
 from microcosm.api import typed
 from microcosm.errors import LockedGraphError, NotBoundError
 
-from microcosm_pubsub.graph import defaults
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.values import boolean
 from microcosm_pubsub.result import MessageHandlingResult
-from microcosm_pubsub.types import boolean
 
 
 #: A media type comes with the message, from anybody: a tag takes at most so many characters of it.

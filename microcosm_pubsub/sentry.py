@@ -18,11 +18,11 @@ from urllib.parse import urlsplit, urlunsplit
 from microcosm.api import typed
 from microcosm.errors import LockedGraphError, NotBoundError
 
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.values import boolean
 from microcosm_pubsub.constants import REQUEST_ID_KEY
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
-from microcosm_pubsub.types import boolean
 
 
 logger = getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.graph import defaults
 
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ URL_VARIABLE = "PUBSUB_BROKER_URL"
 
 
 @defaults(
-    url=typed(types.text("pubsub_broker.url"), default_value=None),
-    synchronous=typed(types.choice("pubsub_broker.synchronous", "NORMAL", "FULL"), default_value="NORMAL"),
+    url=typed(values.text("pubsub_broker.url"), default_value=None),
+    synchronous=typed(values.choice("pubsub_broker.synchronous", "NORMAL", "FULL"), default_value="NORMAL"),
     max_receive_count=typed(
-        types.integer("pubsub_broker.max_receive_count", minimum=1, maximum=1000),
+        values.integer("pubsub_broker.max_receive_count", minimum=1, maximum=1000),
         default_value=5,
     ),
 )

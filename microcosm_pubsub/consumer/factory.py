@@ -9,13 +9,13 @@ from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
 from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, make_backoff_policy
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES, MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.consumer.sqs import SQSConsumer
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
-from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.reader import Reader, is_stdin, is_url
 
 
@@ -43,22 +43,22 @@ def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
 
 
 @defaults(
-    sqs_queue_url=typed(types.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
-    dead_letter_queue_url=typed(types.text("sqs_consumer.dead_letter_queue_url"), default_value=None),
-    endpoint_url=typed(types.text("sqs_consumer.endpoint_url"), default_value=None),
-    profile_name=typed(types.text("sqs_consumer.profile_name"), default_value=None),
-    region_name=typed(types.text("sqs_consumer.region_name"), default_value=None),
-    backoff_policy=typed(types.text("sqs_consumer.backoff_policy"), default_value="NaiveBackoffPolicy"),
+    sqs_queue_url=typed(values.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
+    dead_letter_queue_url=typed(values.text("sqs_consumer.dead_letter_queue_url"), default_value=None),
+    endpoint_url=typed(values.text("sqs_consumer.endpoint_url"), default_value=None),
+    profile_name=typed(values.text("sqs_consumer.profile_name"), default_value=None),
+    region_name=typed(values.text("sqs_consumer.region_name"), default_value=None),
+    backoff_policy=typed(values.text("sqs_consumer.backoff_policy"), default_value="NaiveBackoffPolicy"),
     limit=typed(
-        types.integer("sqs_consumer.limit", minimum=1, maximum=MAX_RECEIVE_MESSAGES),
+        values.integer("sqs_consumer.limit", minimum=1, maximum=MAX_RECEIVE_MESSAGES),
         default_value=MAX_RECEIVE_MESSAGES,
     ),
     wait_seconds=typed(
-        types.integer("sqs_consumer.wait_seconds", minimum=0, maximum=MAX_WAIT_SECONDS),
+        values.integer("sqs_consumer.wait_seconds", minimum=0, maximum=MAX_WAIT_SECONDS),
         default_value=5,
     ),
     message_retry_visibility_timeout_seconds=typed(
-        types.integer(
+        values.integer(
             "sqs_consumer.message_retry_visibility_timeout_seconds",
             minimum=0,
             maximum=MAX_VISIBILITY_TIMEOUT_SECONDS,

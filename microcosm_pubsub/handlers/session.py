@@ -27,12 +27,12 @@ from requests import (
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.values import integer, names, number
 from microcosm_pubsub.errors import ResourceError
-from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.handlers.deadline import Deadline, DeadlineAdapter
 from microcosm_pubsub.handlers.header import clean_headers
 from microcosm_pubsub.handlers.location import DEFAULT_PORTS, follow, host_name, locate, origin_of
-from microcosm_pubsub.types import integer, names, number
 
 
 BINDING: Final = "pubsub_uri_session"

@@ -15,9 +15,9 @@ from typing import Any
 from inflection import underscore
 from microcosm.errors import LockedGraphError
 
+from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import DEFAULT_RESOURCE_CACHE_TTL, URI_KEY
 from microcosm_pubsub.errors import Nack, ResourceError
-from microcosm_pubsub.graph import find_component
 from microcosm_pubsub.handlers.location import locate
 from microcosm_pubsub.handlers.resource_cache import ResourceCache, is_created_event
 from microcosm_pubsub.handlers.session import (

@@ -6,24 +6,20 @@ may do something before and after, or not call it at all, or raise. The list bel
 through, from the outside in; a daemon's own layers, by binding name, come last, next to the handler.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
-from microcosm_pubsub.graph import defaults
-from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
 from microcosm_pubsub.middleware.hooks import Hooks
 from microcosm_pubsub.middleware.ttl import expire
-
-
-Call = Callable[[SQSMessage], Any]
-Layer = Callable[[Call, SQSMessage], Any]
+from microcosm_pubsub.types import Call, Layer
 
 
 def compose(layers: Iterable[Layer], call: Call) -> Call:
@@ -33,7 +29,7 @@ def compose(layers: Iterable[Layer], call: Call) -> Call:
     return call
 
 
-@defaults(names=typed(types.names("pubsub_middleware.names"), default_factory=list))
+@defaults(names=typed(values.names("pubsub_middleware.names"), default_factory=list))
 def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
     """
     Configure the layers around every handler, bound as `pubsub_middleware`.

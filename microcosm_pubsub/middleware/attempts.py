@@ -2,22 +2,22 @@
 Give up on messages that were received too often.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from microcosm_pubsub.errors import AttemptsExhausted
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.retry import RetryPolicies
+from microcosm_pubsub.types import Call, Layer
 
 
-def limit_attempts(policies: RetryPolicies) -> Callable[[Callable[[SQSMessage], Any], SQSMessage], Any]:
+def limit_attempts(policies: RetryPolicies) -> Layer:
     """
     Return a layer that refuses a message received more often than its retry policy allows.
 
     A refused message is FAILED and given up; it is never deleted but for its copy in the dead-letter queue.
     """
 
-    def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+    def layer(call_next: Call, message: SQSMessage) -> Any:
         max_attempts = policies.find(message.media_type).max_attempts
         if max_attempts is not None and (message.attempts or 0) > max_attempts:
             raise AttemptsExhausted(

@@ -10,23 +10,26 @@ from microcosm.opaque import NormalizedDict, Opaque
 
 from microcosm_pubsub.constants import TTL_KEY
 from microcosm_pubsub.context import current_messages_or_none, handling
+from microcosm_pubsub.fast import PLAIN
+from microcosm_pubsub.fast.context_value import ContextValue
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.setting import Setting
+from microcosm_pubsub.types import Call, Layer
 
 
 def provide_context(
     opaque: Any,
     make_context: Callable[[SQSMessage], dict[str, Any]],
-) -> Callable[[Callable[[SQSMessage], Any], SQSMessage], Any]:
+) -> Layer:
     """
     Return a layer that puts a message's context into the graph's opaque data and into log lines.
 
     :param opaque: the graph's `opaque`
     :param make_context: the graph's `sqs_message_context`
     """
-    initialize = initialize_shallowly(opaque) if type(opaque) is Opaque else initialize_by_itself(opaque)
+    is_plain = PLAIN or type(opaque) is not Opaque
+    initialize = initialize_by_itself(opaque) if is_plain else initialize_shallowly(opaque)
 
-    def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+    def layer(call_next: Call, message: SQSMessage) -> Any:
         context = make_context(message)
         outer = current_messages_or_none()
         if outer and outer[-1].context and TTL_KEY in context and TTL_KEY in outer[-1].context:
@@ -43,12 +46,12 @@ def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], Abstra
     """Return what `opaque.initialize` does, without the deep copy that it makes for every message."""
     store = opaque._store
 
-    def initialize(context: Mapping[str, Any]) -> Setting[Any]:
+    def initialize(context: Mapping[str, Any]) -> ContextValue[Any]:
         # as they are: the keys of both are in lower case already
         values = NormalizedDict.__new__(NormalizedDict)
         dict.update(values, store.get())
         dict.update(values, context)
-        return Setting(store, values)
+        return ContextValue(store, values)
 
     return initialize
 

@@ -2,13 +2,13 @@
 Keep messages that could not be decoded from the handlers.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.types import Call
 
 
-def refuse_undecodable(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+def refuse_undecodable(call_next: Call, message: SQSMessage) -> Any:
     """Raise the error of a message that could not be decoded."""
     if message.error is not None:
         raise message.error

@@ -12,14 +12,14 @@ their kind. A hook's own error is logged and counted, and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from logging import getLogger
 from typing import Any
 
-from microcosm_pubsub.calls import call
 from microcosm_pubsub.errors import HandlerSignal
-from microcosm_pubsub.event_loop import EventLoop
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.event_loop import EventLoop
+from microcosm_pubsub.middleware.handler_call import call
+from microcosm_pubsub.types import Call
 
 
 logger = getLogger("microcosm_pubsub.dispatcher")
@@ -37,7 +37,7 @@ class Hooks:
         #: how many hooks failed
         self.failures = 0
 
-    def __call__(self, call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+    def __call__(self, call_next: Call, message: SQSMessage) -> Any:
         """Call the handler, and its hooks before and after it."""
         self._call(message, "on_start")
         try:

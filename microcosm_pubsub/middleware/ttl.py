@@ -2,14 +2,14 @@
 End loops of messages that cause each other.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from microcosm_pubsub.errors import TTLExpired
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.types import Call
 
 
-def expire(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+def expire(call_next: Call, message: SQSMessage) -> Any:
     """
     Refuse a message that has no hops left.
 

@@ -6,23 +6,23 @@ from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
-from microcosm_pubsub.graph import defaults, find_component
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.producer.sns import SNSProducer
 
 
 @defaults(
-    profile_name=typed(types.text("sns_producer.profile_name"), default_value=None),
-    region_name=typed(types.text("sns_producer.region_name"), default_value=None),
-    endpoint_url=typed(types.text("sns_producer.endpoint_url"), default_value=None),
-    mock_sns=typed(types.boolean("sns_producer.mock_sns"), default_value=True),
-    skip=typed(types.boolean("sns_producer.skip"), default_value=None),
+    profile_name=typed(values.text("sns_producer.profile_name"), default_value=None),
+    region_name=typed(values.text("sns_producer.region_name"), default_value=None),
+    endpoint_url=typed(values.text("sns_producer.endpoint_url"), default_value=None),
+    mock_sns=typed(values.boolean("sns_producer.mock_sns"), default_value=True),
+    skip=typed(values.boolean("sns_producer.skip"), default_value=None),
     deferred_batch_size=typed(
-        types.integer("sns_producer.deferred_batch_size", minimum=1),
+        values.integer("sns_producer.deferred_batch_size", minimum=1),
         default_value=100,
     ),
-    connect_timeout=typed(types.number("sns_producer.connect_timeout", minimum=0), default_value=60.0),
-    read_timeout=typed(types.number("sns_producer.read_timeout", minimum=0), default_value=60.0),
+    connect_timeout=typed(values.number("sns_producer.connect_timeout", minimum=0), default_value=60.0),
+    read_timeout=typed(values.number("sns_producer.read_timeout", minimum=0), default_value=60.0),
 )
 def configure_sns_producer(graph: Any) -> Any:
     """

@@ -7,10 +7,10 @@ from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.conventions import make_media_type
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.graph import defaults
 
 
 class TopicArns(dict[str, str]):
@@ -40,7 +40,7 @@ def iter_topic_mappings(dct: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 @defaults(
-    default=typed(types.text("sns_topic_arns.default"), default_value=None, mock_value="topic"),
+    default=typed(values.text("sns_topic_arns.default"), default_value=None, mock_value="topic"),
     mappings={},
 )
 def configure_sns_topic_arns(graph: Any) -> TopicArns:

@@ -17,7 +17,7 @@ from time import monotonic
 
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
 
 
 #: The newest handling time counts for so much of the mean.

@@ -8,9 +8,9 @@ from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub import types
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
-from microcosm_pubsub.graph import defaults
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.worker import Worker
 
@@ -19,11 +19,11 @@ DEFAULTS = Settings()
 
 
 def _integer(name: str, minimum: int, maximum: int | None = None) -> Any:
-    return typed(types.integer(f"pubsub_worker.{name}", minimum, maximum), default_value=getattr(DEFAULTS, name))
+    return typed(values.integer(f"pubsub_worker.{name}", minimum, maximum), default_value=getattr(DEFAULTS, name))
 
 
 def _number(name: str, minimum: float, maximum: float | None = None) -> Any:
-    return typed(types.number(f"pubsub_worker.{name}", minimum, maximum), default_value=getattr(DEFAULTS, name))
+    return typed(values.number(f"pubsub_worker.{name}", minimum, maximum), default_value=getattr(DEFAULTS, name))
 
 
 @defaults(
@@ -39,7 +39,7 @@ def _number(name: str, minimum: float, maximum: float | None = None) -> Any:
     max_abandoned=_integer("max_abandoned", 0),
     max_messages=_integer("max_messages", 1),
     max_runtime_seconds=_number("max_runtime_seconds", 0),
-    drain=typed(types.boolean("pubsub_worker.drain"), default_value=DEFAULTS.drain),
+    drain=typed(values.boolean("pubsub_worker.drain"), default_value=DEFAULTS.drain),
     drain_polls=_integer("drain_polls", 1),
     breaker_failure_share=_number("breaker_failure_share", 0, 1),
     breaker_window_seconds=_number("breaker_window_seconds", 0),

@@ -16,8 +16,8 @@ from time import monotonic
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.lease import RAN_OUT, Lease
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.lease import RAN_OUT, Lease
 
 
 logger = getLogger(__name__)

@@ -25,8 +25,8 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
-from microcosm_pubsub.transport import begin_call, finish_call
-from microcosm_pubsub.transport.calls import Flight
+from microcosm_pubsub.fast.transport import begin_call, finish_call
+from microcosm_pubsub.fast.transport.calls import Flight
 from microcosm_pubsub.worker.threads import Threads
 
 

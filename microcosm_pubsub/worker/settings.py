@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import getrecursionlimit
 
-from microcosm_pubsub.batch_run import max_batch_size
+from microcosm_pubsub.dispatcher.batch_run import max_batch_size
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.options import HandlerOptions
+from microcosm_pubsub.registry.options import HandlerOptions
 
 
 #: A lease is extended when half of it is left, and a call that extends leases, with its retries, takes this long at

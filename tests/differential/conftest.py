@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from microcosm_pubsub import clients
-from microcosm_pubsub.transport import Parts, make_parts
-from microcosm_pubsub.transport.calls import HotCalls
+from microcosm_pubsub.fast.transport import Parts, make_parts
+from microcosm_pubsub.fast.transport.calls import HotCalls
 from tests.differential.server import Server, run_server
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from microcosm_pubsub.transport import begin_call, finish_call
+from microcosm_pubsub.fast.transport import begin_call, finish_call
 from tests.differential.generate import KINDS, TOPIC, make_content, make_http, make_parameters, make_reply
 from tests.differential.server import Reply, Request, Server
 from tests.differential.verifier import verify

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError, SSLError
 
 from benchmarks.endpoint import serve
-from microcosm_pubsub.transport import client_transport
+from microcosm_pubsub.fast.transport import client_transport
 from tests.differential.generate import make_content, make_http
 from tests.differential.server import Reply
 

@@ -18,7 +18,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 from moto.core import patch_client
 
-from microcosm_pubsub.transport import attach, client_transport, make_parts, start
+from microcosm_pubsub.fast.transport import attach, client_transport, make_parts, start
 from tests.differential.server import Reply, Server
 
 
@@ -255,7 +255,7 @@ def test_botocore_logs_what_it_did(call, counted, caplog):
 
 def test_why_a_call_is_boto3s_is_logged(client, call, caplog):
     client.meta.events.register("before-send.sqs", lambda **_: None)
-    with caplog.at_level(logging.DEBUG, logger="microcosm_pubsub.transport"):
+    with caplog.at_level(logging.DEBUG, logger="microcosm_pubsub.fast.transport"):
         call()
 
     (record,) = caplog.records
@@ -289,7 +289,7 @@ def test_client_that_is_not_understood(server, caplog):
     attach(session, make_parts())
     client = session.client("sqs", endpoint_url=server.url)
     del client._endpoint.http_session._timeout
-    with caplog.at_level(logging.INFO, logger="microcosm_pubsub.transport"):
+    with caplog.at_level(logging.INFO, logger="microcosm_pubsub.fast.transport"):
         start(client)
 
     assert "All calls of SQS are made by boto3" in caplog.text

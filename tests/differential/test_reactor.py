@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from benchmarks.endpoint import serve
-from microcosm_pubsub.transport import begin_call
+from microcosm_pubsub.fast.transport import begin_call
 from microcosm_pubsub.worker.reactor import NAP_SECONDS, Answers, Reactor
 from tests.differential.server import Reply
 from tests.told import Told

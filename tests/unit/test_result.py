@@ -8,6 +8,7 @@ import pytest
 from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub.constants import PUBLISHED_KEY
+from microcosm_pubsub.context.log_records import MessageLogRecord
 from microcosm_pubsub.errors import (
     DecodeError,
     IgnoreMessage,
@@ -16,7 +17,6 @@ from microcosm_pubsub.errors import (
     SkipMessage,
     TTLExpired,
 )
-from microcosm_pubsub.log_context import MessageLogRecord
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MAX_ERROR_LENGTH, MessageHandlingResult, MessageHandlingResultType, describe
 

@@ -13,14 +13,15 @@ from threading import Event, Thread
 from traceback import format_exception
 from typing import Any
 
-from microcosm_pubsub.calls import is_async
 from microcosm_pubsub.cli.dlq.session import Session, open_session, print_json
 from microcosm_pubsub.cli.run import load_daemon
-from microcosm_pubsub.daemon import GRAPH_ERRORS, ConsumerDaemon, describe
+from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.dead_letters.scan import Scan
 from microcosm_pubsub.dead_letters.sender import Raw
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 

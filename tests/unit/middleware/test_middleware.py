@@ -18,15 +18,15 @@ from microcosm_pubsub.errors import (
     TTLExpired,
     UnhandledMessage,
 )
-from microcosm_pubsub.event_loop import EventLoop
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import compose
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
+from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.hooks import Hooks
-from microcosm_pubsub.middleware.known import MAX_COUNTED, OTHERS, UnhandledMessages
 from microcosm_pubsub.middleware.ttl import expire
+from microcosm_pubsub.middleware.unhandled import MAX_COUNTED, OTHERS, UnhandledMessages
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 
 

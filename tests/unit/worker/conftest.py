@@ -11,8 +11,8 @@ import pytest
 
 from microcosm_pubsub.backoff import NaiveBackoffPolicy
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.lease import Lease
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.lease import Lease
 from microcosm_pubsub.worker.keeper import Keeper
 
 

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from microcosm_pubsub.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
 from microcosm_pubsub.worker.buffer import Buffer
 
 

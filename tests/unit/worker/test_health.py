@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.options import HandlerOptions
+from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.worker.buffer import Unit
 from microcosm_pubsub.worker.health import HealthServer, find_problems, report
 from microcosm_pubsub.worker.poller import Asking

@@ -7,7 +7,7 @@ from sys import getrecursionlimit
 import pytest
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.options import HandlerOptions
+from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.worker.settings import Settings
 
 

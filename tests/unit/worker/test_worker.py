@@ -15,9 +15,9 @@ from microcosm_pubsub.context import current_message, current_messages
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError, HandlerTimeout, Nack, QueueAccessError
-from microcosm_pubsub.options import HandlerOptions
 from microcosm_pubsub.reader import SQSFileReader
 from microcosm_pubsub.registry import SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.result import MessageHandlingResultType
 from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.settings import Settings

@@ -1,0 +1,95 @@
+"""
+Clients of AWS, as boto3 makes them; the only module that imports boto3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import (
+    InvalidRegionError,
+    NoRegionError,
+    ProfileNotFound,
+)
+
+from microcosm_pubsub.clients.urls import check_endpoint
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.fast import PLAIN
+from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, start
+from microcosm_pubsub.version import VERSION
+
+
+LOCAL_REGION = "us-east-1"
+
+
+def make_client(
+    service: str,
+    *,
+    profile_name: str | None,
+    region_name: str | None,
+    endpoint_url: str | None,
+    connect_timeout: float,
+    read_timeout: float,
+    max_pool_connections: int,
+    max_attempts: int,
+    default_region: str | None = None,
+    transport: str | Parts = "auto",
+) -> Any:
+    """
+    Make a boto3 client.
+
+    :param service: "sqs" or "sns"
+    :param default_region: the region if neither `region_name` nor boto3's own settings name one
+    :param connect_timeout: in seconds
+    :param read_timeout: in seconds; longer than a long poll
+    :param max_attempts: how often a call is tried before its error is raised; standard mode, see
+        https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+    :param transport: how its most frequent calls are made, see `microcosm_pubsub.fast.transport`: "botocore" as boto3
+        makes them; "auto" with the cheapest parts that are installed; "crt" with signatures of awscrt; or with these
+        parts
+    :raises ConfigurationError: if it cannot be made
+    """
+    check_endpoint(endpoint_url)
+    parts = transport if isinstance(transport, Parts) else choose_parts("botocore" if PLAIN else transport)
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_pool_connections=max_pool_connections,
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        user_agent_extra=f"microcosm_pubsub/{VERSION}",
+    )
+    try:
+        session = boto3.Session(profile_name=profile_name)
+        if parts:
+            attach(session, parts)
+        client = session.client(
+            service,
+            # an engine on this machine has no region, but its requests are signed for one
+            region_name=region_name
+            or session.region_name
+            or default_region
+            or (LOCAL_REGION if endpoint_url else None),
+            endpoint_url=endpoint_url,
+            config=config,
+        )
+    except NoRegionError:
+        raise ConfigurationError(
+            f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of "
+            f"{'sqs_consumer, or give the whole URL of the queue' if service == 'sqs' else 'sns_producer'}"
+        ) from None
+    except ProfileNotFound as error:
+        raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error
+    except (InvalidRegionError, ValueError) as error:
+        # botocore raises ValueError for an endpoint that is no URL
+        raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
+    if parts:
+        start(client)
+    return client
+
+
+def describe_client(client: Any) -> str:
+    """Return how a client makes its calls, in a word or two: its transport, or what it is if it is not boto3's."""
+    return client_transport(client) if isinstance(client, BaseClient) else type(client).__name__

@@ -1,0 +1,68 @@
+"""
+What the errors of clients mean: what passes, and what stays until somebody changes something.
+"""
+
+from __future__ import annotations
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+from botocore.parsers import ResponseParserError
+
+from microcosm_pubsub.errors import QueueAccessError, ReceiveError
+
+
+#: What botocore raises, beside errors of its own, for an answer that something on the way made up: its parser stumbles.
+UNREADABLE_ANSWER = (AttributeError, LookupError, RecursionError, ResponseParserError, TypeError, ValueError)
+
+#: What a client raises when a call fails.
+CLIENT_ERRORS = (BotoCoreError, ClientError, *UNREADABLE_ANSWER)
+
+#: Error codes that stay until somebody changes something, with what to change.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+LASTING_ERRORS = {
+    "AWS.SimpleQueueService.NonExistentQueue": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "QueueDoesNotExist": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "InvalidAddress": "correct sqs_consumer.sqs_queue_url",
+    "AccessDenied": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    "AccessDeniedException": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    "InvalidClientTokenId": "correct the AWS credentials",
+    "UnrecognizedClientException": "correct the AWS credentials",
+    "InvalidSecurity": "correct the AWS credentials",
+    "SignatureDoesNotMatch": "correct the AWS secret key, or this machine's clock",
+    "ExpiredToken": "renew the AWS session token",
+    "ExpiredTokenException": "renew the AWS session token",
+    "MissingAuthenticationToken": "provide AWS credentials",
+    "StorageFull": "make room on the broker's disk",
+    "OptInRequired": "enable the region for the AWS account",
+}
+
+CREDENTIALS_ADVICE = (
+    "provide AWS credentials by environment variables, a profile or a role; see "
+    "https://docs.aws.amazon.com/boto3/latest/guide/credentials.html"
+)
+
+
+def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
+    """Return what a failed call on a queue means to us: passing, or lasting and what to do about it."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {error}; {CREDENTIALS_ADVICE}")
+    if isinstance(error, ParamValidationError):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {error}")
+    code = error_code(error)
+    if advice := LASTING_ERRORS.get(code):
+        return QueueAccessError(f"Cannot receive from {queue_url}: {code}; {advice}")
+    # what a parser says may quote the answer
+    said = f"its answer cannot be read ({code})" if isinstance(error, UNREADABLE_ANSWER) else error
+    return ReceiveError(f"Cannot receive from {queue_url} at the moment: {said}")
+
+
+def error_code(error: Exception) -> str:
+    """Return the code of a client's error, or its class name."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__

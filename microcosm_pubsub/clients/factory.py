@@ -1,0 +1,98 @@
+"""
+The clients of a graph: boto3's, the broker's, a reader of a file, or one that records calls for tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from microcosm.api import typed
+
+from microcosm_pubsub.clients.boto import LOCAL_REGION, make_client
+from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
+from microcosm_pubsub.clients.urls import endpoint_of, region_of, region_of_arn
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.fast.transport import TRANSPORTS
+from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
+
+
+def pool_defaults(key: str) -> dict[str, Any]:
+    """Return the defaults of a client's connections and retries."""
+    return {
+        "transport": typed(values.choice(f"{key}.transport", *TRANSPORTS), default_value="auto"),
+        "max_pool_connections": typed(values.integer(f"{key}.max_pool_connections", minimum=1), default_value=25),
+        "max_attempts": typed(values.integer(f"{key}.max_attempts", minimum=1), default_value=3),
+    }
+
+
+@defaults(
+    connect_timeout=typed(values.number("sqs_client.connect_timeout", minimum=0), default_value=10.0),
+    read_timeout=typed(values.number("sqs_client.read_timeout", minimum=0), default_value=60.0),
+    **pool_defaults("sqs_client"),
+)
+def configure_sqs_client(graph: Any) -> QueueClient:
+    """
+    Configure the client of the graph's queue, bound as `sqs_client`.
+
+    In testing graphs it records its calls, over a broker in memory; for `STDIN` or a file it is a reader; in a graph
+    that has a broker it is the broker's.
+    """
+    consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
+    if graph.metadata.testing:
+        return cast(QueueClient, graph.pubsub_testing.sqs_client)
+    source = consumer.sqs_queue_url
+    if source == LAMBDA:
+        return Reader()
+    if source and is_stdin(source):
+        return SQSStdInReader()
+    if source and not is_url(source) and SQSFileReader.can_read(source):
+        return SQSFileReader(source)
+    if graph.pubsub_broker is not None:
+        return cast(QueueClient, graph.pubsub_broker.queue_client)
+    return cast(
+        QueueClient,
+        make_client(
+            "sqs",
+            profile_name=consumer.profile_name,
+            region_name=consumer.region_name or region_of(source),
+            endpoint_url=consumer.endpoint_url or endpoint_of(source),
+            connect_timeout=config.connect_timeout,
+            read_timeout=config.read_timeout,
+            max_pool_connections=config.max_pool_connections,
+            max_attempts=config.max_attempts,
+            transport=config.transport,
+        ),
+    )
+
+
+@defaults(**pool_defaults("sns_client"))
+def configure_sns_client(graph: Any) -> TopicClient:
+    """
+    Configure the client of the graph's topics, bound as `sns_client`.
+
+    In testing graphs it records its calls, over a broker in memory; in a graph that has a broker it is the broker's.
+    """
+    producer, config = graph.config.sns_producer, graph.config.sns_client
+    if graph.metadata.testing:
+        return cast(TopicClient, graph.pubsub_testing.sns_client)
+    if graph.pubsub_broker is not None:
+        return cast(TopicClient, graph.pubsub_broker.topic_client)
+    arns = graph.sns_topic_arns
+    region = next(filter(None, map(region_of_arn, [arns.default or "", *arns.values()])), None)
+    return cast(
+        TopicClient,
+        make_client(
+            "sns",
+            profile_name=producer.profile_name,
+            region_name=producer.region_name or region,
+            endpoint_url=producer.endpoint_url,
+            connect_timeout=producer.connect_timeout,
+            read_timeout=producer.read_timeout,
+            max_pool_connections=config.max_pool_connections,
+            max_attempts=config.max_attempts,
+            transport=config.transport,
+            # without a topic nothing can be published, and the region does not matter
+            default_region=LOCAL_REGION,
+        ),
+    )

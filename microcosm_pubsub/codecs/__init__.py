@@ -1,0 +1,17 @@
+"""
+What a message says, as JSON text, by a marshmallow schema.
+
+`PubSubMessageSchema` is the base of all messages; `PubSubMessageCodec` pairs a schema with the text.
+"""
+
+from microcosm_pubsub.codecs.codec import PubSubMessageCodec
+from microcosm_pubsub.codecs.schema import DEFAULT_MEDIA_TYPE, MediaTypeSchema, PubSubMessageSchema, media_type_of
+
+
+__all__ = [
+    "DEFAULT_MEDIA_TYPE",
+    "MediaTypeSchema",
+    "PubSubMessageCodec",
+    "PubSubMessageSchema",
+    "media_type_of",
+]

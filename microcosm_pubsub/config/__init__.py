@@ -1,0 +1,3 @@
+"""
+Configuration: the values that it may have, and the defaults of factories.
+"""

@@ -1,0 +1,53 @@
+"""
+The configuration that a daemon's attributes and command line flags stand for.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any, Protocol
+
+from microcosm_pubsub.envelope import NaiveSQSEnvelope
+from microcosm_pubsub.reader import STDIN
+from microcosm_pubsub.retry import RetryPolicy
+
+
+class Attributes(Protocol):
+    """The attributes of a daemon class that stand for configuration."""
+
+    workers: int | None
+    retry: RetryPolicy | None
+    unhandled: str | None
+    ignore: list[str] | None
+
+
+def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
+    """Return the configuration that the attributes of a daemon class stand for, as far as they are set."""
+    config: dict[str, dict[str, Any]] = {
+        "pubsub_retry_policies": {"default": daemon.retry},
+        "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
+        "pubsub_worker": {"concurrency": daemon.workers},
+    }
+    return {
+        binding: {key: value for key, value in values.items() if value is not None}
+        for binding, values in config.items()
+    }
+
+
+def flags_to_config(args: Namespace | None) -> dict[str, Any]:
+    """Return the configuration that command line flags stand for."""
+    flags = vars(args) if args is not None else {}
+    config: dict[str, Any] = {}
+    if flags.get("stdin"):
+        config["sqs_consumer"] = {"sqs_queue_url": STDIN}
+        config["sqs_envelope"] = {"strategy_name": NaiveSQSEnvelope.__name__}
+    elif flags.get("sqs_queue_url"):
+        config["sqs_consumer"] = {"sqs_queue_url": flags["sqs_queue_url"]}
+    if flags.get("broker_url"):
+        config["pubsub_broker"] = {"url": flags["broker_url"]}
+    if flags.get("envelope"):
+        config["sqs_envelope"] = {"strategy_name": flags["envelope"]}
+    worker = {"concurrency": flags.get("workers"), "drain": flags.get("drain") or None}
+    if chosen := {key: value for key, value in worker.items() if value is not None}:
+        config["pubsub_worker"] = chosen
+    return config

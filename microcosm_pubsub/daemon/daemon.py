@@ -1,0 +1,321 @@
+"""
+The daemon: a program that handles the messages of one queue.
+
+    class OrdersDaemon(ConsumerDaemon):
+        name = "orders"
+
+    if __name__ == "__main__":
+        OrdersDaemon().run()
+
+It exits 0 when it was told to stop (SIGTERM, SIGINT) or there is nothing more to do, 1 when it cannot go on until
+somebody changes something, 2 when its command line is wrong, and 3 when a new process may do better: a fault, or
+handlers that had to be abandoned.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from functools import partial
+from logging import getLogger
+from os.path import isfile
+from typing import Any
+
+from microcosm.api import load_each, load_from_dict
+from microcosm.caching import NaiveCache
+from microcosm_daemon.api import ExitError, SleepNow
+from microcosm_daemon.daemon import Daemon
+
+from microcosm_pubsub.clients import describe_client
+from microcosm_pubsub.daemon.configuration import attributes_to_config, flags_to_config
+from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
+from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.lambda_handler import LambdaHandler
+from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.worker.health import HealthServer, Report, report
+from microcosm_pubsub.worker.process import (
+    EXIT_LASTING,
+    EXIT_OK,
+    EXIT_RECYCLED,
+    EXIT_RESTART,
+    Reporter,
+    exit_on_signals,
+    listen,
+)
+from microcosm_pubsub.worker.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
+from microcosm_pubsub.worker.worker import Ending
+
+
+COMPONENTS = [
+    "opaque",
+    "pubsub_lifecycle_change",
+    "pubsub_message_schema_registry",
+    "pubsub_send_batch_metrics",
+    "pubsub_send_metrics",
+    "pubsub_worker",
+    "sentry_logging_pubsub",
+    "sns_producer",
+    "sqs_consumer",
+    "sqs_envelope",
+    "sqs_message_context",
+    "sqs_message_dispatcher",
+    "sqs_message_handler_registry",
+]
+
+#: What these tell at INFO is said better.
+QUIET_LOGGERS = ["botocore.credentials"]
+
+#: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
+DEFAULT_PORT = 80
+
+
+class _LambdaHandlerFactory:
+    """Let `make_lambda_handler` be called on a daemon class, or on a daemon that has its graph already."""
+
+    def __get__(self, daemon: ConsumerDaemon | None, cls: type[ConsumerDaemon]) -> Callable[[], LambdaHandler]:
+        if daemon is not None and daemon.graph is not None:
+            return lambda: LambdaHandler(lambda: daemon)
+        return lambda: LambdaHandler(cls.create_for_lambda)
+
+
+class ConsumerDaemon(Daemon):  # type: ignore[misc]
+    """
+    A program that handles the messages of one queue.
+
+    A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may
+    list `components` to use (those that are handlers are the ones it runs), configuration `defaults`,
+    `middleware` and `observers` by binding name.
+
+    :param event: kept for programs that make a daemon per event
+    """
+
+    #: Binding names of layers to add around the handlers, and of observers of their results.
+    middleware: list[str] = []
+    observers: list[str] = []
+
+    #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
+    #: that they use may be used by several threads at once.
+    workers: int | None = None
+
+    #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
+    retry: RetryPolicy | None = None
+
+    #: What becomes of messages without a handler or schema, "ack", "nack" or "dead_letter"; and which of them are
+    #: expected, and acked without a word.
+    unhandled: str | None = None
+    ignore: list[str] | None = None
+
+    #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
+    make_lambda_handler = _LambdaHandlerFactory()
+
+    def __init__(self, event: Any = None) -> None:
+        super().__init__()
+        self.event = event
+        self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
+
+    @property
+    def components(self) -> list[str]:
+        """Return the components to use; those that are registered handlers are the ones to run."""
+        return [*super().components, *COMPONENTS]
+
+    @property
+    def loader(self) -> Callable[[Any], Any]:
+        """Return what loads the configuration: the defaults, the environment, then the command line."""
+        loader: Callable[[Any], Any] = load_each(
+            load_from_dict(
+                logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
+                pubsub_middleware={"names": list(self.middleware)},
+                pubsub_observers={"names": list(self.observers)},
+            ),
+            load_from_dict(attributes_to_config(self)),
+            super().loader,
+            load_from_dict(flags_to_config(self.args)),
+        )
+        return loader
+
+    def make_arg_parser(self) -> ArgumentParser:
+        """Return the parser of the command line."""
+        parser: ArgumentParser = super().make_arg_parser()
+        source = parser.add_mutually_exclusive_group()
+        source.add_argument(
+            "--sqs-queue-url",
+            metavar="URL|FILE",
+            help="the queue to consume (its URL, or its name), or a file of JSON lines to replay",
+        )
+        source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
+        parser.add_argument(
+            "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db; not AWS"
+        )
+        parser.add_argument("--workers", type=int, metavar="N", help="how many handlers run at a time (1)")
+        parser.add_argument("--drain", action="store_true", help="exit when the queue stays empty")
+        # without a port nothing is served
+        parser.set_defaults(healthcheck_port=None)
+        parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
+        return parser
+
+    def create_object_graph(
+        self, args: Namespace, cache: Any = None, loader: Callable[[Any], Any] | None = None
+    ) -> Any:
+        """
+        Make the object graph, and lock it.
+
+        :raises ConfigurationError: if the daemon has no name
+        """
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigurationError(f"Daemon {type(self).__qualname__} has no name: set its `name` to a text")
+        return super().create_object_graph(args, cache=cache, loader=loader)
+
+    def create_object_graph_components(self, graph: Any) -> None:
+        """Use the components, and bind the handlers."""
+        broker = graph.pubsub_broker
+        if broker is not None and graph.sqs_client is not broker.queue_client:
+            # messages come from somewhere else, such as a file
+            broker = None
+        if broker is not None:
+            broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
+        names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
+        graph.use(*names)
+        self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
+        if broker is not None:
+            arns = graph.sns_topic_arns
+            topics = {media_type: arns.get(media_type, arns.default) for media_type in self.bound_handlers}
+            broker.provision_subscriptions(graph.sqs_consumer.sqs_queue_url, topics)
+
+    @classmethod
+    def create_for_testing(
+        cls,
+        loader: Callable[[Any], Any] | None = None,
+        cache: Any = None,
+        **kwargs: Any,
+    ) -> ConsumerDaemon:
+        """
+        Make a daemon with its graph for a test, without starting it.
+
+        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.mock_sns`.
+
+        :param loader: gives configuration
+        :param cache: keeps components for the next test; a new one for each by default
+        :param kwargs: values of command line flags
+        """
+        recorded = load_from_dict(sns_producer={"mock_sns": False})
+        daemon: ConsumerDaemon = super().create_for_testing(
+            loader=load_each(recorded, loader) if loader else recorded,
+            cache=NaiveCache() if cache is None else cache,
+            **kwargs,
+        )
+        return daemon
+
+    @classmethod
+    def create_for_lambda(cls) -> ConsumerDaemon:
+        """Make a daemon with its graph for a Lambda function, without starting it."""
+        daemon = cls()
+        daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
+        daemon.graph = daemon.create_object_graph(daemon.args)
+        return daemon
+
+    def __call__(self, graph: Any) -> None:
+        """
+        Handle the messages of one receive.
+
+        :raises ExitError: if there are no more messages to come, or none can be received until somebody
+            changes something; the cause tells which
+        """
+        try:
+            results = graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
+        except (EndOfInput, QueueAccessError) as error:
+            raise ExitError(str(error)) from error
+        except ReceiveError as error:
+            graph.logger.warning("%s", error)
+            raise SleepNow from error
+        if graph.metadata.testing and not results:
+            # a queue in memory does not wait for messages
+            raise SleepNow
+
+    def run(self) -> None:
+        """Run the daemon as the command line says, and exit."""
+        parser = self.make_arg_parser()
+        args = parser.parse_args()
+        if args.processes < 1:
+            parser.error("--processes must be positive")
+        source = STDIN if args.stdin else args.sqs_queue_url
+        if args.processes > 1 and source and (is_stdin(source) or isfile(source)):
+            parser.error("--processes must be 1 to read a file or stdin, which processes cannot share")
+        if args.workers is not None and args.workers < 1:
+            parser.error("--workers must be positive")
+        watched = args.heartbeat_threshold_seconds >= 0
+        if args.processes == 1 and not watched:
+            self.start()
+            return
+        try:
+            Supervisor(
+                self,
+                processes=args.processes,
+                heartbeat_threshold_seconds=(
+                    args.heartbeat_threshold_seconds if watched else DEFAULT_THRESHOLD_SECONDS
+                ),
+                healthcheck_host=args.healthcheck_host,
+                healthcheck_port=DEFAULT_PORT if watched and args.healthcheck_port is None else args.healthcheck_port,
+            ).run()
+        except ConfigurationError as error:
+            sys.exit(f"{self.name}: cannot start: {error}")
+
+    def start(self, send_report: Callable[[Report], None] | None = None) -> None:
+        """
+        Run the daemon in this process, and exit.
+
+        :param send_report: sends the health of this process to its supervisor, if it has one
+        """
+        exit_on_signals()
+        try:
+            self.initialize()
+            worker = self.graph.pubsub_worker
+            listen(worker)
+            if send_report is None and self.args.healthcheck_port is not None:
+                HealthServer(partial(report, worker), self.args.healthcheck_host, self.args.healthcheck_port)
+            self.graph.logger.info(
+                "Starting daemon %s: %s, workers %d, transport %s",
+                self.name,
+                self.graph.sqs_consumer.sqs_queue_url,
+                worker.settings.concurrency,
+                describe_client(self.graph.sqs_client),
+            )
+            ending = worker.run(self.bound_handlers, Reporter(worker, send_report, self.graph.metadata.debug))
+        except (PubSubError, *GRAPH_ERRORS) as error:
+            sys.exit(f"{self.name}: cannot start: {describe(error)}")
+        sys.exit(self._end(ending, supervised=send_report is not None))
+
+    def _end(self, ending: Ending, supervised: bool) -> int:
+        """Say why and how the daemon ends, and return its exit code."""
+        logger, counts = self.graph.logger, self.graph.sqs_message_dispatcher.counts
+        code = EXIT_RECYCLED if ending.recycled and supervised else EXIT_OK
+        if isinstance(ending.error, QueueAccessError):
+            code = EXIT_LASTING
+        elif ending.error is not None or ending.abandoned or ending.unsettled:
+            code = EXIT_RESTART
+        unexpected = ending.error is not None and not isinstance(ending.error, PubSubError)
+        if ending.abandoned or ending.unsettled:
+            logger.error(
+                "Daemon %s leaves %d handlers that still run, and %d messages hidden until their visibility timeout "
+                "runs out",
+                self.name,
+                ending.abandoned,
+                ending.unsettled,
+            )
+        if unhandled := self.graph.pubsub_unhandled.counts:
+            getLogger(__name__).info(
+                "Messages that nobody handles: %s",
+                ", ".join(f"{count} {media_type[:200]}" for media_type, count in unhandled.most_common(20)),
+            )
+        logger.info(
+            "Stopped daemon %s: %s",
+            self.name,
+            ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no messages",
+            extra={"counts": dict(counts)},
+        )
+        if ending.error is not None:
+            logger.error(
+                "Daemon %s cannot go on: %s", self.name, ending.reason, exc_info=ending.error if unexpected else None
+            )
+        return code

@@ -1,0 +1,26 @@
+"""
+What keeps a daemon from starting, in one line.
+"""
+
+from __future__ import annotations
+
+from microcosm.errors import (
+    AlreadyBoundError,
+    CyclicGraphError,
+    LockedGraphError,
+    NotBoundError,
+    ValidationError,
+)
+
+from microcosm_pubsub.errors import PubSubError
+
+
+#: What microcosm raises when a graph cannot be made.
+GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundError, ValidationError)
+
+
+def describe(error: Exception) -> str:
+    """Return what a failed start means, in one line."""
+    if isinstance(error, NotBoundError):
+        return f"component {error} is not bound: correct the daemon's components, or import what binds it"
+    return str(error) if isinstance(error, PubSubError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,18 @@
+"""
+Run a handler, settle its message, notify the observers.
+"""
+
+from microcosm_pubsub.dispatcher.dispatcher import BatchSettler, SQSMessageDispatcher
+from microcosm_pubsub.dispatcher.factory import configure_sqs_message_dispatcher
+from microcosm_pubsub.dispatcher.observers import configure_pubsub_observers
+from microcosm_pubsub.dispatcher.reason import make_reason, stays
+
+
+__all__ = [
+    "BatchSettler",
+    "SQSMessageDispatcher",
+    "configure_pubsub_observers",
+    "configure_sqs_message_dispatcher",
+    "make_reason",
+    "stays",
+]

@@ -1,0 +1,34 @@
+"""
+The dispatcher of a graph, as configuration makes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.context import log_records
+from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
+
+
+@defaults(
+    message_max_processing_attempts=typed(
+        values.integer("sqs_message_dispatcher.message_max_processing_attempts", minimum=1),
+        default_value=None,
+    ),
+)
+def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
+    """Configure the graph's dispatcher, bound as `sqs_message_dispatcher`."""
+    log_records.install()
+    return SQSMessageDispatcher(
+        consumer=graph.sqs_consumer,
+        registry=graph.sqs_message_handler_registry,
+        middleware=graph.pubsub_middleware,
+        observers=graph.pubsub_observers,
+        batch_metrics=graph.pubsub_send_batch_metrics,
+        policies=graph.pubsub_retry_policies,
+        loop=graph.pubsub_event_loop,
+    )

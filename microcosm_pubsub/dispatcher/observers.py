@@ -1,0 +1,42 @@
+"""
+Who is told of results: the log, metrics, error reports, and observers of the user's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.result import MessageHandlingResult
+from microcosm_pubsub.types import Observer
+
+
+@defaults(names=typed(values.names("pubsub_observers.names"), default_factory=list))
+def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
+    """
+    Configure who is told of settled results, bound as `pubsub_observers`.
+
+    Config `names` lists the bindings of the observers to add.
+    """
+    make_context = graph.sqs_message_context
+    send_metrics = graph.pubsub_send_metrics
+    sentry_config = graph.sentry_logging_pubsub
+    logger = SQSMessageDispatcher.logger
+
+    def log(message: SQSMessage, result: MessageHandlingResult) -> None:
+        if logger.isEnabledFor(result.result.level):
+            result.log(logger, message.context or make_context(message))
+
+    def measure(message: SQSMessage, result: MessageHandlingResult) -> None:
+        send_metrics(result)
+
+    def report(message: SQSMessage, result: MessageHandlingResult) -> None:
+        if sentry_config.enabled:
+            result.error_reporting(sentry_config, message.context or make_context(message))
+
+    return (log, measure, report, *graph.use(*graph.config.pubsub_observers.names))

@@ -1,0 +1,305 @@
+"""
+The hot calls of a client, answered the short way.
+
+A client is the object that boto3 makes, with one class put before its own. The first call of an operation is
+botocore's, and is learned from. Later ones are answered here if all is as usual. When an answer is not, the call is
+begun anew by botocore, which is given what happened as the outcome of its first attempt: so errors, retries and their
+back-off, quotas and events are botocore's own, and nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import getLogger
+from threading import local
+from typing import Any
+from weakref import ref
+
+from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
+from botocore.context import get_context
+from botocore.credentials import Credentials
+from botocore.exceptions import HTTPClientError
+from urllib3.exceptions import ClosedPoolError
+
+from microcosm_pubsub.fast.transport.connection import Answer, Arrived, Exchange, read_rest
+from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.learned import Learned
+from microcosm_pubsub.fast.transport.model import OPERATIONS, Model
+from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.user_agent import keep_user_agent
+from microcosm_pubsub.fast.transport.watch import Watch
+
+
+#: How often an operation is learned in vain before it is left to botocore; once may be new credentials in between.
+MOST_LESSONS = 3
+
+logger = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the first attempt of a call."""
+
+    invocation_id: str
+    response: AWSResponse | None = None
+    error: Exception | None = None
+
+
+class Content:
+    """The body of an answer that was read, as `AWSResponse` asks for it."""
+
+    def __init__(self, content: bytes):
+        self._content = content
+
+    def stream(self) -> list[bytes]:
+        return [self._content]
+
+
+class CallState(local):
+    """What a thread tells botocore's events about its call, and is told by them."""
+
+    outcome: Outcome | None = None
+    is_learning = False
+    request: Any = None
+
+
+class HotCalls:
+    """The short way of one client."""
+
+    def __init__(self, client: Any, parts: Parts):
+        self.parts = parts
+        self._client = client
+        service, events = client.meta.service_model, client.meta.events
+        self._service_id = service.service_id.hyphenize()
+        self._models = {name: Model(service.operation_model(name), parts) for name in OPERATIONS[service.service_name]}
+        self._learned: dict[str, Learned] = {}
+        self._lessons: Counter[str] = Counter()
+        self._session = client._endpoint.http_session
+        self.read_timeout = self._session._timeout.read_timeout
+        self.url = ""
+        self._pool: Callable[[], Any] = lambda: None
+        self._state = CallState()
+        events.register(f"before-call.{self._service_id}", self.identify)
+        events.register(f"before-send.{self._service_id}", self.replay)
+        self._watch = Watch(client, self._models, known=(self.identify, self.replay))
+        # for the calls that botocore does
+        keep_user_agent(client)
+
+    def begin(self, name: str, parameters: Any) -> Flight | None:
+        """
+        Send the request of a call, if all is as usual.
+
+        :returns: what reads the answer, or None if botocore has to do the call
+        """
+        model = self._models.get(name)
+        if model is None:
+            return None
+        try:
+            if reason := self._watch.find_reason():
+                raise Unusual(reason)
+            learned, pool = self._learned.get(name), self._pool()
+            # `client.close()` leaves the pool to the garbage collection, and another one is made at the next call
+            if learned is None or pool is None or pool.pool is None:
+                if self._lessons[name] >= MOST_LESSONS:
+                    raise Unusual("its requests are not understood")
+                self._state.is_learning = True
+                return None
+            request, invocation_id = learned.make_request(model.dump(parameters), find_credentials(self._client))
+            connection = self._take_connection(pool)
+        except Unusual as reason:
+            logger.debug("%s goes the way of boto3: %s", name, reason)
+            return None
+        flight = Flight(self, name, parameters, pool, connection, invocation_id)
+        flight.exchange.send(request, self.read_timeout)
+        return flight
+
+    def _take_connection(self, pool: Any) -> Any:
+        """Take a connection from botocore's pool that is open."""
+        if self._client._endpoint.http_session is not self._session:
+            raise Unusual("the HTTP session is another one")
+        try:
+            connection = pool._get_conn()
+        except ClosedPoolError as error:
+            raise Unusual("the connections were closed") from error
+        if type(connection) not in (AWSHTTPConnection, AWSHTTPSConnection) or connection.sock is None:
+            pool._put_conn(connection)
+            raise Unusual("no connection is open")
+        return connection
+
+    def learn_nothing(self) -> None:
+        """Forget that this thread's next call was to be learned from."""
+        self._state.is_learning = False
+
+    def read(self, name: str, answer: Answer) -> dict[str, Any] | None:
+        """Return what boto3 would return, or None if botocore has to read an answer."""
+        model = self._models[name]
+        parsed = read_answer(model, answer)
+        if parsed is not None:
+            # gives the retry quota what a success gives it
+            self._client.meta.events.emit(
+                f"after-call.{self._service_id}.{name}",
+                http_response=answer,
+                parsed=parsed,
+                model=model.operation,
+                context={},
+            )
+        return parsed
+
+    @contextmanager
+    def hand_over(self, name: str, parameters: Any, outcome: Outcome | None) -> Iterator[None]:
+        """
+        Let botocore do a call, and learn from it if there is something to learn.
+
+        :param outcome: of its first attempt, if that was made already
+        """
+        state = self._state
+        state.outcome = outcome
+        try:
+            yield
+        finally:
+            request, state.request = state.request, None
+            state.outcome, state.is_learning = None, False
+            if request is not None:
+                self._learn(name, request, parameters)
+
+    def _learn(self, name: str, request: Any, parameters: Any) -> None:
+        self._lessons[name] += 1
+        try:
+            if self._session._proxy_config.proxy_url_for(request.url):
+                raise Unusual("a proxy is configured")
+            credentials = find_credentials(self._client)
+            learned = Learned(request, parameters, self._models[name], credentials, self.parts)
+            if self.url not in ("", learned.url):
+                raise Unusual("its URL is another one")
+            self._pool = ref(self._session._manager.connection_from_url(learned.url))
+        except Unusual as reason:
+            logger.debug("%s goes the way of boto3: %s", name, reason)
+        except Exception:
+            # names of botocore that are not public may go with any release of it, and calls must not go with them
+            logger.debug("%s goes the way of boto3: botocore is another one", name, exc_info=True)
+        else:
+            self._learned[name], self.url = learned, learned.url
+            self._lessons[name] = 0
+
+    def identify(self, context: dict[str, Any], **_: Any) -> None:
+        """Let the attempts of a call have one invocation id (a handler of `before-call`)."""
+        if self._state.outcome is not None:
+            context["retries"] = {"invocation-id": self._state.outcome.invocation_id}
+
+    def replay(self, request: Any, **_: Any) -> AWSResponse | None:
+        """Give botocore the outcome of an attempt that was made already (a handler of `before-send`)."""
+        state = self._state
+        if state.is_learning:
+            state.is_learning, state.request = False, request
+        outcome, state.outcome = state.outcome, None
+        if outcome is None:
+            return None
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.response
+
+
+class Flight:
+    """
+    A call whose request was sent.
+
+    Who began it reads until there is nothing more to read, waiting for it or coming back, and then asks for the answer,
+    once. What that is not, `find_outcome` tells botocore, which goes on from there.
+    """
+
+    __slots__ = ("_calls", "_connection", "_invocation_id", "_outcome", "_pool", "exchange", "name", "parameters")
+
+    def __init__(
+        self, calls: HotCalls, name: str, parameters: Any, pool: Any, connection: Any, invocation_id: str
+    ) -> None:
+        self.exchange = Exchange(connection.sock)
+        self.name, self.parameters = name, parameters
+        self._calls, self._pool, self._connection = calls, pool, connection
+        self._invocation_id = invocation_id
+        self._outcome: Outcome | None = None
+
+    @property
+    def sock(self) -> Any:
+        """Return the socket on which the answer comes."""
+        return self.exchange.sock
+
+    @property
+    def read_timeout(self) -> float | None:
+        """Return for how many seconds its peer may be silent."""
+        timeout: float | None = self._calls.read_timeout
+        return timeout
+
+    def read_answer(self) -> dict[str, Any] | None:
+        """Return what boto3 would return; None if botocore has to judge what came."""
+        answer = self.exchange.result
+        assert answer is not None
+        if isinstance(answer, Arrived):
+            return None
+        self._give_back(self.exchange.is_reusable)
+        parsed = self._calls.read(self.name, answer)
+        if parsed is None:
+            response = AWSResponse(self._calls.url, answer.status_code, dict(answer.fields), Content(answer.content))
+            self._outcome = Outcome(self._invocation_id, response)
+        return parsed
+
+    def find_outcome(self) -> Outcome:
+        """Return what came of the call, for botocore; waits for the rest of the answer, if there is more."""
+        if self._outcome is None:
+            arrived = self.exchange.result
+            assert isinstance(arrived, Arrived)
+            try:
+                if arrived.error is None:
+                    self.sock.settimeout(self.read_timeout)
+                self._outcome = make_outcome(self.sock, arrived, self._calls.url, self._invocation_id)
+            finally:
+                self._give_back(is_reusable=False)
+        return self._outcome
+
+    def give_up(self) -> None:
+        """Wait for nothing more."""
+        self._give_back(is_reusable=False)
+
+    def _give_back(self, is_reusable: bool) -> None:
+        if is_reusable:
+            # botocore sends on it without a look at that
+            self.sock.settimeout(self.read_timeout)
+        else:
+            self._connection.close()
+        self._pool._put_conn(self._connection if is_reusable else None)
+
+
+def find_credentials(client: Any) -> Any:
+    """Return the client's credentials, frozen, unless botocore has to fetch them first."""
+    credentials = client._request_signer._credentials
+    if not isinstance(credentials, Credentials):
+        raise Unusual("there are no credentials of a kind that is known")
+    if type(credentials) is not Credentials and credentials.refresh_needed():
+        raise Unusual("the credentials have to be refreshed")
+    context = get_context()
+    if context is not None and context.features:
+        raise Unusual("the user agent tells of features")
+    return credentials.get_frozen_credentials()
+
+
+def make_outcome(sock: Any, arrived: Arrived, url: str, invocation_id: str) -> Outcome:
+    try:
+        return Outcome(invocation_id, response=read_rest(sock, arrived, url))
+    except HTTPClientError as error:
+        return Outcome(invocation_id, error=error)
+
+
+def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:
+    """Return what boto3 would return, or None if botocore has to read it."""
+    if answer.status_code != 200:
+        return None
+    try:
+        parsed = model.load(answer.content, answer.headers)
+    except Exception:
+        # whatever cannot be read here, botocore reads, or raises what is wrong with it
+        return None
+    metadata = parsed["ResponseMetadata"]
+    metadata["HTTPStatusCode"], metadata["HTTPHeaders"], metadata["RetryAttempts"] = 200, answer.headers, 0
+    return parsed

@@ -1,0 +1,14 @@
+"""
+One received message, and the time for which it is ours.
+"""
+
+from microcosm_pubsub.message.lease import Lease
+from microcosm_pubsub.message.message import Settler, SQSMessage, find_ttl
+
+
+__all__ = [
+    "Lease",
+    "SQSMessage",
+    "Settler",
+    "find_ttl",
+]

@@ -1,0 +1,157 @@
+"""
+One received message.
+
+A message knows its content, its media type, how often it was received, and the consumer through
+which it is settled. It does no I/O itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol
+
+from microcosm_pubsub.constants import TTL_KEY, URI_KEY
+from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.message.lease import Lease
+
+
+class Settler(Protocol):
+    """What a message needs of its consumer."""
+
+    def ack(self, message: SQSMessage) -> None: ...
+
+    def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None: ...
+
+
+def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
+    """Return how many hops opaque data says are left, or None if it does not tell (or not as a number)."""
+    for key, value in opaque_data.items():
+        if isinstance(key, str) and key.lower() == TTL_KEY:
+            try:
+                return int(value)
+            except (TypeError, ValueError, OverflowError):
+                return None
+    return None
+
+
+@dataclass(slots=True, eq=False)
+class SQSMessage:
+    """
+    One received message, to be settled exactly once.
+
+    As a context manager it acks itself when the block ends cleanly; when the block raises, it nacks
+    itself (with the timeout of a `Nack`, if that is what was raised) and lets the error through.
+
+    :param consumer: settles the message
+    :param content: the decoded content; None if no schema is known for the media type, or on `error`
+    :param media_type: the key of every decision; None if the body did not even tell that
+    :param message_id: the id that the queue gave
+    :param receipt_handle: the queue's name for this receive of the message
+    :param topic_arn: the topic through which the message came, if known
+    :param approximate_receive_count: how often the message was received, this time included
+    :param handler: the bound handler that was chosen for it
+    :param error: why the body could not be decoded; such a message is never acked
+    :param group_id: the message group (FIFO lane, or fair-queue group), if any
+    :param attributes: the queue's own attributes of the message
+    :param lease: the time for which it is ours
+    :param releases: how many of its receives ended without its having been handled, as far as is known
+    :param raw: the message as the queue gave it
+    :param context: what was known while it was handled
+    """
+
+    consumer: Settler | None
+    content: Any = field(repr=False)
+    media_type: str | None
+    message_id: str | None
+    receipt_handle: str | None
+    topic_arn: str | None = None
+    approximate_receive_count: int | None = None
+    handler: Callable[[Any], Any] | None = None
+    error: Exception | None = None
+    group_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    lease: Lease = field(default_factory=Lease, repr=False)
+    releases: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    context: dict[str, Any] | None = field(default=None, repr=False)
+    settled: bool = False
+
+    @property
+    def opaque_data(self) -> dict[str, Any]:
+        """Return the opaque data that the message carries."""
+        content = self.content
+        # dict first: a check for any Mapping costs ten times as much
+        if not isinstance(content, (dict, Mapping)):
+            return {}
+        opaque_data = content.get("opaque_data") or content.get("opaqueData")
+        if opaque_data is None:
+            return {}
+        return dict(opaque_data) if isinstance(opaque_data, (dict, Mapping)) else {}
+
+    @property
+    def ttl(self) -> int | None:
+        """Return how many hops are left, or None if the message does not tell (or not as a number)."""
+        return find_ttl(self.opaque_data)
+
+    @property
+    def attempts(self) -> int | None:
+        """Return how often handling the message was attempted, this time included, if the queue tells."""
+        if self.approximate_receive_count is None:
+            return None
+        return max(1, self.approximate_receive_count - self.releases)
+
+    @property
+    def fifo_group(self) -> str | None:
+        """Return the message group within which order must be kept; None on a standard queue."""
+        # fair queues have groups too, but number no messages
+        return self.group_id if "SequenceNumber" in self.attributes else None
+
+    @property
+    def uri(self) -> str | None:
+        """Return the URI that the message is about, if any."""
+        return self.content.get(URI_KEY) if isinstance(self.content, (dict, Mapping)) else None
+
+    def ack(self) -> None:
+        """
+        Delete the message from its queue, now.
+
+        :raises Exception: the message's `error`, if it could not be decoded: it is not deleted unseen
+        :raises SettleError: if the queue did not take it
+        """
+        if self.error is not None:
+            raise self.error
+        if not self.settled and self.consumer is not None:
+            self.consumer.ack(self)
+
+    def nack(self, visibility_timeout_seconds: int | None = None) -> None:
+        """
+        Make the message visible again, now or later.
+
+        :param visibility_timeout_seconds: after how many seconds; the backoff policy decides if None
+        :raises SettleError: if the queue did not take it
+        """
+        if not self.settled and self.consumer is not None:
+            # an extension that is under way would hide it again
+            self.lease.drop((self,))
+            self.consumer.nack(self, visibility_timeout_seconds)
+
+    def __enter__(self) -> SQSMessage:
+        if self.error is not None:
+            self.nack()
+            raise self.error
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is None:
+            self.ack()
+        elif isinstance(exc, Nack):
+            self.nack(exc.visibility_timeout_seconds)
+        else:
+            self.nack()

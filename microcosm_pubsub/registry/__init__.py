@@ -1,0 +1,23 @@
+"""
+Who says what, and who handles it.
+
+One registry holds the schema of each media type, the other the handlers; `decorators` fills both.
+"""
+
+from microcosm_pubsub.errors import AlreadyRegisteredError
+from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.media_type import find_matching, media_type_for
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.schemas import PubSubMessageSchemaRegistry, configure_schema_registry
+
+
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "AlreadyRegisteredError",
+    "HandlerOptions",
+    "PubSubMessageSchemaRegistry",
+    "SQSMessageHandlerRegistry",
+    "configure_schema_registry",
+    "find_matching",
+    "media_type_for",
+]

@@ -1,0 +1,123 @@
+"""
+Who handles it: the handlers of each media type, and those that a daemon binds.
+
+`decorators` fills it when the graph resolves it: microcosm's hooks go by class name, so that the class keeps its.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import signature, unwrap
+from typing import Any, cast
+
+from microcosm_pubsub.errors import AlreadyRegisteredError
+from microcosm_pubsub.registry.media_type import describe_name, find_matching
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.types import Handler
+
+
+class SQSMessageHandlerRegistry:
+    """Keep the handlers of each media type; a daemon binds those that it runs."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+        self._handlers: dict[str, list[Any]] = defaultdict(list)
+        self._options: dict[tuple[str, int], HandlerOptions] = {}
+        self._bound_options: dict[str, HandlerOptions] = {}
+        self._instances: dict[type, Handler] = {}
+
+    def register(self, media_type: str, handler: Any, options: HandlerOptions = DEFAULT_OPTIONS) -> None:
+        """
+        Register a handler of a media type.
+
+        :param media_type: may end in `.*`, which matches one last segment without a dot
+        :param handler: a function, or a class whose instances are callable
+        :param options: how it wants its messages
+        """
+        if handler not in self._handlers[media_type]:
+            self._handlers[media_type].append(handler)
+        self._options[media_type, id(handler)] = options
+
+    def compute_bound_handlers(self, component_names: Iterable[str]) -> dict[str, Handler]:
+        """
+        Return the handler of each media type for a daemon with these components.
+
+        If any component is a registered handler, those are the handlers; otherwise every registered handler
+        is, made by the graph, but for those that say `bind_implicitly = False`.
+
+        :raises AlreadyRegisteredError: if two different handlers remain for one media type
+        """
+        named = self._bind_named(component_names)
+        bound: dict[str, Handler] = {}
+        for media_type, handler in self._iter_registered():
+            if handler not in named if named else not getattr(handler, "bind_implicitly", True):
+                continue
+            instance = named[handler] if named else self._bind(handler)
+            if bound.setdefault(media_type, instance) is not instance:
+                raise AlreadyRegisteredError(
+                    f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
+                    f"{describe_name(instance)}; name the one to run in the daemon's components"
+                )
+            self._bound_options[media_type] = self._options[media_type, id(handler)]
+        return bound
+
+    def find(self, media_type: str, bound_handlers: Mapping[str, Handler]) -> Handler:
+        """
+        Return the bound handler of a media type.
+
+        :raises KeyError: if there is none
+        """
+        return bound_handlers[find_matching(media_type, bound_handlers)]
+
+    def find_options(self, media_type: str | None) -> HandlerOptions:
+        """Return how the bound handler of a media type wants its messages."""
+        options = self._bound_options.get(media_type or "")
+        if options is not None:
+            return options
+        try:
+            return self._bound_options[find_matching(media_type or "", self._bound_options)]
+        except KeyError:
+            return DEFAULT_OPTIONS
+
+    def iter_handlers(self) -> Iterator[Any]:
+        """Iterate over the registered handlers, each once."""
+        seen: list[Any] = []
+        for _, handler in self._iter_registered():
+            if handler not in seen:
+                seen.append(handler)
+                yield handler
+
+    def keys(self) -> Iterable[str]:
+        """Return the media types that have handlers."""
+        return self._handlers.keys()
+
+    def _iter_registered(self) -> Iterator[tuple[str, Any]]:
+        for media_type, handlers in self._handlers.items():
+            for handler in handlers:
+                yield media_type, handler
+
+    def _bind_named(self, component_names: Iterable[str]) -> dict[Any, Handler]:
+        handlers = list(self.iter_handlers())
+        named: dict[Any, Handler] = {}
+        for name in component_names:
+            component = self.graph[name]
+            for handler in handlers:
+                # compared by identity: a component may have any notion of equality
+                if handler is component or handler is type(component) or handler is _unwrap(component):
+                    named[handler] = component
+        return named
+
+    def _bind(self, handler: Any) -> Handler:
+        for name, factory in self.graph._registry.all.items():
+            if factory is handler and isinstance(handler, type):
+                return cast(Handler, self.graph[name])
+        if not isinstance(handler, type):
+            return cast(Handler, handler)
+        if handler not in self._instances:
+            self._instances[handler] = handler(self.graph) if signature(handler).parameters else handler()
+        return self._instances[handler]
+
+
+def _unwrap(component: Any) -> Any:
+    return unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component

@@ -1,0 +1,69 @@
+"""
+The media types of classes, and of patterns that end in `.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.codecs import (
+    DEFAULT_MEDIA_TYPE,
+    PubSubMessageSchema,
+    media_type_of,
+)
+from microcosm_pubsub.errors import ConfigurationError
+
+
+WILDCARD = ".*"
+
+
+def media_type_for(schema_cls: Any) -> str:
+    """
+    Return the media type that a schema class names.
+
+    :param schema_cls: any class with `MEDIA_TYPE` or `infer_media_type()`, or a `PubSubMessageSchema`
+        that overrides `deserialize_media_type`
+    :raises ConfigurationError: if it names none
+    """
+    if infer := getattr(schema_cls, "infer_media_type", None):
+        return str(infer())
+    media_type = getattr(schema_cls, "MEDIA_TYPE", None)
+    derived = isinstance(schema_cls, type) and issubclass(schema_cls, PubSubMessageSchema)
+    if derived and media_type == DEFAULT_MEDIA_TYPE:
+        media_type = _derive_media_type(schema_cls)
+    if not isinstance(media_type, str) or not media_type:
+        raise ConfigurationError(
+            f"{describe_name(schema_cls)} names no media type: set MEDIA_TYPE to its text, override "
+            "deserialize_media_type(), or use the media type's text itself"
+        )
+    return media_type
+
+
+def _derive_media_type(schema_cls: type[PubSubMessageSchema]) -> Any:
+    try:
+        return media_type_of(schema_cls())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{describe_name(schema_cls)}.deserialize_media_type() must give the schema's media type whatever its "
+            f"argument, but raised {type(error).__name__}; set MEDIA_TYPE instead"
+        ) from error
+
+
+def find_matching(media_type: str, patterns: Mapping[str, Any]) -> str:
+    """
+    Return the registered media type that matches one: itself, or with `.*` for its last segment.
+
+    :raises KeyError: if there is none
+    """
+    if media_type in patterns:
+        return media_type
+    head, dot, last = media_type.rpartition(".")
+    pattern = head + WILDCARD
+    if dot and last and pattern in patterns:
+        return pattern
+    raise KeyError(media_type)
+
+
+def describe_name(obj: Any) -> str:
+    return getattr(obj, "__qualname__", None) or type(obj).__qualname__

@@ -1,0 +1,60 @@
+"""
+How one handler wants its messages.
+"""
+
+import pytest
+
+from microcosm_pubsub.decorators import handles
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.registry import SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+
+
+def test_none_are_needed():
+    assert HandlerOptions.make({}) == DEFAULT_OPTIONS == HandlerOptions(None, None, 0.0)
+
+
+def test_all_of_them():
+    options = HandlerOptions.make({"timeout_seconds": 1.5, "batch_size": 50, "batch_window_seconds": 2})
+
+    assert options == HandlerOptions(timeout_seconds=1.5, batch_size=50, batch_window_seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"timeout_seconds": 0}, "timeout_seconds is 0, but must be a number of seconds above 0"),
+        ({"timeout_seconds": -1}, "timeout_seconds is -1"),
+        ({"timeout_seconds": "5"}, "timeout_seconds is '5'"),
+        ({"timeout_seconds": True}, "timeout_seconds is True"),
+        ({"timeout_seconds": float("nan")}, "timeout_seconds is nan"),
+        ({"timeout_seconds": float("inf")}, "timeout_seconds is inf"),
+        ({"batch_size": 0}, "batch_size is 0, but must be a whole number from 1"),
+        ({"batch_size": 2.0}, "batch_size is 2.0"),
+        ({"batch_size": "ten"}, "batch_size is 'ten'"),
+        ({"batch_size": 2, "batch_window_seconds": -1}, "batch_window_seconds is -1, but must be a number of seconds"),
+        ({"batch_window_seconds": 1}, "batch_window_seconds is of use with batch_size alone"),
+        ({"batches": 1, "bach_size": 1}, "knows no option bach_size, batches; it knows timeout_seconds, batch_size"),
+    ],
+)
+def test_what_cannot_work_is_refused_where_it_is_written(options, text):
+    with pytest.raises(ConfigurationError, match=f"^@handles:? .*{text}"):
+        handles("application/vnd.options.refused", **options)
+
+
+@handles("application/vnd.options.batch", batch_size=3)
+@handles("application/vnd.options.many.*", timeout_seconds=7)
+def handle_options(content):
+    return True
+
+
+def test_the_registry_knows_those_of_bound_handlers(graph):
+    registry: SQSMessageHandlerRegistry = graph.sqs_message_handler_registry
+    assert registry.find_options("application/vnd.options.batch") == DEFAULT_OPTIONS
+
+    registry.compute_bound_handlers([])
+
+    assert registry.find_options("application/vnd.options.batch").batch_size == 3
+    assert registry.find_options("application/vnd.options.many.kinds").timeout_seconds == 7
+    assert registry.find_options("application/vnd.options.none") == DEFAULT_OPTIONS
+    assert registry.find_options(None) == DEFAULT_OPTIONS
