@@ -1,23 +1,38 @@
 """
 Pub/sub daemons on AWS SNS and SQS, wired by a microcosm object graph.
 
-A map of the package, from the words up to the programs; lines above never import lines below:
+A map of the package, in the order in which data flows: from the words, by what a message says and who handles it, over
+the wire to the two ends, and to what runs a handler. Lines below may import lines above, never the other way round, and
+names on one line do not import each other. `pyproject.toml` holds this (`importlinter`).
 
-- `constants`, `errors`, `types`, `lease`, `message`, `result`: the vocabulary; no I/O.
-- `codecs`, `fields`, `conventions`, `batch`: what a message says.
-- `retry`, `options`, `registry`, `decorators`: who says it, who handles it, and how.
-- `envelope`, `backoff`, `context`: one message, read and judged.
-- `transport`, `clients`, `reader`: the wire.
-- `consumer`, `producer`, `dead_letters`: the public ends, and the last one.
-- `middleware`, `calls`, `dispatcher`: run a handler, settle its message, notify the observers.
+- `constants`, `errors`, `version`: the vocabulary; no I/O.
+- `config`, `fast`: configuration values; short ways that stand in for plain code, with one switch.
+- `message`: one received message, and the time for which it is ours.
+- `backoff`, `result`: when it comes again, and what came of handling it.
+- `codecs`, `types`: what a message says, as text; the types that the parts share.
+- `conventions`: media types and schemas of lifecycle changes.
+- `batch`, `fields`: a message of messages; fields of schemas.
+- `retry`: whether it is tried again, or given up.
+- `registry`: who says what, who handles it, and how.
+- `decorators`: `@schema` and `@handles`.
+- `context`: what is known while a message is handled.
+- `envelope`: how a wire body becomes a message.
+- `reader`: queues that are files.
+- `clients`: the wire.
+- `dead_letters`: the last end of a message: peek, group, redrive.
+- `consumer`, `producer`: the two public ends.
+- `middleware`: what wraps a handler.
+- `dispatcher`: run, settle, notify.
 - `metrics`, `sentry`: observers.
-- `handlers`, `chain`: ready-made ways to write a handler.
-- `worker`: many messages at once.
+- `chain`: handlers as chains of small functions.
+- `handlers`: ready-made handlers.
 - `broker`: SNS and SQS on SQL.
-- `daemon`, `lambda_handler`, `cli`: the programs.
-- `testing`, `matchers`: for users' tests.
+- `testing`: clients that record, for users' tests.
+- `matchers`: what users' tests say of messages.
+- `lambda_handler`, `worker`: many messages at once, there and here.
+- `daemon`: the program.
+- `cli`: the commands.
 
-A consumed message comes in by `worker.poller`, waits in `worker.buffer`, goes through `dispatcher.SQSMessageDispatcher`
-(`run`, `settle`, `notify`) in a slot, and is gone from the queue only when its outcome says so, by `worker.settler`.
-Start reading at `dispatcher`, then `worker.worker`.
+A consumed message comes in by `worker`, goes through `dispatcher.SQSMessageDispatcher` (`run`, `settle`, `notify`), and
+is gone from the queue only when its outcome says so. Start reading at `dispatcher`, then `worker.worker`.
 """

@@ -27,6 +27,7 @@ from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub.context import handling, log_records
 from microcosm_pubsub.context.log_records import OUR_LOGGERS, MessageLogRecord
+from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.log_records import MAX_PLACES, QuickConsoleFormatter, _known
 from microcosm_pubsub.message import SQSMessage
 
@@ -254,5 +255,6 @@ def test_the_formatter_of_the_console_is_exchanged_and_no_other():
         for handler in handlers:
             root.removeHandler(handler)
 
-    assert (type(first), first.format_string) == (QuickConsoleFormatter, "{message}!")
+    expected = ExtraConsoleFormatter if PLAIN else QuickConsoleFormatter
+    assert (type(first), first.format_string) == (expected, "{message}!")
     assert [handler.formatter for handler in handlers] == [first, *formatters[1:]]
