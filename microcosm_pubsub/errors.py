@@ -76,7 +76,7 @@ class HandlerError(PubSubError):
 
 
 class HandlerTimeout(HandlerError):
-    """Tell that a handler took longer than its `timeout_seconds`."""
+    """Return whether a handler took longer than its `timeout_seconds`."""
 
 
 class UnhandledMessage(PubSubError):
@@ -84,7 +84,7 @@ class UnhandledMessage(PubSubError):
 
 
 class LeaseLost(PubSubError):
-    """Tell that a message may be somebody else's by now."""
+    """Return whether a message may be somebody else's by now."""
 
 
 class TopicNotDefinedError(PubSubError):
@@ -92,27 +92,27 @@ class TopicNotDefinedError(PubSubError):
 
 
 class PublishError(PubSubError):
-    """Tell that a topic did not take a message; the client's error is the cause."""
+    """Return whether a topic did not take a message; the client's error is the cause."""
 
 
 class SettleError(PubSubError):
-    """Tell that a queue did not take an ack or a nack; the client's error is the cause."""
+    """Return whether a queue did not take an ack or a nack; the client's error is the cause."""
 
 
 class ReceiveError(PubSubError):
-    """Tell that a receive failed in a way that may pass; the client's error is the cause."""
+    """Return whether a receive failed in a way that may pass; the client's error is the cause."""
 
 
 class QueueAccessError(ReceiveError):
-    """Tell that no receive can succeed until somebody changes something, and what."""
+    """Return whether no receive can succeed until somebody changes something, and what."""
 
 
 class ResourceError(PubSubError):
-    """Tell that the resource at a message's URI cannot be had; the client's error is the cause."""
+    """Return whether the resource at a message's URI cannot be had; the client's error is the cause."""
 
 
 class EndOfInput(PubSubError):
-    """Tell that a finite source of messages (a file, stdin) has been read to its end."""
+    """Return whether a finite source of messages (a file, stdin) has been read to its end."""
 
 
 class HandlerSignal(Exception):

@@ -26,12 +26,12 @@ LAMBDA = "LAMBDA"
 
 
 def is_stdin(source: str) -> bool:
-    """Tell whether a source of messages is stdin."""
+    """Return whether a source of messages is stdin."""
     return source.upper() == STDIN
 
 
 def is_url(source: str) -> bool:
-    """Tell whether a source of messages is a queue's URL."""
+    """Return whether a source of messages is a queue's URL."""
     return source.startswith(("http://", "https://"))
 
 
@@ -109,7 +109,7 @@ class SQSFileReader(Reader):
 
     @staticmethod
     def can_read(path: str) -> bool:
-        """Tell whether there is such a file."""
+        """Return whether there is such a file."""
         return isfile(path)
 
     def _iter_lines(self) -> Iterator[dict[str, Any]]:

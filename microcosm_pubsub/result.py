@@ -149,7 +149,7 @@ class MessageHandlingResult:
 
     @property
     def retry(self) -> bool:
-        """Tell whether the message is nacked rather than acked."""
+        """Return whether the message is nacked rather than acked."""
         return self.result.retry
 
     def log(self, logger: Logger, opaque: Mapping[str, Any] | None = None) -> None:

@@ -32,5 +32,5 @@ def name_of(url_or_arn: str) -> str:
 
 
 def is_fifo(name: str) -> bool:
-    """Tell whether a name is that of a FIFO queue or topic."""
+    """Return whether a name is that of a FIFO queue or topic."""
     return name.endswith(FIFO_SUFFIX)

@@ -41,5 +41,5 @@ def load_daemon(name: str) -> type[ConsumerDaemon]:
 
 
 def is_daemon(value: object) -> bool:
-    """Tell whether a module's attribute is a daemon to run."""
+    """Return whether a module's attribute is a daemon to run."""
     return isinstance(value, type) and issubclass(value, ConsumerDaemon) and value is not ConsumerDaemon

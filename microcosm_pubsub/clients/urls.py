@@ -41,7 +41,7 @@ def check_endpoint(endpoint_url: str | None) -> None:
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a host is this machine, or of a private network."""
+    """Return whether a host is this machine, or of a private network."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -41,5 +41,5 @@ def current_messages_or_none() -> tuple[SQSMessage, ...]:
 
 
 def handling(message: SQSMessage) -> AbstractContextManager[None]:
-    """Tell that a message is being handled while the block runs."""
+    """Note that a message is being handled while the block runs."""
     return with_value(_messages, (*_messages.get(), message))

@@ -25,5 +25,5 @@ class LifecycleChange(set[str]):
         return next((part for part in media_type.split(".")[:-1] if part in self), None)
 
     def matches(self, media_type: str) -> bool:
-        """Tell whether a media type holds a lifecycle change."""
+        """Return whether a media type holds a lifecycle change."""
         return self.find(media_type) is not None

@@ -41,11 +41,11 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether it chooses everything."""
+        """Return whether it chooses everything."""
         return self == Filter()
 
     def __call__(self, letter: Letter) -> bool:
-        """Tell whether a message is wanted."""
+        """Return whether a message is wanted."""
         return (
             _matches(self.media_type, letter.media_type)
             and _matches(self.error, letter.error)

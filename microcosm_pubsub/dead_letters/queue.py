@@ -85,7 +85,7 @@ class DeadLetterQueue:
 
     @property
     def is_missing(self) -> bool:
-        """Tell whether there is none, as far as anybody may know; not if it could just not be looked up."""
+        """Return whether there is none, as far as anybody may know; not if it could just not be looked up."""
         return self.find() is None and not self._unsure
 
     def _look_up(self) -> str | None:

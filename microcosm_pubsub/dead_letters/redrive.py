@@ -103,7 +103,7 @@ class Redrive:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether all was sent that should be."""
+        """Return whether all was sent that should be."""
         return not self.tally.failures and set(self.tally.kept) <= {FILTERED, BLOCKED, self.guarded}
 
     def run(self, progress: Callable[[int], None] = lambda count: None) -> Tally:

@@ -155,7 +155,7 @@ class Scan:
 
     @property
     def is_short(self) -> bool:
-        """Tell whether the scan has come to its end without seeing as much as the queue said it holds."""
+        """Return whether the scan has come to its end without seeing as much as the queue said it holds."""
         is_over = self._empty_receives > 0 and not self.stopped()
         return is_over and self.expected is not None and self.seen + self.later < self.expected
 
@@ -189,7 +189,7 @@ class Scan:
         return messages
 
     def _take(self, message: Raw) -> bool:
-        """Tell whether a received message is a new one of this scan."""
+        """Return whether a received message is a new one of this scan."""
         message_id = message["MessageId"]
         if message_id in self._known:
             return False
@@ -212,7 +212,7 @@ class Scan:
         self._renew_at = first - self.visibility_seconds / 2
 
     def holds(self, message: Raw) -> bool:
-        """Tell whether a message is still hidden for us, for a while."""
+        """Return whether a message is still hidden for us, for a while."""
         held = self._held.get(message["MessageId"])
         return held is not None and held.until > self.clock()
 

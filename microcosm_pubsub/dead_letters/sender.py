@@ -207,7 +207,7 @@ def _bare(message: Outgoing) -> Outgoing:
 
 
 def may_concern_one(error: Exception) -> bool:
-    """Tell whether the error of a call may be that of one of its entries, so that each should be tried alone."""
+    """Return whether the error of a call may be that of one of its entries, so that each should be tried alone."""
     code = error_code(error)
     status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     is_answer = code == "ParamValidationError" or (hasattr(error, "response") and 400 <= status < 500)

@@ -115,7 +115,7 @@ def walk(steps: tuple[Step, ...], data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_plain(schema: Schema) -> bool:
-    """Tell whether loading by a schema is nothing more than asking its fields."""
+    """Return whether loading by a schema is nothing more than asking its fields."""
     classes = [cls for cls in type(schema).__mro__ if cls not in Schema.__mro__]
     return (
         all(LOADING.isdisjoint(vars(holder)) for holder in (schema, *classes))

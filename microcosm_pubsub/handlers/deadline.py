@@ -38,7 +38,7 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the time is up."""
+        """Return whether the time is up."""
         return self.clock() >= self.at
 
     def bound(self, timeout_seconds: float) -> float:
@@ -75,7 +75,7 @@ class DeadlineReader(RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Tell that this can be read."""
+        """Return whether this can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:

@@ -14,7 +14,7 @@ logger = getLogger(__name__)
 
 
 def is_created_event(media_type: str) -> bool:
-    """Tell whether a media type is that of a created `*_event`, a resource that never changes."""
+    """Return whether a media type is that of a created `*_event`, a resource that never changes."""
     return ".created." in media_type and media_type.rpartition(".")[2].endswith("_event")
 
 

@@ -72,7 +72,7 @@ class URIHandler(ABC):
 
     @property
     def nack_if_not_found(self) -> bool:
-        """Tell whether a resource that is not found is a reason to try again, and not a failure."""
+        """Return whether a resource that is not found is a reason to try again, and not a failure."""
         return True
 
     @property
@@ -172,19 +172,19 @@ class URIHandler(ABC):
         )
 
     def on_call(self, message: dict[str, Any], uri: str) -> None:
-        """Tell that a message is about to be handled."""
+        """Return whether a message is about to be handled."""
         self._log(DEBUG, "Handling", uri)
 
     def on_skip(self, message: dict[str, Any], uri: str, reason: str) -> None:
-        """Tell that a message was skipped."""
+        """Return whether a message was skipped."""
         self._log(INFO, "Skipped", uri, reason=reason)
 
     def on_handle(self, message: dict[str, Any], uri: str, resource: Any) -> None:
-        """Tell that a message was handled."""
+        """Return whether a message was handled."""
         self._log(INFO, "Handled", uri)
 
     def on_ignore(self, message: dict[str, Any], uri: str, resource: Any) -> None:
-        """Tell that there was nothing to do for a message."""
+        """Return whether there was nothing to do for a message."""
         self._log(INFO, "Ignored", uri)
 
     def _log(self, level: int, what: str, uri: str, **extra: Any) -> None:

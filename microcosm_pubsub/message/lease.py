@@ -21,7 +21,7 @@ RAN_OUT = "its visibility timeout ran out"
 
 class Lease:
     """
-    Tell whether a received message is still ours.
+    Return whether a received message is still ours.
 
     Of a message that no worker received (on Lambda, in tests), nobody knows better: it counts as ours.
 
@@ -54,7 +54,7 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Tell whether the message may be somebody else's now."""
+        """Return whether the message may be somebody else's now."""
         # nobody may have come to say so: who extends leases may wait for an answer itself
         return self.lost_reason is not None or self.clock() >= self.deadline
 

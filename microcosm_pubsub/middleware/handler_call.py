@@ -16,7 +16,7 @@ from microcosm_pubsub.types import Handler
 
 
 def is_async(handler: Handler) -> bool:
-    """Tell whether a handler is a coroutine function, or an object whose `__call__` is one."""
+    """Return whether a handler is a coroutine function, or an object whose `__call__` is one."""
     # bound to no instance, since it is the class that says what a call does
     return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
 

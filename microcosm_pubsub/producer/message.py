@@ -48,5 +48,5 @@ class ProduceResult:
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing went wrong."""
+        """Return whether nothing went wrong."""
         return self.error is None

@@ -67,7 +67,7 @@ class RetryPolicy:
             result.retry_timeout_seconds = compute_seconds(self.backoff, message, result.retry_timeout_seconds)
 
     def is_used_up(self, message: SQSMessage) -> bool:
-        """Tell whether this receive of a message was its last attempt."""
+        """Return whether this receive of a message was its last attempt."""
         return self.max_attempts is not None and (message.attempts or 0) >= self.max_attempts
 
 

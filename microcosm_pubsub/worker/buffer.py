@@ -208,13 +208,13 @@ class Buffer:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether nothing waits and nothing runs."""
+        """Return whether nothing waits and nothing runs."""
         with self._lock:
             return self.waiting == 0 and self.running == 0
 
     @property
     def has_room(self) -> bool:
-        """Tell whether it is worth asking for more messages."""
+        """Return whether it is worth asking for more messages."""
         with self._lock:
             return self._is_worth_asking(self._count_room())
 

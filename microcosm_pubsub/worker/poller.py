@@ -47,7 +47,7 @@ Accept = Callable[[Sequence[SQSMessage], float], None]
 
 class Load:
     """
-    Tell whether Python has a processor's worth of work already, so that more threads would only get in its way.
+    Return whether Python has a processor's worth of work already, so that more threads would only get in its way.
 
     :param clock: a monotonic clock, in seconds
     :param cpu_clock: the processor time of this process, in seconds
@@ -168,12 +168,12 @@ class Pollers:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether no receive is under way, and none will be."""
+        """Return whether no receive is under way, and none will be."""
         return self._stopping and not self._asking
 
     @property
     def has_received_all(self) -> bool:
-        """Tell whether as many messages were received as there may be."""
+        """Return whether as many messages were received as there may be."""
         return self._left == 0 and not self._asking
 
     @property

@@ -175,7 +175,7 @@ class Settler:
             return None if self._look_at == inf else max(0.0, self._look_at - self.clock())
 
     def is_done(self, message: SQSMessage) -> bool:
-        """Tell whether a received message was handled before, and could not be deleted then."""
+        """Return whether a received message was handled before, and could not be deleted then."""
         return bool(self._undeleted) and message.message_id in self._undeleted
 
     @property

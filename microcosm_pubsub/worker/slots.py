@@ -152,7 +152,7 @@ class Slots:
 
     @property
     def have_ended(self) -> bool:
-        """Tell whether no thread is left, but for abandoned ones."""
+        """Return whether no thread is left, but for abandoned ones."""
         return not self.slots
 
     def _start_slot(self) -> None:

@@ -179,7 +179,7 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether messages are being received."""
+        """Return whether messages are being received."""
         return self.ending is None and self.pausing is None and self.breaker.state is State.CLOSED
 
     def read_gauges(self) -> dict[str, float]:

@@ -98,7 +98,7 @@ class Fleet:
 
     @property
     def failed(self) -> bool:
-        """Tell whether daemons end by themselves, again and again, or for ever."""
+        """Return whether daemons end by themselves, again and again, or for ever."""
         return len(self.violations) > MOST_ENDS or any(daemon.starts > MOST_STARTS for daemon in self.daemons)
 
     def tend(self) -> None:

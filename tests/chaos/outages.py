@@ -178,7 +178,7 @@ def small_disk(directory: Path) -> Iterator[Path]:
 
 
 def can_mount() -> bool:
-    """Tell whether a small disk can be mounted here."""
+    """Return whether a small disk can be mounted here."""
     if os.geteuid() != 0:
         return False
     with TemporaryDirectory() as directory:

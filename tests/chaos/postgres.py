@@ -76,7 +76,7 @@ class PostgresServer:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and that nobody has waited for does not."""
+    """Return whether a process runs; one that has ended and that nobody has waited for does not."""
     try:
         # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

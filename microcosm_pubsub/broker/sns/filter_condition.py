@@ -56,12 +56,12 @@ def only_item(condition: dict[str, Any]) -> tuple[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a number, which a boolean is not."""
+    """Return whether a value is a number, which a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_same(value: Any, expected: Any) -> bool:
-    """Tell whether two values are the same, of the same type."""
+    """Return whether two values are the same, of the same type."""
     if is_number(value) and is_number(expected):
         return bool(round(value, DIGITS) == round(expected, DIGITS))
     return type(value) is type(expected) and bool(value == expected)
@@ -113,7 +113,7 @@ def _split_wildcard(pattern: str) -> list[str]:
 
 
 def _has_parts(value: str, first: str, middle: Sequence[str], last: str) -> bool:
-    """Tell whether text begins and ends so, with parts in between, in order and apart."""
+    """Return whether text begins and ends so, with parts in between, in order and apart."""
     end = len(value) - len(last)
     if end < len(first) or not value.startswith(first) or not value.endswith(last):
         return False

@@ -30,7 +30,7 @@ class Matcher(Protocol):
     """Part of a policy."""
 
     def matches(self, node: Any) -> bool:
-        """Tell whether a mapping matches."""
+        """Return whether a mapping matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class AllOf:
     parts: tuple[Matcher, ...]
 
     def matches(self, node: Any) -> bool:
-        """Tell whether a mapping matches."""
+        """Return whether a mapping matches."""
         return all(part.matches(node) for part in self.parts)
 
 
@@ -51,7 +51,7 @@ class AnyOf:
     parts: tuple[Matcher, ...]
 
     def matches(self, node: Any) -> bool:
-        """Tell whether a mapping matches."""
+        """Return whether a mapping matches."""
         return any(part.matches(node) for part in self.parts)
 
 
@@ -63,7 +63,7 @@ class Within:
     inner: Matcher
 
     def matches(self, node: Any) -> bool:
-        """Tell whether a mapping matches."""
+        """Return whether a mapping matches."""
         found = [value for value in find_values(node, self.key) if isinstance(value, dict)]
         return any(self.inner.matches(value) for value in found or [{}])
 
@@ -82,7 +82,7 @@ class Property:
     may_lack: bool
 
     def matches(self, node: Any) -> bool:
-        """Tell whether a mapping matches."""
+        """Return whether a mapping matches."""
         values = [value for value in find_values(node, self.key) if not isinstance(value, dict)]
         if not values:
             return self.may_lack
@@ -176,7 +176,7 @@ def _parse_property(key: str, value: Any, nested: bool, depth: int) -> tuple[Mat
 
 def _is_or(value: list[Any]) -> bool:
     """
-    Tell whether `$or` is the operator; otherwise it is the name of a property.
+    Return whether `$or` is the operator; otherwise it is the name of a property.
 
     https://docs.aws.amazon.com/sns/latest/dg/and-or-logic.html#or-operator
     """
@@ -198,5 +198,5 @@ def _parse_test(condition: Any) -> Test | None:
 
 
 def is_given(value: Any) -> bool:
-    """Tell whether there is a value."""
+    """Return whether there is a value."""
     return value is not None and value != ""

@@ -69,7 +69,7 @@ def policy_of(attributes: Mapping[str, str]) -> Matcher | None:
 
 
 def is_on_body(attributes: Mapping[str, str]) -> bool:
-    """Tell whether the filter policy is about the message's body, rather than its attributes."""
+    """Return whether the filter policy is about the message's body, rather than its attributes."""
     return attributes.get("FilterPolicyScope") == "MessageBody"
 
 

@@ -51,7 +51,7 @@ class Subscription:
 
     @property
     def raw(self) -> bool:
-        """Tell whether messages are delivered as they are, without an envelope."""
+        """Return whether messages are delivered as they are, without an envelope."""
         return self.attributes.get("RawMessageDelivery") == "true"
 
     @property
@@ -61,7 +61,7 @@ class Subscription:
 
     def accepts(self, notification: Notification) -> bool:
         """
-        Tell whether the filter policy lets a message through.
+        Return whether the filter policy lets a message through.
 
         A policy on attributes, unless it is empty, lets through no message without attributes:
         https://docs.aws.amazon.com/sns/latest/dg/attribute-key-matching.html

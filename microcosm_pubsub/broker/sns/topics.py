@@ -58,7 +58,7 @@ class Topic:
 
     @property
     def takes_large(self) -> bool:
-        """Tell whether it takes larger messages than by default."""
+        """Return whether it takes larger messages than by default."""
         return self.size_limit > DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 
 

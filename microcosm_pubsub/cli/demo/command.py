@@ -200,7 +200,7 @@ def guess_media_type(text: str) -> str:
 
 
 def is_subscribed(sns: Any, topic_arn: str) -> bool:
-    """Tell whether a topic is there and has a subscription: before that, what is published goes nowhere."""
+    """Return whether a topic is there and has a subscription: before that, what is published goes nowhere."""
     try:
         return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])
     except sns.exceptions.NotFoundException:

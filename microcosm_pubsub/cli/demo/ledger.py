@@ -37,7 +37,7 @@ class Ledger:
 
     @property
     def adds_up(self) -> bool:
-        """Tell whether every published message is accounted for, once."""
+        """Return whether every published message is accounted for, once."""
         parts = (self.handled, self.skipped, self.unsubscribed, self.dead_lettered, self.queued)
         return self.published == sum(parts)
 

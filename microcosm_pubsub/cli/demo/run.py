@@ -37,7 +37,7 @@ class Run:
 
     @property
     def is_unfinished(self) -> bool:
-        """Tell whether an earlier run was interrupted."""
+        """Return whether an earlier run was interrupted."""
         return self._texts.exists()
 
     def begin(self, texts: list[str]) -> None:

@@ -46,7 +46,7 @@ class Interrupts:
 
     @property
     def is_set(self) -> bool:
-        """Tell whether there was one."""
+        """Return whether there was one."""
         return self.number is not None
 
     @property

@@ -70,7 +70,7 @@ def check_structure(shape: Any) -> Check:
 
 
 def is_text(shape: Any) -> bool:
-    """Tell whether any text fits a shape."""
+    """Return whether any text fits a shape."""
     return bool(shape.type_name == "string" and not shape.metadata.get("min"))
 
 

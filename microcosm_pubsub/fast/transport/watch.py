@@ -61,7 +61,7 @@ BOTOCORE_FOLDER = dirname(botocore.__file__)
 
 
 def is_own(function: Any) -> bool:
-    """Tell whether a function is botocore's, and not somebody's in its place."""
+    """Return whether a function is botocore's, and not somebody's in its place."""
     return type(function) is FunctionType and function.__code__.co_filename.startswith(BOTOCORE_FOLDER)
 
 
