@@ -29,6 +29,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `broker`: SNS and SQS on SQL.
 - `testing`: clients that record, for users' tests.
 - `matchers`: what users' tests say of messages.
+- `health`: what an orchestrator asks over HTTP.
 - `lambda_handler`, `worker`: many messages at once, there and here.
 - `daemon`: the program.
 - `cli`: the commands.

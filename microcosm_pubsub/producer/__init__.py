@@ -9,7 +9,14 @@ from microcosm_pubsub.producer.deferred import (
     deferred_batch,
 )
 from microcosm_pubsub.producer.factory import configure_sns_producer
-from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
+from microcosm_pubsub.producer.pipeline import (
+    PublishCall,
+    PublishLayer,
+    PublishStep,
+    configure_pubsub_publish_layers,
+    configure_pubsub_publish_steps,
+)
 from microcosm_pubsub.producer.sns import SNSProducer
 from microcosm_pubsub.producer.topics import TopicArns, configure_sns_topic_arns, iter_topic_mappings
 
@@ -18,9 +25,15 @@ __all__ = [
     "DeferredBatchProducer",
     "DeferredProducer",
     "ProduceResult",
+    "PublishCall",
+    "PublishLayer",
+    "PublishOptions",
+    "PublishStep",
     "PubsubMessage",
     "SNSProducer",
     "TopicArns",
+    "configure_pubsub_publish_layers",
+    "configure_pubsub_publish_steps",
     "configure_sns_producer",
     "configure_sns_topic_arns",
     "deferred",

@@ -5,12 +5,11 @@ Produce at the end of a block, and only if the block ends cleanly.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from functools import wraps
 from types import TracebackType
 from typing import Any, TypeVar
 
-from microcosm_pubsub.batch import MessageBatchSchema
+from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
@@ -20,6 +19,9 @@ D = TypeVar("D", bound="DeferredProducer")
 
 #: What the frame of a batch message, and its opaque data, may take of a topic's size limit.
 BATCH_OVERHEAD_BYTES = 8 * 1024
+
+#: Writes a message within a batch; its opaque data stands in its text already.
+BATCHED = BatchedMessageSchema(exclude=["opaque_data"])
 
 
 class DeferredProducer:
@@ -117,8 +119,7 @@ class DeferredBatchProducer(DeferredProducer):
             return chunk[0]
         batch: PubsubMessage = self.producer.create_message(
             MessageBatchSchema.MEDIA_TYPE,
-            # the opaque data stands in the text already
-            {"messages": [{**asdict(message), "opaque_data": None} for message in chunk]},
+            {"messages": [BATCHED.dump(message) for message in chunk]},
         )
         return batch
 
