@@ -60,9 +60,7 @@ def test_a_step_changes_the_message(make_producer):
 
 
 def test_what_a_step_raises_refuses_the_message_alone(make_producer):
-    producer = make_producer(
-        publish_steps=[lambda message: refuse(message) if "no" in message.content["uri"] else None]
-    )
+    producer = make_producer(publish_steps=[refuse_some])
 
     results = producer.produce_batch(
         [{"media_type": created("order"), "uri": uri} for uri in ("https://x/1", "https://x/no", "https://x/2")]
