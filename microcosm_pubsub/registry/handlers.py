@@ -24,7 +24,6 @@ class SQSMessageHandlerRegistry:
         self.graph = graph
         self._handlers: dict[str, list[Any]] = defaultdict(list)
         self._options: dict[tuple[str, int], HandlerOptions] = {}
-        self._bound_options: dict[str, HandlerOptions] = {}
         self._instances: dict[type, Handler] = {}
 
     def register(self, media_type: str, handler: Any, options: HandlerOptions = DEFAULT_OPTIONS) -> None:
@@ -59,7 +58,6 @@ class SQSMessageHandlerRegistry:
                     f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
                     f"{describe_name(instance)}; name the one to run in the daemon's components"
                 )
-            self._bound_options[media_type] = self._options[media_type, id(handler)]
         return bound
 
     def find(self, media_type: str, bound_handlers: Mapping[str, Handler]) -> Handler:
@@ -70,15 +68,16 @@ class SQSMessageHandlerRegistry:
         """
         return bound_handlers[find_matching(media_type, bound_handlers)]
 
-    def find_options(self, media_type: str | None) -> HandlerOptions:
-        """Return how the bound handler of a media type wants its messages."""
-        options = self._bound_options.get(media_type or "")
-        if options is not None:
-            return options
-        try:
-            return self._bound_options[find_matching(media_type or "", self._bound_options)]
-        except KeyError:
-            return DEFAULT_OPTIONS
+    def find_options(self, media_type: str, handler: Handler) -> HandlerOptions:
+        """
+        Return how a bound handler of a media type wants its messages.
+
+        :param media_type: as it is registered
+        """
+        for registered in self._handlers.get(media_type, ()):
+            if _is_bound_as(registered, handler):
+                return self._options[media_type, id(registered)]
+        return DEFAULT_OPTIONS
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""
@@ -103,8 +102,7 @@ class SQSMessageHandlerRegistry:
         for name in component_names:
             component = self.graph[name]
             for handler in handlers:
-                # compared by identity: a component may have any notion of equality
-                if handler is component or handler is type(component) or handler is _unwrap(component):
+                if _is_bound_as(handler, component):
                     named[handler] = component
         return named
 
@@ -119,5 +117,10 @@ class SQSMessageHandlerRegistry:
         return self._instances[handler]
 
 
-def _unwrap(component: Any) -> Any:
-    return unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component
+def _is_bound_as(registered: Any, component: Any) -> bool:
+    """Return whether a component is a registered handler, an instance of one, or wraps either."""
+    # compared by identity: a component may have any notion of equality
+    if registered is component or registered is type(component):
+        return True
+    wrapped = unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component
+    return registered is wrapped or registered is type(wrapped)
