@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+from microcosm_pubsub.producer.protocol import BatchingProducer
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +35,7 @@ class DeferredProducer:
     :param producer: the producer that publishes
     """
 
-    def __init__(self, producer: Any) -> None:
+    def __init__(self, producer: BatchingProducer) -> None:
         self.producer = producer
         self.messages: list[PubsubMessage] = []
 

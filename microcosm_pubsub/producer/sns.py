@@ -4,6 +4,7 @@ Publish messages, one by one or in batches.
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
 from typing import Any
@@ -104,6 +105,21 @@ class SNSProducer:
         :raises PublishError: if the topic did not take it; the client's error is the cause
         """
         return self.publish_message(self.create_message(media_type, dct, uri=uri, **kwargs))
+
+    async def produce_async(
+        self,
+        media_type: str,
+        dct: Mapping[str, Any] | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
+    ) -> str | None:
+        """
+        Publish a message from a coroutine, whose event loop goes on meanwhile: another thread waits for the topic.
+
+        The arguments, the result and the errors are those of `produce`. When the coroutine is cancelled, the message
+        may be published all the same.
+        """
+        return await to_thread(self.produce, media_type, dct, uri, **kwargs)
 
     def produce_batch(
         self,
