@@ -20,7 +20,7 @@ from microcosm_pubsub.producer.pipeline import (
 from microcosm_pubsub.producer.protocol import BatchingProducer, Producer
 from microcosm_pubsub.producer.sns import SNSProducer
 from microcosm_pubsub.producer.standalone import make_producer
-from microcosm_pubsub.producer.topics import TopicArns, configure_sns_topic_arns, iter_topic_mappings
+from microcosm_pubsub.producer.topics import TopicArns, collapse_dict, configure_sns_topic_arns, iter_topic_mappings
 
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "PubsubMessage",
     "SNSProducer",
     "TopicArns",
+    "collapse_dict",
     "configure_pubsub_publish_layers",
     "configure_pubsub_publish_steps",
     "configure_sns_producer",

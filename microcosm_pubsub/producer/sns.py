@@ -204,8 +204,9 @@ class SNSProducer:
             topic_arn = self.sns_topic_arns.default
         if not topic_arn:
             raise TopicNotDefinedError(
-                f"No topic for {media_type}: set it in sns_topic_arns.mappings or under its lifecycle change, "
-                "or (for all but batches) set sns_topic_arns.default"
+                f"No topic for {media_type}: set it in sns_topic_arns.mappings or under its lifecycle change, or (for "
+                "all but batches) set sns_topic_arns.default; or publish to the embedded broker (PUBSUB_BROKER_URL), "
+                "which has a topic for them"
             )
         return topic_arn
 
