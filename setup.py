@@ -85,6 +85,7 @@ setup(
             "pubsub = microcosm_pubsub.cli.main:main",
             "publish-naive = microcosm_pubsub.cli.publish_naive:main",
         ],
+        "pytest11": ["microcosm_pubsub = microcosm_pubsub.pytest_plugin"],
         "microcosm.factories": [
             "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
             "pubsub_event_loop = microcosm_pubsub.middleware.event_loop:configure_pubsub_event_loop",
@@ -101,6 +102,7 @@ setup(
             "pubsub_services = microcosm_pubsub.daemon.services:configure_pubsub_services",
             "pubsub_testing = microcosm_pubsub.testing:configure_pubsub_testing",
             "pubsub_unhandled = microcosm_pubsub.middleware.unhandled:configure_pubsub_unhandled",
+            "pubsub_unit_middleware = microcosm_pubsub.middleware:configure_pubsub_unit_middleware",
             "pubsub_worker = microcosm_pubsub.worker.factory:configure_pubsub_worker",
             "pubsub_worker_metrics = microcosm_pubsub.metrics:PubSubWorkerMetrics",
             "pubsub_uri_session = microcosm_pubsub.handlers.session:configure_pubsub_uri_session",

@@ -38,7 +38,7 @@ from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.types import Layer, Observer
+from microcosm_pubsub.types import Layer, Observer, UnitLayer
 
 
 COMPONENTS = [
@@ -85,9 +85,11 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     :param event: kept for programs that make a daemon per event
     """
 
-    #: Layers to add around the handlers, observers of their results, and what messages that are published go through
-    #: beside: callables, or binding names. Functions of the class are wrapped in `staticmethod`.
+    #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
+    #: messages that are published go through beside: callables, or binding names. Functions of the class are wrapped in
+    #: `staticmethod`.
     middleware: Sequence[str | Layer] = ()
+    unit_middleware: Sequence[str | UnitLayer] = ()
     observers: Sequence[str | Observer] = ()
     publish_steps: Sequence[str | PublishStep] = ()
     publish_layers: Sequence[str | PublishLayer] = ()
@@ -233,6 +235,23 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         if graph.metadata.testing and not results:
             # a queue in memory does not wait for messages
             raise SleepNow
+
+    def process(self, event: Any = None, context: Any = None) -> Any:
+        """
+        Handle the messages of one receive, or the records of a Lambda event, and return what came of them.
+
+        The graph is made if there is none yet.
+
+        :param event: of Lambda; by default the one that the daemon was made for
+        :param context: of Lambda
+        :returns: the results of a receive, or the answer to Lambda
+        """
+        event = self.event if event is None else event
+        if event is not None:
+            return self.make_lambda_handler()(event, context)
+        if self.graph is None:
+            self.initialize()
+        return self.graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
 
     def run(self) -> None:
         """Run the daemon as the command line says, and exit."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.middleware.layer import Check, Steps, compose, is_flat, leave
-from microcosm_pubsub.result import MessageHandlingResult
+from microcosm_pubsub.middleware.layer import Check, FlatLayer, Steps, compose, leave, split_flat
+from microcosm_pubsub.result import MessageHandlingResult, waited_seconds
 from microcosm_pubsub.types import Layer
 
 
@@ -39,8 +39,7 @@ class BatchCall:
     """
 
     def __init__(self, layers: Sequence[Layer], call: CallMany) -> None:
-        self.flat = tuple(takewhile(is_flat, layers))
-        self.nested = tuple(layers[len(self.flat) :])
+        self.flat, self.nested = split_flat(layers)
         self.call = call
 
     def __call__(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
@@ -52,7 +51,7 @@ class BatchCall:
         return (messages[start : start + size] for start in range(0, len(messages), max(1, size)))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a call returned or raised; an error with the traceback that it had then."""
 
@@ -68,6 +67,77 @@ class Outcome:
         return self.value
 
 
+def capture(get: Callable[[], Any]) -> Outcome:
+    """Return what came of a call."""
+    # no ring: what is raised here is raised again where the message's result is made of it
+    try:
+        return Outcome(get())
+    except BaseException as error:
+        return Outcome(error=error, traceback=error.__traceback__)
+
+
+def read_outcome(value: Any) -> Outcome:
+    """Return the outcome that a handler's value for one message stands for: errors may be among the values."""
+    if isinstance(value, BaseException):
+        return Outcome(error=value, traceback=value.__traceback__)
+    if isinstance(value, type) and issubclass(value, BaseException):
+        # a class is truthy: the message would be deleted
+        return capture(partial(_raise, value))
+    return Outcome(value)
+
+
+def _raise(error: type[BaseException]) -> None:
+    raise error
+
+
+class Passage:
+    """One message of a batch on its way through its flat layers, and what comes of it."""
+
+    __slots__ = ("ended", "message", "outcome", "started", "waited", "waiting")
+
+    def __init__(self, message: SQSMessage) -> None:
+        self.message = message
+        self.waiting: list[Steps] = []
+        self.waited = waited_seconds(message)
+        self.started = self.ended = perf_counter()
+        self.outcome = Outcome()
+
+    def enter(self, layers: Sequence[FlatLayer]) -> bool:
+        """Go through layers, and return whether all let the message through."""
+        try:
+            for layer in layers:
+                if isinstance(layer, Check):
+                    layer.check(self.message)
+                    continue
+                steps = layer.enter(self.message)
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    self.leave(Outcome(end.value).get)
+                    return False
+                self.waiting.append(steps)
+        except BaseException as error:
+            # no ring: as in `capture`
+            self.leave(Outcome(error=error, traceback=error.__traceback__).get)
+            return False
+        return True
+
+    def leave(self, get: Callable[[], Any]) -> None:
+        """Give the layers that wait, from the inside out, what came of the rest; it raises nothing."""
+        outcome = capture(get)
+        while self.waiting:
+            outcome = capture(partial(leave, self.waiting.pop(), outcome.value, outcome.error))
+        self.outcome = outcome
+        self.ended = perf_counter()
+
+    def result(self) -> MessageHandlingResult:
+        """Return the message's result."""
+        result = MessageHandlingResult.capture(lambda message: self.outcome.get(), self.message)
+        result.elapsed_time = (self.ended - self.started) * 1000
+        result.handle_start_time = self.waited
+        return result
+
+
 class BatchRun:
     """
     The handling of some messages by one call of their handler.
@@ -77,36 +147,36 @@ class BatchRun:
 
     def __init__(self, batch: BatchCall, messages: Sequence[SQSMessage]) -> None:
         self.batch = batch
-        self.messages = messages
+        self.passages = [Passage(message) for message in messages]
         #: the messages that came through their layers, and what the handler made of each
         self.accepted: list[SQSMessage] = []
         self.outcomes: list[Outcome] = []
-        self.results: dict[int, MessageHandlingResult] = {}
 
     def run(self) -> list[MessageHandlingResult]:
         """Return the result of each message, in their order."""
-        self._handle_from(0)
-        return [self.results[position] for position in range(len(self.messages))]
-
-    def _handle_from(self, start: int) -> None:
-        """Handle the messages from one position on."""
-        waiting: list[tuple[int, Passage]] = []
-        for position in range(start, len(self.messages)):
-            passage = Passage(self.messages[position])
-            if passage.enter(self.batch.flat):
-                waiting.append((position, passage))
-                if self.batch.nested and self._nest(position, passage):
-                    # the handler was called inside
-                    break
-            else:
-                self.results[position] = passage.result()
+        if self.batch.nested:
+            self._descend(0)
         else:
-            self._call_handler()
-        for position, passage in reversed(waiting):
-            self.results[position] = passage.result()
+            self._go_through()
+        return [passage.result() for passage in self.passages]
 
-    def _nest(self, position: int, passage: Passage) -> bool:
-        """Handle the later messages inside the plain layers of one, and return whether these let it through."""
+    def _go_through(self) -> None:
+        entered = [passage for passage in self.passages if passage.enter(self.batch.flat)]
+        self.accepted = [passage.message for passage in entered]
+        self._call_handler()
+        for passage, outcome in reversed(list(zip(entered, self.outcomes, strict=True))):
+            passage.leave(outcome.get)
+
+    def _descend(self, start: int) -> None:
+        """Handle the messages from one position on, each inside the plain layers of the one before it."""
+        for position in range(start, len(self.passages)):
+            if self.passages[position].enter(self.batch.flat) and self._nest(position):
+                return
+        self._call_handler()
+
+    def _nest(self, position: int) -> bool:
+        """Go through the plain layers of a message, and return whether they let it, and so all later ones, through."""
+        passage = self.passages[position]
         index: int | None = None
 
         def innermost(message: SQSMessage) -> Any:
@@ -114,18 +184,15 @@ class BatchRun:
             if index is None:
                 index = len(self.accepted)
                 self.accepted.append(message)
-                self._handle_from(position + 1)
+                self._descend(position + 1)
             return self.outcomes[index].get()
 
-        passage.finish(partial(compose(self.batch.nested, innermost), passage.message))
+        passage.leave(partial(compose(self.batch.nested, innermost), passage.message))
         return index is not None
 
     def _call_handler(self) -> None:
         if not self.accepted:
             return
-        # no ring: what the handler raises is raised again inside the layers of each message
-        try:
-            values = self.batch.call(self.accepted)
-        except BaseException as error:
-            values = [error] * len(self.accepted)
-        self.outcomes = [make_outcome(value) for value in values]
+        outcome = capture(partial(self.batch.call, self.accepted))
+        values = [outcome.error] * len(self.accepted) if outcome.error is not None else outcome.value
+        self.outcomes = [read_outcome(value) for value in values]

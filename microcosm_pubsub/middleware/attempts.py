@@ -7,7 +7,8 @@ from __future__ import annotations
 from microcosm_pubsub.errors import AttemptsExhausted
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.layer import Check
-from microcosm_pubsub.registry import Route
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Handler
 
 
 class AttemptsLimit(Check):
@@ -20,9 +21,9 @@ class AttemptsLimit(Check):
     def __init__(self) -> None:
         super().__init__(refuse_exhausted)
 
-    def is_needed(self, route: Route) -> bool:
+    def is_needed(self, handler: Handler | None, policy: RetryPolicy) -> bool:
         """Return whether a handler's messages have a number of attempts."""
-        return route.policy.max_attempts is not None
+        return policy.max_attempts is not None
 
 
 def refuse_exhausted(message: SQSMessage) -> None:

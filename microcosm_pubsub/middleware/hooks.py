@@ -20,7 +20,8 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import call
 from microcosm_pubsub.middleware.layer import Around, Steps
-from microcosm_pubsub.registry import Route
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Handler
 
 
 logger = getLogger("microcosm_pubsub.dispatcher")
@@ -41,9 +42,9 @@ class Hooks(Around):
         #: how many hooks failed
         self.failures = 0
 
-    def is_needed(self, route: Route) -> bool:
+    def is_needed(self, handler: Handler | None, policy: RetryPolicy) -> bool:
         """Return whether a handler has hooks."""
-        return any(getattr(route.handler, name, None) is not None for name in NAMES)
+        return any(getattr(handler, name, None) is not None for name in NAMES)
 
     def _steps(self, message: SQSMessage) -> Steps:
         self._call(message, "on_start")

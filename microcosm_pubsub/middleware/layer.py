@@ -22,8 +22,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from microcosm_pubsub.errors import HandlerError
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.registry import Route
-from microcosm_pubsub.types import Call, Layer, UnitCall, UnitLayer
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Call, Handler, Layer, UnitCall, UnitLayer
 
 
 #: Does what comes before the handler, waits for its value at a `yield`, and returns what the layer makes of it.
@@ -106,21 +106,32 @@ def leave(steps: Steps, value: Any = None, error: BaseException | None = None) -
     raise HandlerError("A layer yields more than once: let it yield where the handler is called, and then return")
 
 
-def is_flat(layer: Layer) -> bool:
-    """Return whether a layer needs no place on the stack while a batch is handled."""
-    return isinstance(layer, (Check, Enterable))
+#: What needs no place on the stack while a batch is handled.
+FlatLayer: TypeAlias = Check | Enterable
 
 
-def choose_layers(layers: Iterable[Layer], route: Route) -> tuple[Layer, ...]:
+def split_flat(layers: Iterable[Layer]) -> tuple[tuple[FlatLayer, ...], tuple[Layer, ...]]:
+    """Return the flat layers that come first, and the others."""
+    flat: list[FlatLayer] = []
+    nested: list[Layer] = []
+    for layer in layers:
+        if not nested and isinstance(layer, (Check, Enterable)):
+            flat.append(layer)
+        else:
+            nested.append(layer)
+    return tuple(flat), tuple(nested)
+
+
+def choose_layers(layers: Iterable[Layer], handler: Handler | None, policy: RetryPolicy) -> tuple[Layer, ...]:
     """
     Return those layers that have something to do for a handler.
 
-    A layer whose `is_needed(route)` returns False has nothing to do.
+    A layer whose `is_needed(handler, policy)` returns False has nothing to do.
     """
-    return tuple(layer for layer in layers if getattr(layer, "is_needed", _always)(route))
+    return tuple(layer for layer in layers if getattr(layer, "is_needed", _always)(handler, policy))
 
 
-def _always(route: Route) -> bool:
+def _always(handler: Handler | None, policy: RetryPolicy) -> bool:
     return True
 
 

@@ -7,7 +7,7 @@ Who handles it: the handlers of each media type, and those that a daemon binds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from inspect import signature, unwrap
 from typing import Any, cast
 
@@ -64,9 +64,18 @@ class SQSMessageHandlerRegistry:
         """
         Return the bound handler of a media type.
 
+        :param bound_handlers: handlers by media type; under any other keys, one that is registered for the media type,
+            or an instance of a class that is
         :raises KeyError: if there is none
         """
-        return bound_handlers[find_matching(media_type, bound_handlers)]
+        try:
+            return bound_handlers[find_matching(media_type, bound_handlers)]
+        except KeyError:
+            registered = self._handlers.get(find_matching(media_type, self._handlers), ())
+            for key, bound in bound_handlers.items():
+                if key not in self._handlers and any(_is_bound_as(each, bound) for each in registered):
+                    return bound
+            raise
 
     def find_options(self, media_type: str, handler: Handler) -> HandlerOptions:
         """
@@ -87,7 +96,7 @@ class SQSMessageHandlerRegistry:
                 seen.append(handler)
                 yield handler
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> KeysView[str]:
         """Return the media types that have handlers."""
         return self._handlers.keys()
 

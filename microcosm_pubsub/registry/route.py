@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
 from microcosm_pubsub.registry.media_type import find_matching
 from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.retry import RetryPolicy
@@ -44,24 +45,41 @@ class Routes:
     """
     Find the route of each message among the handlers that a daemon binds.
 
-    :param handlers: the handler of each media type
+    :param handlers: the bound handlers
+    :param registry: finds those that are not bound by a media type
     :param make_route: makes the route of a media type and its handler; of None and None for what nobody handles here
     """
 
-    def __init__(self, handlers: Handlers, make_route: Callable[[str | None, Handler | None], Route]) -> None:
+    def __init__(
+        self,
+        handlers: Handlers,
+        registry: SQSMessageHandlerRegistry,
+        make_route: Callable[[str | None, Handler | None], Route],
+    ) -> None:
         self.handlers = dict(handlers)
+        self.registry = registry
+        self.make_route = make_route
         self.routes = {media_type: make_route(media_type, handler) for media_type, handler in handlers.items()}
         self.unhandled = make_route(None, None)
 
     def find(self, media_type: str | None) -> Route:
         """Return the route of a media type."""
-        route = self.routes.get(media_type or "")
-        if route is not None:
-            return route
+        # most media types are bound as they are
+        return self.routes.get(media_type or "") or self._find_matching(media_type or "")
+
+    def _find_matching(self, media_type: str) -> Route:
         try:
-            return self.routes[find_matching(media_type or "", self.routes)]
+            return self.routes[find_matching(media_type, self.routes)]
+        except KeyError:
+            pass
+        try:
+            handler = self.registry.find(media_type, self.handlers)
         except KeyError:
             return self.unhandled
+        registered = find_matching(media_type, self.registry.keys())
+        if registered not in self.routes:
+            self.routes[registered] = self.make_route(registered, handler)
+        return self.routes[registered]
 
     def choose(self, message: SQSMessage) -> Route:
         """Return the route of a message, and keep it there, with the handler."""
