@@ -3,7 +3,7 @@ What wraps the handler of one message.
 
 A layer is a function `layer(call_next, message) -> bool`. It calls the rest with `call_next(message)`, and
 may do something before and after, or not call it at all, or raise. The list below is what every message goes
-through, from the outside in; a daemon's own layers, by binding name, come last, next to the handler.
+through, from the outside in; a daemon's own layers, callables or binding names, come last, next to the handler.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, use_parts
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import provide_context
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
@@ -29,12 +29,12 @@ def compose(layers: Iterable[Layer], call: Call) -> Call:
     return call
 
 
-@defaults(names=typed(values.names("pubsub_middleware.names"), default_factory=list))
+@defaults(names=typed(values.parts("pubsub_middleware.names"), default_factory=list))
 def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
     """
     Configure the layers around every handler, bound as `pubsub_middleware`.
 
-    Config `names` lists the bindings of the layers to add.
+    Config `names` lists the layers to add, callables or their bindings.
     """
     return (
         provide_context(graph.opaque, graph.sqs_message_context),
@@ -42,6 +42,6 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
         expire,
         limit_attempts(graph.pubsub_retry_policies),
         graph.pubsub_unhandled,
-        *graph.use(*graph.config.pubsub_middleware.names),
+        *use_parts(graph, graph.config.pubsub_middleware.names),
         Hooks(graph.pubsub_event_loop),
     )
