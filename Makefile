@@ -35,7 +35,7 @@ test: $(VENV)/dev ## Pass the tests, and print what they cover
 
 .PHONY: test-units
 test-units: $(VENV)/dev ## Pass the tests that start no programs, in a minute or two
-	$(BIN)/pytest --numprocesses 2 tests/unit tests/integration
+	$(BIN)/pytest --numprocesses 2 tests/unit tests/integration tests/switching
 
 .PHONY: lint
 lint: $(VENV)/dev ## Check the style

@@ -87,6 +87,7 @@ setup(
         ],
         "pytest11": ["microcosm_pubsub = microcosm_pubsub.pytest_plugin"],
         "microcosm.factories": [
+            "pubsub_body_transforms = microcosm_pubsub.envelope:configure_pubsub_body_transforms",
             "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
             "pubsub_event_loop = microcosm_pubsub.middleware.event_loop:configure_pubsub_event_loop",
             "pubsub_lifecycle_change = microcosm_pubsub.conventions:LifecycleChange",
