@@ -41,9 +41,9 @@ demo: $(VENV)/demo ## Watch a daemon handle 500 messages on this machine, with n
 install: $(VENV)/dev ## Install the package for development, into a virtual environment
 
 # what starts no programs
-UNITS := unit house integration
+UNITS := unit house integration switching
 # all of it, in the order in which it fails first; `peers` are clients in other languages, and slow
-FOLDERS := $(notdir $(wildcard $(addprefix tests/,$(UNITS) conformance switching fork differential docs acceptance peers chaos)))
+FOLDERS := $(notdir $(wildcard $(addprefix tests/,$(UNITS) conformance fork differential docs acceptance peers chaos)))
 # the folders that a machine takes: make test-all SHARD='acceptance chaos'
 SHARD ?=
 in_tests = $(wildcard $(addprefix tests/,$(1)))
