@@ -24,6 +24,7 @@ class BatchedMessageSchema(Schema):
     opaque_data = fields.Dict(required=False, allow_none=True)
     topic_arn = fields.String(required=True)
     group_id = fields.String(required=False, allow_none=True)
+    deduplication_id = fields.String(required=False, allow_none=True)
 
 
 class MessageBatchSchema(PubSubMessageSchema):

@@ -13,8 +13,9 @@ from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
 from microcosm_pubsub.clients.urls import endpoint_of, region_of, region_of_arn
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast.transport import TRANSPORTS
-from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
+from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_path, is_stdin, is_url
 
 
 def pool_defaults(key: str) -> dict[str, Any]:
@@ -39,15 +40,20 @@ def configure_sqs_client(graph: Any) -> QueueClient:
     that has a broker it is the broker's.
     """
     consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
+    source = consumer.sqs_queue_url
+    if isinstance(source, Reader):
+        return source
     if graph.metadata.testing:
         return cast(QueueClient, graph.pubsub_testing.sqs_client)
-    source = consumer.sqs_queue_url
     if source == LAMBDA:
         return Reader()
     if source and is_stdin(source):
         return SQSStdInReader()
     if source and not is_url(source) and SQSFileReader.can_read(source):
         return SQSFileReader(source)
+    if source and is_path(source):
+        # Before a client is made, which may lack a region as well.
+        raise ConfigurationError(f"Cannot read messages from {source}: there is no such file")
     if graph.pubsub_broker is not None:
         return cast(QueueClient, graph.pubsub_broker.queue_client)
     return cast(

@@ -2,11 +2,13 @@
 What we ask of microcosm beyond its own functions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from microcosm import api
 from microcosm.errors import LockedGraphError, NotBoundError
+
+from microcosm_pubsub.errors import ConfigurationError
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -16,6 +18,18 @@ def defaults(**values: Any) -> Callable[[F], F]:
     """Attach default configuration to a factory: `microcosm.api.defaults`, with its types told."""
     decorator: Callable[[F], F] = api.defaults(**values)
     return decorator
+
+
+def use_parts(graph: Any, parts: Iterable[Any]) -> tuple[Any, ...]:
+    """
+    Return what a list of binding names and of other things stands for: components by name, the others as they are.
+
+    :raises ConfigurationError: if a name is not bound
+    """
+    try:
+        return tuple(graph.use(part)[0] if isinstance(part, str) else part for part in parts)
+    except NotBoundError as error:
+        raise ConfigurationError(f"{error}: correct the name, or import the module that binds it") from error
 
 
 def find_component(graph: Any, name: str) -> Any:

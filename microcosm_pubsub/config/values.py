@@ -100,6 +100,20 @@ def names(key: str) -> Callable[[Any], list[str]]:
     return convert
 
 
+def parts(key: str) -> Callable[[Any], list[Any]]:
+    """Accept a list of binding names and of callables; names also as text separated by commas."""
+    accept_names = names(key)
+
+    def convert(value: Any) -> list[Any]:
+        if isinstance(value, str):
+            return accept_names(value)
+        if isinstance(value, (list, tuple)) and all(isinstance(part, str) or callable(part) for part in value):
+            return list(value)
+        raise _refuse(key, value, "a list of binding names or callables, or names separated by commas")
+
+    return convert
+
+
 def choose_subclass(base: type[C], name: str, what: str) -> type[C]:
     """
     Return the subclass of `base`, at any depth, that has a name.

@@ -5,6 +5,7 @@ The configuration that a daemon's attributes and command line flags stand for.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
@@ -19,6 +20,13 @@ class Attributes(Protocol):
     retry: RetryPolicy | None
     unhandled: str | None
     ignore: list[str] | None
+    middleware: Sequence[Any]
+    unit_middleware: Sequence[Any]
+    observers: Sequence[Any]
+    publish_steps: Sequence[Any]
+    publish_layers: Sequence[Any]
+    body_transforms: Sequence[Any]
+    services: Sequence[Any]
 
 
 def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
@@ -27,6 +35,13 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_retry_policies": {"default": daemon.retry},
         "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
         "pubsub_worker": {"concurrency": daemon.workers},
+        "pubsub_middleware": {"names": list(daemon.middleware)},
+        "pubsub_unit_middleware": {"names": list(daemon.unit_middleware)},
+        "pubsub_observers": {"names": list(daemon.observers)},
+        "pubsub_publish_steps": {"names": list(daemon.publish_steps)},
+        "pubsub_publish_layers": {"names": list(daemon.publish_layers)},
+        "pubsub_body_transforms": {"names": list(daemon.body_transforms)},
+        "pubsub_services": {"names": list(daemon.services)},
     }
     return {
         binding: {key: value for key, value in values.items() if value is not None}

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from functools import partial
-from logging import getLogger
+from collections.abc import Callable, Mapping, Sequence
 from os.path import isfile
 from typing import Any
 
@@ -27,25 +25,20 @@ from microcosm.caching import NaiveCache
 from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
 
-from microcosm_pubsub.clients import describe_client
 from microcosm_pubsub.daemon.configuration import attributes_to_config, flags_to_config
+from microcosm_pubsub.daemon.process import (
+    exit_on_signals,
+)
+from microcosm_pubsub.daemon.running import run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
+from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.health import Report, Route
 from microcosm_pubsub.lambda_handler import LambdaHandler
+from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.worker.health import HealthServer, Report, report
-from microcosm_pubsub.worker.process import (
-    EXIT_LASTING,
-    EXIT_OK,
-    EXIT_RECYCLED,
-    EXIT_RESTART,
-    Reporter,
-    exit_on_signals,
-    listen,
-)
-from microcosm_pubsub.worker.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
-from microcosm_pubsub.worker.worker import Ending
+from microcosm_pubsub.types import Layer, Observer, UnitLayer
 
 
 COMPONENTS = [
@@ -54,6 +47,7 @@ COMPONENTS = [
     "pubsub_message_schema_registry",
     "pubsub_send_batch_metrics",
     "pubsub_send_metrics",
+    "pubsub_services",
     "pubsub_worker",
     "sentry_logging_pubsub",
     "sns_producer",
@@ -85,15 +79,29 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     A program that handles the messages of one queue.
 
     A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may
-    list `components` to use (those that are handlers are the ones it runs), configuration `defaults`,
-    `middleware` and `observers` by binding name.
+    list `components` to use (those that are handlers are the ones it runs), configuration `defaults`, and what
+    stands below.
 
     :param event: kept for programs that make a daemon per event
     """
 
-    #: Binding names of layers to add around the handlers, and of observers of their results.
-    middleware: list[str] = []
-    observers: list[str] = []
+    #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
+    #: messages that are published go through beside: callables, or binding names. Functions of the class are wrapped in
+    #: `staticmethod`.
+    middleware: Sequence[str | Layer] = ()
+    unit_middleware: Sequence[str | UnitLayer] = ()
+    observers: Sequence[str | Observer] = ()
+    publish_steps: Sequence[str | PublishStep] = ()
+    publish_layers: Sequence[str | PublishLayer] = ()
+
+    #: Binding names of what is done to the texts of messages on their way, in the order of publishing.
+    body_transforms: Sequence[str] = ()
+
+    #: Binding names of services to run beside the worker, see `daemon.services`.
+    services: Sequence[str] = ()
+
+    #: What else is served with the health checks: a function by the path that it answers.
+    routes: Mapping[str, Route] = {}
 
     #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
     #: that they use may be used by several threads at once.
@@ -126,8 +134,6 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         loader: Callable[[Any], Any] = load_each(
             load_from_dict(
                 logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
-                pubsub_middleware={"names": list(self.middleware)},
-                pubsub_observers={"names": list(self.observers)},
             ),
             load_from_dict(attributes_to_config(self)),
             super().loader,
@@ -233,6 +239,23 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             # a queue in memory does not wait for messages
             raise SleepNow
 
+    def process(self, event: Any = None, context: Any = None) -> Any:
+        """
+        Handle the messages of one receive, or the records of a Lambda event, and return what came of them.
+
+        The graph is made if there is none yet.
+
+        :param event: of Lambda; by default the one that the daemon was made for
+        :param context: of Lambda
+        :returns: the results of a receive, or the answer to Lambda
+        """
+        event = self.event if event is None else event
+        if event is not None:
+            return self.make_lambda_handler()(event, context)
+        if self.graph is None:
+            self.initialize()
+        return self.graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
+
     def run(self) -> None:
         """Run the daemon as the command line says, and exit."""
         parser = self.make_arg_parser()
@@ -257,6 +280,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 ),
                 healthcheck_host=args.healthcheck_host,
                 healthcheck_port=DEFAULT_PORT if watched and args.healthcheck_port is None else args.healthcheck_port,
+                routes=self.routes,
             ).run()
         except ConfigurationError as error:
             sys.exit(f"{self.name}: cannot start: {error}")
@@ -270,52 +294,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         exit_on_signals()
         try:
             self.initialize()
-            worker = self.graph.pubsub_worker
-            listen(worker)
-            if send_report is None and self.args.healthcheck_port is not None:
-                HealthServer(partial(report, worker), self.args.healthcheck_host, self.args.healthcheck_port)
-            self.graph.logger.info(
-                "Starting daemon %s: %s, workers %d, transport %s",
-                self.name,
-                self.graph.sqs_consumer.sqs_queue_url,
-                worker.settings.concurrency,
-                describe_client(self.graph.sqs_client),
-            )
-            ending = worker.run(self.bound_handlers, Reporter(worker, send_report, self.graph.metadata.debug))
+            code = run_to_end(self, send_report)
         except (PubSubError, *GRAPH_ERRORS) as error:
             sys.exit(f"{self.name}: cannot start: {describe(error)}")
-        sys.exit(self._end(ending, supervised=send_report is not None))
-
-    def _end(self, ending: Ending, supervised: bool) -> int:
-        """Say why and how the daemon ends, and return its exit code."""
-        logger, counts = self.graph.logger, self.graph.sqs_message_dispatcher.counts
-        code = EXIT_RECYCLED if ending.recycled and supervised else EXIT_OK
-        if isinstance(ending.error, QueueAccessError):
-            code = EXIT_LASTING
-        elif ending.error is not None or ending.abandoned or ending.unsettled:
-            code = EXIT_RESTART
-        unexpected = ending.error is not None and not isinstance(ending.error, PubSubError)
-        if ending.abandoned or ending.unsettled:
-            logger.error(
-                "Daemon %s leaves %d handlers that still run, and %d messages hidden until their visibility timeout "
-                "runs out",
-                self.name,
-                ending.abandoned,
-                ending.unsettled,
-            )
-        if unhandled := self.graph.pubsub_unhandled.counts:
-            getLogger(__name__).info(
-                "Messages that nobody handles: %s",
-                ", ".join(f"{count} {media_type[:200]}" for media_type, count in unhandled.most_common(20)),
-            )
-        logger.info(
-            "Stopped daemon %s: %s",
-            self.name,
-            ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no messages",
-            extra={"counts": dict(counts)},
-        )
-        if ending.error is not None:
-            logger.error(
-                "Daemon %s cannot go on: %s", self.name, ending.reason, exc_info=ending.error if unexpected else None
-            )
-        return code
+        sys.exit(code)

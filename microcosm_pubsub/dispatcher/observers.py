@@ -9,19 +9,19 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, use_parts
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.types import Observer
 
 
-@defaults(names=typed(values.names("pubsub_observers.names"), default_factory=list))
+@defaults(names=typed(values.parts("pubsub_observers.names"), default_factory=list))
 def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
     """
     Configure who is told of settled results, bound as `pubsub_observers`.
 
-    Config `names` lists the bindings of the observers to add.
+    Config `names` lists the observers to add, callables or their bindings.
     """
     make_context = graph.sqs_message_context
     send_metrics = graph.pubsub_send_metrics
@@ -36,7 +36,6 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
         send_metrics(result)
 
     def report(message: SQSMessage, result: MessageHandlingResult) -> None:
-        if sentry_config.enabled:
-            result.error_reporting(sentry_config, message.context or make_context(message))
+        result.error_reporting(sentry_config, message.context or make_context(message))
 
-    return (log, measure, report, *graph.use(*graph.config.pubsub_observers.names))
+    return (log, measure, report, *use_parts(graph, graph.config.pubsub_observers.names))

@@ -40,5 +40,7 @@ def configure_sns_producer(graph: Any) -> Any:
         opaque=find_component(graph, "opaque"),
         skip=graph.metadata.debug if config.skip is None else config.skip,
         deferred_batch_size=config.deferred_batch_size,
-        metrics=find_component(graph, "pubsub_producer_metrics"),
+        steps=graph.pubsub_publish_steps,
+        body_steps=[transform.encode for transform in graph.pubsub_body_transforms],
+        layers=graph.pubsub_publish_layers,
     )

@@ -1,25 +1,12 @@
 """
-What an orchestrator asks of a daemon over HTTP: is it healthy, is it ready.
-
-    GET  /api/health      200 while all is well, 503 otherwise; JSON that says why
-    GET  /api/ready       200 while messages are being received, 503 otherwise
+How a worker fares: what an orchestrator is told of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from json import dumps
-from socketserver import TCPServer
-from threading import Thread
-from typing import Any
-
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.health import Report
 from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.worker import Worker
-
-
-Report = dict[str, Any]
 
 
 def report(worker: Worker) -> Report:
@@ -71,69 +58,3 @@ def find_problems(worker: Worker, now: float) -> list[str]:
     if worker.slots.abandoned:
         problems.append(f"{worker.slots.abandoned} threads outlived the timeout of their handlers")
     return problems
-
-
-class Server(ThreadingHTTPServer):
-    """An HTTP server that does not look up its own name, for which it might wait."""
-
-    def server_bind(self) -> None:
-        """Listen."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-
-class HealthServer:
-    """
-    Serve reports over HTTP.
-
-    :param get_report: gives the report of the moment, with keys `healthy` and `ready`
-    :param port: 0 chooses a free one
-    :raises ConfigurationError: if the port cannot be had
-    """
-
-    def __init__(self, get_report: Callable[[], Report], host: str, port: int) -> None:
-        class Handler(ReportHandler):
-            pass
-
-        Handler.get_report = staticmethod(get_report)
-        try:
-            self.server = Server((host, port), Handler)
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise ConfigurationError(
-                f"Cannot serve health checks at {host}:{port}: {why}; choose another --healthcheck-port"
-            ) from error
-        self.server.daemon_threads = True
-        self.port = int(self.server.server_address[1])
-        Thread(target=self.server.serve_forever, name="health", daemon=True).start()
-
-    def close(self) -> None:
-        """Serve no more."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class ReportHandler(BaseHTTPRequestHandler):
-    """Answer a request with a report."""
-
-    get_report: Callable[[], Report]
-
-    # a caller that sends nothing must not keep a thread for ever
-    timeout = 10
-
-    def do_GET(self) -> None:
-        """Answer 200 or 503 by what the path asks for, and 404 for any other path."""
-        key = {"/api/health": "healthy", "/api/ready": "ready"}.get(self.path.partition("?")[0])
-        if key is None:
-            self.send_error(404)
-            return
-        current = self.get_report()
-        body = dumps(current if key == "healthy" else {"ready": current["ready"]}).encode()
-        self.send_response(200 if current[key] else 503)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: orchestrators ask often."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from logging import getLogger
 from multiprocessing import get_context
@@ -20,8 +20,7 @@ from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, pthread_sigmask, signal
 from time import monotonic
 from typing import Any, Protocol
 
-from microcosm_pubsub.worker.health import HealthServer, Report
-from microcosm_pubsub.worker.process import (
+from microcosm_pubsub.daemon.process import (
     EXIT_LASTING,
     EXIT_OK,
     EXIT_RECYCLED,
@@ -30,6 +29,7 @@ from microcosm_pubsub.worker.process import (
     SIGNALS,
     STOP_SIGNALS,
 )
+from microcosm_pubsub.health import HealthServer, Report, Route, report_routes
 
 
 logger = getLogger(__name__)
@@ -77,6 +77,7 @@ class Supervisor:
     :param processes: how many
     :param heartbeat_threshold_seconds: how old a child's report may be in a healthy daemon
     :param healthcheck_port: serves health checks there; None serves none
+    :param routes: what is served beside
     :param clock: a monotonic clock, in seconds
     """
 
@@ -87,6 +88,7 @@ class Supervisor:
         heartbeat_threshold_seconds: int = DEFAULT_THRESHOLD_SECONDS,
         healthcheck_host: str = "0.0.0.0",
         healthcheck_port: int | None = None,
+        routes: Mapping[str, Route] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.target = target
@@ -94,8 +96,10 @@ class Supervisor:
         self.context = get_context("spawn")
         self.children = [Child() for _ in range(processes)]
         self.heartbeat_threshold_seconds = heartbeat_threshold_seconds
-        self.healthcheck_host = healthcheck_host
-        self.healthcheck_port = healthcheck_port
+        self.health_server: HealthServer | None = None
+        if healthcheck_port is not None:
+            all_routes = {**report_routes(self.report), **(routes or {})}
+            self.health_server = HealthServer(all_routes, healthcheck_host, healthcheck_port)
         self.clock = clock
         self.stopping = False
         self.exit_code = EXIT_OK
@@ -107,8 +111,8 @@ class Supervisor:
 
         :raises ConfigurationError: if health checks cannot be served
         """
-        if self.healthcheck_port is not None:
-            HealthServer(self.report, self.healthcheck_host, self.healthcheck_port)
+        if self.health_server is not None:
+            self.health_server.start()
         for number in SIGNALS:
             signal(number, lambda number, frame: self._signals.put(number))
         for child in self.children:

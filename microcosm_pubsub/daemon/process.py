@@ -10,7 +10,7 @@ from signal import SIG_IGN, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigma
 
 from microcosm_daemon.reloader import Reloader
 
-from microcosm_pubsub.worker.health import Report, report
+from microcosm_pubsub.health import Report
 from microcosm_pubsub.worker.worker import Worker
 
 
@@ -35,11 +35,19 @@ class Reporter:
     """
     Tell a supervisor how a worker fares, and reload a changed program when debugging; called again and again.
 
-    :param send_report: sends a report to the supervisor, if there is one
+    :param get_report: gives the report of the moment
+    :param send_report: sends it to the supervisor, if there is one
     """
 
-    def __init__(self, worker: Worker, send_report: Callable[[Report], None] | None, debug: bool) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        get_report: Callable[[], Report],
+        send_report: Callable[[Report], None] | None,
+        debug: bool,
+    ) -> None:
         self.worker = worker
+        self.get_report = get_report
         self.send_report = send_report
         self.reloader = Reloader() if debug else None
         self.next_report_at = worker.clock()
@@ -52,7 +60,7 @@ class Reporter:
             return
         self.next_report_at = self.worker.clock() + REPORT_SECONDS
         try:
-            self.send_report(report(self.worker))
+            self.send_report(self.get_report())
         except OSError:
             # nobody is left to pass signals on
             self.worker.dispatcher.logger.error("The supervisor is gone: stopping")

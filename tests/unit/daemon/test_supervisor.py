@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from microcosm_pubsub.worker.supervisor import MAX_DEATHS, Supervisor
+from microcosm_pubsub.daemon.supervisor import MAX_DEATHS, Supervisor
 
 
 class Process:

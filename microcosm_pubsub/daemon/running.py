@@ -1,0 +1,146 @@
+"""
+The life of a daemon's process, once its graph is made: services, worker, services, and an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from logging import getLogger
+from typing import Any, Protocol
+
+from microcosm.registry import get_defaults
+
+from microcosm_pubsub.clients import describe_client
+from microcosm_pubsub.config.unknown import find_unknown
+from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
+from microcosm_pubsub.daemon.services import Services
+from microcosm_pubsub.errors import PubSubError, QueueAccessError
+from microcosm_pubsub.health import HealthServer, Report, Route, report_routes
+from microcosm_pubsub.types import Handlers
+from microcosm_pubsub.worker.gauges import Gauges
+from microcosm_pubsub.worker.health import report
+from microcosm_pubsub.worker.worker import Ending, Worker, only_enabled
+
+
+class Prepared(Protocol):
+    """What is run of a daemon."""
+
+    name: str
+    args: Any
+    graph: Any
+    bound_handlers: Handlers
+    routes: Mapping[str, Route]
+
+
+def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -> int:
+    """
+    Run the worker of a daemon, and the services beside it, until it ends, and return the exit code.
+
+    :param send_report: sends the health of this process to its supervisor, if it has one
+    :raises PubSubError: if the worker or a service cannot start
+    """
+    graph = daemon.graph
+    worker: Worker = graph.pubsub_worker
+    services = Services(graph.pubsub_services)
+
+    def get_report() -> Report:
+        problems = services.problems()
+        current = report(worker)
+        return {
+            **current,
+            "healthy": current["healthy"] and not problems,
+            "problems": [*current["problems"], *problems],
+            "services": services.gauges(),
+        }
+
+    if send_report is None and daemon.args.healthcheck_port is not None:
+        routes = {**report_routes(get_report), **daemon.routes}
+        services.add(HealthServer(routes, daemon.args.healthcheck_host, daemon.args.healthcheck_port))
+    report_now = Reporter(worker, get_report, send_report, graph.metadata.debug)
+    measure = Gauges(only_enabled(graph.pubsub_worker_metrics), services.gauges, worker.clock)
+
+    def on_watch() -> None:
+        measure()
+        report_now()
+
+    listen(worker)
+    warn_of_doubts(daemon)
+    graph.logger.info(
+        "Starting daemon %s: %s, workers %d, transport %s",
+        daemon.name,
+        graph.sqs_consumer.sqs_queue_url,
+        worker.settings.concurrency,
+        describe_client(graph.sqs_client),
+    )
+    try:
+        services.start()
+        ending = worker.run(daemon.bound_handlers, on_watch)
+    finally:
+        services.stop()
+    say_end(daemon, ending)
+    return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def warn_of_doubts(daemon: Prepared) -> None:
+    """Log what may be meant so, but probably is not: configuration that nobody reads, and a daemon without handlers."""
+    graph = daemon.graph
+    for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), graph._registry.all, graph.metadata.name):
+        graph.logger.warning("%s", text)
+    if not daemon.bound_handlers:
+        action = {"ack": "deleted", "nack": "left to others", "dead_letter": "sent to the dead-letter queue"}
+        graph.logger.warning(
+            "Daemon %s has no handlers, and every message is %s (pubsub_unhandled.action): import the modules that "
+            "declare them with @handles, or name them in its components",
+            daemon.name,
+            action[graph.pubsub_unhandled.action],
+        )
+
+
+def our_keys(graph: Any) -> dict[str, set[str]]:
+    """Return the keys of each section of configuration that is ours."""
+    keys = {
+        name: set(get_defaults(factory))
+        for name, factory in graph._registry.all.items()
+        if str(getattr(factory, "__module__", "")).startswith("microcosm_pubsub.")
+    }
+    # Topics may stand under lifecycle changes, which users add to.
+    keys["sns_topic_arns"] |= set(graph.pubsub_lifecycle_change)
+    return keys
+
+
+def choose_exit_code(ending: Ending, is_supervised: bool) -> int:
+    """Return what the process of a daemon exits with."""
+    if isinstance(ending.error, QueueAccessError):
+        return EXIT_LASTING
+    if ending.error is not None or ending.abandoned or ending.unsettled:
+        return EXIT_RESTART
+    return EXIT_RECYCLED if ending.recycled and is_supervised else EXIT_OK
+
+
+def say_end(daemon: Prepared, ending: Ending) -> None:
+    """Log why and how a daemon ends."""
+    logger, counts = daemon.graph.logger, daemon.graph.sqs_message_dispatcher.counts
+    if ending.abandoned or ending.unsettled:
+        logger.error(
+            "Daemon %s leaves %d handlers that still run, and %d messages hidden until their visibility timeout "
+            "runs out",
+            daemon.name,
+            ending.abandoned,
+            ending.unsettled,
+        )
+    if unhandled := daemon.graph.pubsub_unhandled.counts:
+        getLogger(__name__).info(
+            "Messages that nobody handles: %s",
+            ", ".join(f"{count} {media_type[:200]}" for media_type, count in unhandled.most_common(20)),
+        )
+    logger.info(
+        "Stopped daemon %s: %s",
+        daemon.name,
+        ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "no messages",
+        extra={"counts": dict(counts)},
+    )
+    if ending.error is not None:
+        is_expected = isinstance(ending.error, PubSubError)
+        logger.error(
+            "Daemon %s cannot go on: %s", daemon.name, ending.reason, exc_info=None if is_expected else ending.error
+        )

@@ -1,0 +1,126 @@
+"""
+What runs beside the worker of a daemon: started before its first receive, stopped after its last message is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from logging import getLogger
+from typing import Any, Protocol, TypeVar
+
+from microcosm.api import typed
+
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.errors import ConfigurationError
+
+
+logger = getLogger(__name__)
+
+T = TypeVar("T")
+
+#: What every service has.
+METHODS = ("start", "stop", "problems", "gauges")
+
+NOTHING: Mapping[str, float] = {}
+UNKNOWN: Iterable[str] = ("a service cannot tell how it fares",)
+
+
+class Service(Protocol):
+    """
+    Something that runs beside the worker, in threads of its own.
+
+    `start` returns when it runs, or raises why it cannot; `stop` returns when it has ended, and is called once for each
+    start. `problems` says what is wrong at the moment, one sentence each, and `gauges` what it does, as numbers by
+    name; both are called about once a second, and do not wait.
+    """
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def problems(self) -> Iterable[str]: ...
+
+    def gauges(self) -> Mapping[str, float]: ...
+
+
+class Services:
+    """
+    Start, watch and stop some services.
+
+    :param services: are started in this order, and stopped in the other
+    """
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self.services = list(services)
+        self._running: list[Service] = []
+
+    def add(self, service: Service) -> None:
+        """Have one more service, to be started last."""
+        self.services.append(service)
+
+    def start(self) -> None:
+        """
+        Start all services.
+
+        :raises Exception: what the first one raises that cannot start, after those before it were stopped
+        """
+        try:
+            for service in self.services:
+                service.start()
+                self._running.append(service)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the services that run; one that cannot be stopped keeps none of the others."""
+        while self._running:
+            service = self._running.pop()
+            # A service is user code, and the daemon ends whatever it says.
+            try:
+                service.stop()
+            except Exception:
+                logger.exception("Cannot stop the service %s", name_of(service))
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the services, one sentence each."""
+        return [problem for service in list(self._running) for problem in ask(service, service.problems, UNKNOWN)]
+
+    def gauges(self) -> dict[str, float]:
+        """Return what the services do, as numbers."""
+        gauges: dict[str, float] = {}
+        for service in list(self._running):
+            gauges.update(ask(service, service.gauges, NOTHING))
+        return gauges
+
+
+def ask(service: Service, question: Callable[[], T], otherwise: T) -> T:
+    """Return what a service answers, or something else if it cannot."""
+    # A service is user code: what it cannot tell keeps nobody from his work.
+    try:
+        return question()
+    except Exception:
+        logger.warning("The service %s cannot tell how it fares", name_of(service), exc_info=True)
+        return otherwise
+
+
+def name_of(service: Service) -> str:
+    """Return what to call a service: its `name`, or its class."""
+    return str(getattr(service, "name", None) or type(service).__qualname__)
+
+
+@defaults(names=typed(values.names("pubsub_services.names"), default_factory=list))
+def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
+    """
+    Configure the services beside the worker, bound as `pubsub_services`.
+
+    Config `names` lists their bindings.
+
+    :raises ConfigurationError: if one is no service
+    """
+    services: Sequence[Any] = use_parts(graph, graph.config.pubsub_services.names)
+    for name, service in zip(graph.config.pubsub_services.names, services, strict=True):
+        if missing := [method for method in METHODS if not callable(getattr(service, method, None))]:
+            raise ConfigurationError(f"Component {name} is no service: it has no {', '.join(missing)}")
+    return tuple(services)

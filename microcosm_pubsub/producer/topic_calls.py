@@ -1,0 +1,96 @@
+"""
+The calls to a topic: messages in, what came of each out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from string import punctuation
+from typing import Any
+from urllib.parse import quote
+
+from microcosm_pubsub.clients import CLIENT_ERRORS, TopicClient, error_code
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
+from microcosm_pubsub.errors import PublishError
+from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+
+
+def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
+    """
+    Publish messages of one topic in one call, and return what came of each.
+
+    :param messages: at least one, at most ten
+    """
+    try:
+        if len(messages) == 1:
+            # A batch of one costs the same, and hides the error in its answer.
+            answer = client.publish(TopicArn=messages[0].topic_arn, **make_entry(messages[0]))
+            return [ProduceResult(message_id=answer["MessageId"])]
+        answer = client.publish_batch(
+            TopicArn=messages[0].topic_arn,
+            PublishBatchRequestEntries=[
+                {"Id": str(index), **make_entry(message)} for index, message in enumerate(messages)
+            ],
+        )
+    except CLIENT_ERRORS as error:
+        return [_failed(message, error) for message in messages]
+    ids = {entry["Id"]: entry["MessageId"] for entry in answer.get("Successful") or ()}
+    codes = {entry["Id"]: entry.get("Code") for entry in answer.get("Failed") or ()}
+    return [
+        ProduceResult(message_id=ids[str(index)])
+        if str(index) in ids
+        else ProduceResult(error=publish_error(message, str(codes.get(str(index), "no answer"))))
+        for index, message in enumerate(messages)
+    ]
+
+
+def make_entry(message: PubsubMessage) -> dict[str, Any]:
+    """Return the parameters that say a message, in boto3's form."""
+    entry: dict[str, Any] = {"Message": message.message, "MessageAttributes": message.message_attributes}
+    if message.group_id is not None:
+        entry["MessageGroupId"] = message.group_id
+    if message.deduplication_id is not None:
+        entry["MessageDeduplicationId"] = message.deduplication_id
+    return entry
+
+
+def iter_chunks(messages: Sequence[PubsubMessage], limit_bytes: int) -> Iterator[list[int]]:
+    """
+    Iterate over the positions of messages that go into one call each: of one topic, at most ten, and within its limit.
+
+    :param limit_bytes: what a topic takes in one call
+    """
+    by_topic: dict[str, list[int]] = {}
+    for index, message in enumerate(messages):
+        by_topic.setdefault(message.topic_arn, []).append(index)
+    for indexes in by_topic.values():
+        chunk: list[int] = []
+        size = 0
+        for index in indexes:
+            added = messages[index].size_bytes
+            if chunk and (len(chunk) == MAX_BATCH_ENTRIES or size + added > limit_bytes):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(index)
+            size += added
+        yield chunk
+
+
+def make_group_id(value: Any) -> str:
+    """
+    Return a message group id: letters, digits and punctuation, at most 128 of them.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+    return quote(str(value), safe=punctuation)[:128]
+
+
+def publish_error(message: PubsubMessage, code: str) -> PublishError:
+    """Return the error that tells what was not published, and where."""
+    return PublishError(f"Cannot publish {message.media_type} to {message.topic_arn}: {code}")
+
+
+def _failed(message: PubsubMessage, cause: Exception) -> ProduceResult:
+    error = publish_error(message, error_code(cause))
+    error.__cause__ = cause
+    return ProduceResult(error=error)
