@@ -85,6 +85,7 @@ setup(
             "pubsub = microcosm_pubsub.cli.main:main",
             "publish-naive = microcosm_pubsub.cli.publish_naive:main",
         ],
+        "pytest11": ["microcosm_pubsub = microcosm_pubsub.pytest_plugin"],
         "microcosm.factories": [
             "pubsub_broker = microcosm_pubsub.broker.factory:configure_pubsub_broker",
             "pubsub_event_loop = microcosm_pubsub.middleware.event_loop:configure_pubsub_event_loop",

@@ -32,8 +32,109 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `health`: what an orchestrator asks over HTTP.
 - `lambda_handler`, `worker`: many messages at once, there and here.
 - `daemon`: the program.
-- `cli`: the commands.
+- `harness`: a daemon under test.
+- `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 
 A consumed message comes in by `worker`, goes through `dispatcher.SQSMessageDispatcher` (`run`, `settle`, `notify`), and
 is gone from the queue only when its outcome says so. Start reading at `dispatcher`, then `worker.worker`.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.codecs import PubSubMessageSchema
+    from microcosm_pubsub.context import current_message
+    from microcosm_pubsub.conventions import changed, created, deleted
+    from microcosm_pubsub.daemon import ConsumerDaemon
+    from microcosm_pubsub.decorators import handles, schema
+    from microcosm_pubsub.errors import (
+        DeadLetter,
+        IgnoreMessage,
+        LeaseLost,
+        MessageValidationError,
+        Nack,
+        PublishError,
+        PubSubError,
+        SkipMessage,
+        TopicNotDefinedError,
+        TTLExpired,
+    )
+    from microcosm_pubsub.message import SQSMessage
+    from microcosm_pubsub.producer import Producer, PublishOptions, SNSProducer, make_producer
+    from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+    from microcosm_pubsub.retry import RetryPolicy
+
+#: Where what users import lives. It is imported from there when it is asked for, so that no program loads what it does
+#: not use: https://peps.python.org/pep-0562/
+_HOMES = {
+    "ConsumerDaemon": "daemon",
+    "DeadLetter": "errors",
+    "IgnoreMessage": "errors",
+    "LeaseLost": "errors",
+    "MessageHandlingResult": "result",
+    "MessageHandlingResultType": "result",
+    "MessageValidationError": "errors",
+    "Nack": "errors",
+    "Producer": "producer",
+    "PubSubError": "errors",
+    "PubSubMessageSchema": "codecs",
+    "PublishError": "errors",
+    "PublishOptions": "producer",
+    "RetryPolicy": "retry",
+    "SNSProducer": "producer",
+    "SQSMessage": "message",
+    "SkipMessage": "errors",
+    "TTLExpired": "errors",
+    "TopicNotDefinedError": "errors",
+    "changed": "conventions",
+    "created": "conventions",
+    "current_message": "context",
+    "deleted": "conventions",
+    "handles": "decorators",
+    "make_producer": "producer",
+    "schema": "decorators",
+}
+
+__all__ = [
+    "ConsumerDaemon",
+    "DeadLetter",
+    "IgnoreMessage",
+    "LeaseLost",
+    "MessageHandlingResult",
+    "MessageHandlingResultType",
+    "MessageValidationError",
+    "Nack",
+    "Producer",
+    "PubSubError",
+    "PubSubMessageSchema",
+    "PublishError",
+    "PublishOptions",
+    "RetryPolicy",
+    "SNSProducer",
+    "SQSMessage",
+    "SkipMessage",
+    "TTLExpired",
+    "TopicNotDefinedError",
+    "changed",
+    "created",
+    "current_message",
+    "deleted",
+    "handles",
+    "make_producer",
+    "schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -3,13 +3,17 @@ Run a daemon's handlers on AWS Lambda.
 
     handler = OrdersDaemon.make_lambda_handler()
 
-The event source mapping must have `ReportBatchItemFailures` set: what the answer does not name is deleted.
+For a queue, the event source mapping must have `ReportBatchItemFailures` set: what the answer does not name is deleted.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+
+A function that a topic invokes itself, with no queue between, takes no such answer: it raises what failed, and Lambda
+invokes it again, at most twice. https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from json import dumps
 from threading import Lock
 from typing import Any, Protocol
 
@@ -17,11 +21,19 @@ from microcosm_pubsub.backoff import NaiveBackoffPolicy
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.envelope import from_lambda_record
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, HandlerError
 from microcosm_pubsub.reader import LambdaEventReader
 
 
 WARMING_UP = "warming up"
+
+#: What the records of an event may come from.
+SQS, SNS = "aws:sqs", "aws:sns"
+
+ADVICE = "connect the function to an SQS queue by an event source mapping, or subscribe it to a topic"
+
+#: With less time left than this, no record is begun: one that is cut off fails together with those that are done.
+MIN_REMAINING_SECONDS = 1.0
 
 
 class Prepared(Protocol):
@@ -47,14 +59,18 @@ class LambdaHandler:
         """
         Handle every record of an event, and return which of them are to come again.
 
-        :returns: `{"batchItemFailures": [{"itemIdentifier": message id}, ...]}`; for an event that holds
-            `warm`, a text
-        :raises ConfigurationError: if the event is not one of SQS
+        :param context: tells how much time Lambda leaves; records that there is no time for are to come again
+        :returns: `{"batchItemFailures": [{"itemIdentifier": message id}, ...]}` for records of a queue; None for those
+            of a topic; for an event that holds `warm`, a text
+        :raises ConfigurationError: if the event is not one of SQS or SNS
+        :raises HandlerError: if a record of a topic is to come again
         """
         daemon = self._get_daemon()
-        if "warm" in event:
+        if isinstance(event, Mapping) and "warm" in event:
             return WARMING_UP
-        reader = LambdaEventReader([_to_raw_message(record) for record in _get_records(event)])
+        records = _get_records(event)
+        source = _find_source(records)
+        reader = LambdaEventReader([_to_raw_message(record) for record in records])
         consumer = SQSConsumer(
             sqs_client=reader,
             sqs_queue_url="",
@@ -62,8 +78,16 @@ class LambdaHandler:
             # Lambda, not we, decides when a failed message comes again
             backoff_policy=NaiveBackoffPolicy(),
         )
-        daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers, consumer)
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in reader.failures]}
+        dispatcher = daemon.graph.sqs_message_dispatcher
+        dispatcher.handle_batch(daemon.bound_handlers, consumer, has_time=_make_has_time(context))
+        if source == SQS:
+            return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in reader.failures]}
+        if reader.failures:
+            raise HandlerError(
+                f"{len(reader.failures)} of {len(records)} messages of the topic were not handled, the first is "
+                f"{reader.failures[0]}: Lambda is to invoke this function again"
+            )
+        return None
 
     def _get_daemon(self) -> Prepared:
         with self._lock:
@@ -72,16 +96,33 @@ class LambdaHandler:
             return self._daemon
 
 
-def _get_records(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    records = event.get("Records")
+def _make_has_time(context: Any) -> Callable[[float], bool]:
+    get_remaining = getattr(context, "get_remaining_time_in_millis", None)
+    if get_remaining is None:
+        return lambda seconds: True
+    return lambda seconds: bool(get_remaining() / 1000 >= max(MIN_REMAINING_SECONDS, seconds))
+
+
+def _get_records(event: Any) -> list[Mapping[str, Any]]:
+    records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
-        raise ConfigurationError(
-            "The event holds no SQS records; connect the function to an SQS queue by an event source mapping"
-        )
+        raise ConfigurationError(f"The event holds no records of SQS or SNS; {ADVICE}")
     return records
 
 
+def _find_source(records: list[Mapping[str, Any]]) -> str:
+    # SNS spells the key with a capital letter.
+    sources = {str(record.get("eventSource") or record.get("EventSource") or SQS) for record in records} or {SQS}
+    if sources not in ({SQS}, {SNS}):
+        raise ConfigurationError(f"The event holds records of {', '.join(sorted(sources))}; {ADVICE}")
+    return sources.pop()
+
+
 def _to_raw_message(record: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(record.get("Sns"), Mapping):
+        notification = record["Sns"]
+        message_id = str(notification.get("MessageId"))
+        return {"MessageId": message_id, "ReceiptHandle": message_id, "Body": dumps(notification), "Attributes": {}}
     raw_message = from_lambda_record(record)
     if str(record.get("eventSourceARN", "")).endswith(FIFO_SUFFIX):
         raw_message["Attributes"] = {"SequenceNumber": "", **raw_message["Attributes"]}

@@ -8,6 +8,7 @@ id tells the line's number. Nothing can be redelivered, so that acks and nacks c
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from json import dumps, loads
@@ -21,6 +22,9 @@ from microcosm_pubsub.errors import ConfigurationError, EndOfInput
 
 STDIN = "STDIN"
 
+#: How the names of files of messages end.
+PATH_ENDINGS = (".json", ".jsonl", ".ndjson", ".txt")
+
 #: The source of messages of a graph whose messages come with Lambda's events.
 LAMBDA = "LAMBDA"
 
@@ -33,6 +37,11 @@ def is_stdin(source: str) -> bool:
 def is_url(source: str) -> bool:
     """Return whether a source of messages is a queue's URL."""
     return source.startswith(("http://", "https://"))
+
+
+def is_path(source: str) -> bool:
+    """Return whether a source of messages looks like a file's path: no queue name has a slash, or such an ending."""
+    return not is_url(source) and (os.sep in source or source.lower().endswith(PATH_ENDINGS))
 
 
 def answer_all(entries: list[dict[str, Any]]) -> dict[str, Any]:

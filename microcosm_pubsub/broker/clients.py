@@ -17,7 +17,7 @@ from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
-from microcosm_pubsub.constants import FIFO_SUFFIX, MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -66,8 +66,7 @@ class BrokerClients:
 
     def _create_queue(self, name: str) -> None:
         attributes = {"FifoQueue": "true"} if names.is_fifo(name) else {}
-        base = name.removesuffix(FIFO_SUFFIX)
-        dead_letters = f"{base}-dead-letters{name[len(base) :]}"
+        dead_letters = names.dead_letter_queue_name(name)
         self.queue_client.create_queue(QueueName=dead_letters, Attributes=attributes)
         policy = {
             "deadLetterTargetArn": names.queue_arn(dead_letters),

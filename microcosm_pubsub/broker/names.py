@@ -70,3 +70,9 @@ def name_of(url_or_arn: str) -> str:
 def is_fifo(name: str) -> bool:
     """Return whether a name is that of a FIFO queue or topic."""
     return name.endswith(FIFO_SUFFIX)
+
+
+def dead_letter_queue_name(name: str) -> str:
+    """Return the name of the dead-letter queue of a queue that we provision."""
+    base = name.removesuffix(FIFO_SUFFIX)
+    return f"{base}-dead-letters{name[len(base) :]}"

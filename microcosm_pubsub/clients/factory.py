@@ -13,8 +13,9 @@ from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
 from microcosm_pubsub.clients.urls import endpoint_of, region_of, region_of_arn
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast.transport import TRANSPORTS
-from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_stdin, is_url
+from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_path, is_stdin, is_url
 
 
 def pool_defaults(key: str) -> dict[str, Any]:
@@ -48,6 +49,9 @@ def configure_sqs_client(graph: Any) -> QueueClient:
         return SQSStdInReader()
     if source and not is_url(source) and SQSFileReader.can_read(source):
         return SQSFileReader(source)
+    if source and is_path(source):
+        # Before a client is made, which may lack a region as well.
+        raise ConfigurationError(f"Cannot read messages from {source}: there is no such file")
     if graph.pubsub_broker is not None:
         return cast(QueueClient, graph.pubsub_broker.queue_client)
     return cast(

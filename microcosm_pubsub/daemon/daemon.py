@@ -234,6 +234,23 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             # a queue in memory does not wait for messages
             raise SleepNow
 
+    def process(self, event: Any = None, context: Any = None) -> Any:
+        """
+        Handle the messages of one receive, or the records of a Lambda event, and return what came of them.
+
+        The graph is made if there is none yet.
+
+        :param event: of Lambda; by default the one that the daemon was made for
+        :param context: of Lambda
+        :returns: the results of a receive, or the answer to Lambda
+        """
+        event = self.event if event is None else event
+        if event is not None:
+            return self.make_lambda_handler()(event, context)
+        if self.graph is None:
+            self.initialize()
+        return self.graph.sqs_message_dispatcher.handle_batch(self.bound_handlers)
+
     def run(self) -> None:
         """Run the daemon as the command line says, and exit."""
         parser = self.make_arg_parser()

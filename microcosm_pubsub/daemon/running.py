@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from logging import getLogger
 from typing import Any, Protocol
 
+from microcosm.registry import get_defaults
+
 from microcosm_pubsub.clients import describe_client
+from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
 from microcosm_pubsub.daemon.services import Services
 from microcosm_pubsub.errors import PubSubError, QueueAccessError
@@ -61,6 +64,7 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         report_now()
 
     listen(worker)
+    warn_of_doubts(daemon)
     graph.logger.info(
         "Starting daemon %s: %s, workers %d, transport %s",
         daemon.name,
@@ -75,6 +79,33 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         services.stop()
     say_end(daemon, ending)
     return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def warn_of_doubts(daemon: Prepared) -> None:
+    """Log what may be meant so, but probably is not: configuration that nobody reads, and a daemon without handlers."""
+    graph = daemon.graph
+    for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), graph._registry.all, graph.metadata.name):
+        graph.logger.warning("%s", text)
+    if not daemon.bound_handlers:
+        action = {"ack": "deleted", "nack": "left to others", "dead_letter": "sent to the dead-letter queue"}
+        graph.logger.warning(
+            "Daemon %s has no handlers, and every message is %s (pubsub_unhandled.action): import the modules that "
+            "declare them with @handles, or name them in its components",
+            daemon.name,
+            action[graph.pubsub_unhandled.action],
+        )
+
+
+def our_keys(graph: Any) -> dict[str, set[str]]:
+    """Return the keys of each section of configuration that is ours."""
+    keys = {
+        name: set(get_defaults(factory))
+        for name, factory in graph._registry.all.items()
+        if str(getattr(factory, "__module__", "")).startswith("microcosm_pubsub.")
+    }
+    # Topics may stand under lifecycle changes, which users add to.
+    keys["sns_topic_arns"] |= set(graph.pubsub_lifecycle_change)
+    return keys
 
 
 def choose_exit_code(ending: Ending, is_supervised: bool) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from logging import getLogger
 from threading import Lock
@@ -89,16 +90,33 @@ class SQSMessageDispatcher:
         self._counting = Lock()
         self.releases = Releases()
 
+    @property
+    def sqs_consumer(self) -> SQSConsumer:
+        """Return what receives and settles messages."""
+        return self.consumer
+
+    @property
+    def max_processing_attempts(self) -> int | None:
+        """Return after how many attempts a message is given up whose handler's retry policy does not say."""
+        return self.policies.default.max_attempts
+
+    @max_processing_attempts.setter
+    def max_processing_attempts(self, max_attempts: int | None) -> None:
+        self.policies.default = replace(self.policies.default, max_attempts=max_attempts)
+
     def handle_batch(
         self,
         bound_handlers: Mapping[str, Handler],
         consumer: SQSConsumer | None = None,
+        has_time: Callable[[float], bool] = lambda seconds: True,
     ) -> list[MessageHandlingResult]:
         """
         Receive messages once, handle and settle each, and return their results.
 
         :param bound_handlers: the handler of each media type
         :param consumer: receives the messages, if not the dispatcher's own
+        :param has_time: says whether there is time for another message, given the seconds that the longest one took so
+            far; from when there is none, messages are released
         :raises ReceiveError: if the receive failed; see `SQSConsumer.consume`
         """
         consumer = consumer or self.consumer
@@ -108,10 +126,17 @@ class SQSMessageDispatcher:
         handled: list[Handled] = []
         results: list[MessageHandlingResult] = []
         waiting_since = start
+        longest = 0.0
         for unit in self._iter_units(messages):
             # from before the first is handled: after a slow one, the next is likely to be slow too
-            waiting_since = waiting_since if handled else self.clock()
-            handled.extend(zip(unit, self._run_unit(unit, blocked_groups, bound_handlers), strict=True))
+            began = self.clock()
+            waiting_since = waiting_since if handled else began
+            if has_time(longest):
+                outcomes = self._run_unit(unit, blocked_groups, bound_handlers)
+            else:
+                outcomes = [self.release(message, "There is no time left for it") for message in unit]
+            longest = max(longest, self.clock() - began)
+            handled.extend(zip(unit, outcomes, strict=True))
             results.extend(result for _, result in handled[-len(unit) :])
             if len(handled) >= MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
                 self._finish(handled, consumer)
@@ -211,13 +236,12 @@ class SQSMessageDispatcher:
             except Exception:
                 self._observer_failed(f"observer {name_of(observer)}")
 
-    def release(self, message: SQSMessage) -> MessageHandlingResult:
-        """Return the result of a message that is not handled because an earlier one of its group was not."""
+    def release(
+        self, message: SQSMessage, reason: str = "An earlier message of its group was not handled"
+    ) -> MessageHandlingResult:
+        """Return the result of a message that is not handled, and why."""
         self.releases.note(message)
-        return MessageHandlingResult.from_error(
-            message,
-            Nack(0, reason="An earlier message of its group was not handled"),
-        )
+        return MessageHandlingResult.from_error(message, Nack(0, reason=reason))
 
     def count(self, what: str) -> None:
         """Count something that happened."""

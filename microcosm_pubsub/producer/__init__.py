@@ -17,14 +17,18 @@ from microcosm_pubsub.producer.pipeline import (
     configure_pubsub_publish_layers,
     configure_pubsub_publish_steps,
 )
+from microcosm_pubsub.producer.protocol import BatchingProducer, Producer
 from microcosm_pubsub.producer.sns import SNSProducer
-from microcosm_pubsub.producer.topics import TopicArns, configure_sns_topic_arns, iter_topic_mappings
+from microcosm_pubsub.producer.standalone import make_producer
+from microcosm_pubsub.producer.topics import TopicArns, collapse_dict, configure_sns_topic_arns, iter_topic_mappings
 
 
 __all__ = [
+    "BatchingProducer",
     "DeferredBatchProducer",
     "DeferredProducer",
     "ProduceResult",
+    "Producer",
     "PublishCall",
     "PublishLayer",
     "PublishOptions",
@@ -32,6 +36,7 @@ __all__ = [
     "PubsubMessage",
     "SNSProducer",
     "TopicArns",
+    "collapse_dict",
     "configure_pubsub_publish_layers",
     "configure_pubsub_publish_steps",
     "configure_sns_producer",
@@ -39,4 +44,5 @@ __all__ = [
     "deferred",
     "deferred_batch",
     "iter_topic_mappings",
+    "make_producer",
 ]

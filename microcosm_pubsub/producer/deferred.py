@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+from microcosm_pubsub.producer.protocol import BatchingProducer
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,7 +35,7 @@ class DeferredProducer:
     :param producer: the producer that publishes
     """
 
-    def __init__(self, producer: Any) -> None:
+    def __init__(self, producer: BatchingProducer) -> None:
         self.producer = producer
         self.messages: list[PubsubMessage] = []
 
@@ -112,7 +113,7 @@ class DeferredBatchProducer(DeferredProducer):
         :raises TopicNotDefinedError: if the batch media type has no topic of its own
         :raises PublishError: if any was not published, after all others were tried
         """
-        super().publish([self._pack(chunk) for chunk in self._iter_chunks(messages)])
+        super().publish([self._pack(chunk) for chunk in self.generate_message_batches(messages)])
 
     def _pack(self, chunk: list[PubsubMessage]) -> PubsubMessage:
         if len(chunk) == 1:
@@ -123,11 +124,18 @@ class DeferredBatchProducer(DeferredProducer):
         )
         return batch
 
-    def _iter_chunks(self, messages: list[PubsubMessage]) -> Iterator[list[PubsubMessage]]:
+    def generate_message_batches(
+        self, messages: Iterable[PubsubMessage] | None = None
+    ) -> Iterator[list[PubsubMessage]]:
+        """
+        Iterate over the messages that go together into one batch message each.
+
+        :param messages: those that were produced so far, if not given
+        """
         limit = self.producer.topic_size_limit_bytes - BATCH_OVERHEAD_BYTES
         chunk: list[PubsubMessage] = []
         size = 0
-        for message in messages:
+        for message in self.messages if messages is None else messages:
             # within the batch the message is JSON within JSON, whose quotes are escaped
             added = 2 * message.size_bytes
             if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):

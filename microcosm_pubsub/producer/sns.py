@@ -4,6 +4,7 @@ Publish messages, one by one or in batches.
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
 from typing import Any
@@ -105,6 +106,21 @@ class SNSProducer:
         """
         return self.publish_message(self.create_message(media_type, dct, uri=uri, **kwargs))
 
+    async def produce_async(
+        self,
+        media_type: str,
+        dct: Mapping[str, Any] | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
+    ) -> str | None:
+        """
+        Publish a message from a coroutine, whose event loop goes on meanwhile: another thread waits for the topic.
+
+        The arguments, the result and the errors are those of `produce`. When the coroutine is cancelled, the message
+        may be published all the same.
+        """
+        return await to_thread(self.produce, media_type, dct, uri, **kwargs)
+
     def produce_batch(
         self,
         messages: Iterable[PubsubMessage | Mapping[str, Any]],
@@ -188,8 +204,9 @@ class SNSProducer:
             topic_arn = self.sns_topic_arns.default
         if not topic_arn:
             raise TopicNotDefinedError(
-                f"No topic for {media_type}: set it in sns_topic_arns.mappings or under its lifecycle change, "
-                "or (for all but batches) set sns_topic_arns.default"
+                f"No topic for {media_type}: set it in sns_topic_arns.mappings or under its lifecycle change, or (for "
+                "all but batches) set sns_topic_arns.default; or publish to the embedded broker (PUBSUB_BROKER_URL), "
+                "which has a topic for them"
             )
         return topic_arn
 

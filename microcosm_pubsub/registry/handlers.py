@@ -66,9 +66,18 @@ class SQSMessageHandlerRegistry:
         """
         Return the bound handler of a media type.
 
+        :param bound_handlers: handlers by media type; under any other keys, one that is registered for the media type,
+            or an instance of a class that is
         :raises KeyError: if there is none
         """
-        return bound_handlers[find_matching(media_type, bound_handlers)]
+        try:
+            return bound_handlers[find_matching(media_type, bound_handlers)]
+        except KeyError:
+            registered = self._handlers.get(find_matching(media_type, self._handlers), ())
+            for key, bound in bound_handlers.items():
+                if key not in self._handlers and any(bound is each or type(bound) is each for each in registered):
+                    return bound
+            raise
 
     def find_options(self, media_type: str | None) -> HandlerOptions:
         """Return how the bound handler of a media type wants its messages."""

@@ -4,11 +4,21 @@ How one handler wants its messages: what `@handles` takes beside the media type.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.retry import RetryPolicy
+
+
+class Options(TypedDict, total=False):
+    """What `@handles` takes beside the media type: the fields of `HandlerOptions`, by name."""
+
+    timeout_seconds: float | None
+    batch_size: int | None
+    batch_window_seconds: float
+    retry: RetryPolicy | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +49,10 @@ class HandlerOptions:
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise _refuse("retry", self.retry, "a RetryPolicy")
         if self.batch_window_seconds and self.batch_size is None:
-            raise ConfigurationError("@handles: batch_window_seconds is of use with batch_size alone")
+            raise ConfigurationError("batch_window_seconds is of use with batch_size alone")
 
     @classmethod
-    def make(cls, options: dict[str, Any]) -> HandlerOptions:
+    def make(cls, options: Mapping[str, Any]) -> HandlerOptions:
         """
         Return the options of these names and values.
 
@@ -50,7 +60,7 @@ class HandlerOptions:
         """
         known = [option.name for option in fields(cls)]
         if unknown := sorted(options.keys() - set(known)):
-            raise ConfigurationError(f"@handles knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
+            raise ConfigurationError(f"there is no option {', '.join(unknown)}; the options are {', '.join(known)}")
         return cls(**options)
 
 
@@ -62,4 +72,4 @@ def _is_number(value: Any, above: float) -> bool:
 
 
 def _refuse(name: str, value: Any, expected: str) -> ConfigurationError:
-    return ConfigurationError(f"@handles: {name} is {value!r}, but must be {expected}")
+    return ConfigurationError(f"{name} is {value!r}, but must be {expected}")

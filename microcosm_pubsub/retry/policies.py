@@ -35,9 +35,10 @@ class RetryPolicies:
             return self.default
         if own.max_attempts is not None or self.default.max_attempts is None:
             return own
-        if id(own) not in self._completed:
-            self._completed[id(own)] = replace(own, max_attempts=self.default.max_attempts)
-        return self._completed[id(own)]
+        completed = self._completed.get(id(own))
+        if completed is None or completed.max_attempts != self.default.max_attempts:
+            completed = self._completed[id(own)] = replace(own, max_attempts=self.default.max_attempts)
+        return completed
 
 
 def accept_policy(value: Any) -> RetryPolicy | None:

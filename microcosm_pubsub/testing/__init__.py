@@ -41,7 +41,11 @@ class TestingClients:
 def configure_pubsub_testing(graph: Any) -> TestingClients:
     """Create the clients of a graph under test; topics deliver to the queue that the graph consumes."""
     consumer = getattr(graph.config, "sqs_consumer", None)
-    engine = MemoryEngine(default_queue_url=getattr(consumer, "sqs_queue_url", None) or None)
+    return make_testing_clients(MemoryEngine(default_queue_url=getattr(consumer, "sqs_queue_url", None) or None))
+
+
+def make_testing_clients(engine: MemoryEngine) -> TestingClients:
+    """Return the clients of a graph under test on an engine."""
     return TestingClients(
         engine=engine,
         sqs_client=record(engine.queue_client),

@@ -38,6 +38,7 @@ class MemoryEngine:
         self.queue_client = MemoryQueueClient(self)
         self.topic_client = MemoryTopicClient(self)
         self._subscribed: set[str] = set()
+        self._provisioned: set[str] = set()
         self._clients: BrokerClients | None = None
         self._opening = Lock()
 
@@ -49,6 +50,11 @@ class MemoryEngine:
             if self._clients is None:
                 self._clients = open_broker("sqlite://", clock=lambda: self.clock())
             return self._clients
+
+    def provision_queue(self, name: str) -> None:
+        """Create a queue with its dead-letter queue, as a daemon does on the broker."""
+        self.clients.provision_queue(name)
+        self._provisioned |= {name, names.dead_letter_queue_name(name)}
 
     def subscribe(self, topic_arn: str, queue_url: str, raw: bool = False) -> None:
         """Let a topic deliver to a queue, and no longer to the default one."""
@@ -69,6 +75,8 @@ class MemoryEngine:
     def queue_name(self, queue_url: str) -> str:
         """Return the name of a queue, which is created if it is not there."""
         name = to_name(queue_url)
+        if name in self._provisioned:
+            return name
         attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if names.is_fifo(name) else {}
         self.clients.queue_client.create_queue(QueueName=name, Attributes=attributes)
         return name

@@ -61,6 +61,7 @@ def last_line(text: str) -> str:
         pytest.param(["--sqs-queue-url", "{url}/000000000000/missing"], {}, "missing.*create the queue", id="queue"),
         pytest.param(["--sqs-queue-url", "{url}/000000000000/x", "--envelope", "Nope"], {}, "Nope.*CodecSQSEnvelope"),
         pytest.param(["--sqs-queue-url", "not a queue"], {}, "'not a queue' is neither a queue URL", id="source"),
+        pytest.param(["--sqs-queue-url", "./none.jsonl"], {}, "./none.jsonl: there is no such file", id="file"),
         pytest.param(["--sqs-queue-url", "https://sqs.eu-west-1.amazonaws.com/1/q"], {
             "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
         }, "provide AWS credentials", id="credentials"),
@@ -195,3 +196,33 @@ def test_heartbeats_tell_whether_every_process_is_alive(ministack, start):
     assert len(health.json()["heartbeats"]) == 2
     daemon.process.send_signal(SIGTERM)
     assert daemon.end() == 0, daemon.text
+
+
+def test_a_misspelt_variable_is_named_at_the_start(start, tmp_path):
+    messages = tmp_path / "messages.jsonl"
+    messages.write_text("")
+
+    daemon = start(PARCELS, "--sqs-queue-url", messages, PARCELS__PUBSUB_WORKER__CONCURENCY="5")
+
+    assert daemon.end() == 0
+    assert "the variable PARCELS__PUBSUB_WORKER__CONCURENCY" in daemon.text
+    assert "did you mean concurrency?" in daemon.text
+
+
+def test_a_daemon_without_handlers_says_so(start, tmp_path):
+    messages = tmp_path / "messages.jsonl"
+    messages.write_text("")
+    program = tmp_path / "idle.py"
+    program.write_text("""
+from microcosm_pubsub import ConsumerDaemon
+
+class Idle(ConsumerDaemon):
+    name = "idle"
+
+Idle().run()
+""")
+
+    daemon = start(program, "--sqs-queue-url", messages)
+
+    assert daemon.end() == 0
+    assert "Daemon idle has no handlers, and every message is deleted" in daemon.text

@@ -12,7 +12,7 @@ from microcosm.api import binding
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.errors import ConfigurationError, Nack
+from microcosm_pubsub.errors import ConfigurationError, HandlerError, Nack
 from microcosm_pubsub.lambda_handler import LambdaHandler
 
 
@@ -121,8 +121,63 @@ def test_warming_up(handler):
     assert len(BUILT) == 1
 
 
+def notification(number, source="aws:sns", **more):
+    message = {"mediaType": MEDIA_TYPE, "number": number}
+    sns = {"MessageId": f"n{number}", "TopicArn": "arn:aws:sns:us-east-1:1:parcels", "Message": dumps(message), **more}
+    return {"EventSource": source, "EventVersion": "1.0", "Sns": sns}
+
+
+class TestTopics:
+    def test_every_record_is_handled(self, handler):
+        assert handler({"Records": [notification(1), notification(15)]}) is None
+
+        assert SEEN == [1, 15]
+
+    @pytest.mark.parametrize("broken", [notification(13), notification(14), notification(1, Message="{not json")])
+    def test_what_is_to_come_again_is_raised(self, handler, broken):
+        with pytest.raises(HandlerError, match="1 of 2 messages of the topic were not handled, the first is n1"):
+            handler({"Records": [broken, notification(2)]})
+
+        assert SEEN[-1] == 2
+
+    def test_media_types_of_attributes(self, handler):
+        attributes = {"media_type": {"Type": "String", "Value": MEDIA_TYPE}}
+
+        handler({"Records": [notification(1, Message='{"number": 1}', MessageAttributes=attributes)]})
+
+        assert SEEN == [1]
+
+    @pytest.mark.parametrize(
+        "records",
+        [[notification(1), record(2)], [notification(1, source="aws:s3")], [record(1, eventSource="aws:kinesis")]],
+    )
+    def test_records_of_others_are_refused(self, handler, records):
+        with pytest.raises(ConfigurationError, match="subscribe it to a topic"):
+            handler({"Records": records})
+
+        assert SEEN == []
+
+
+class Context:
+    """Lambda's context: each look at the time costs some."""
+
+    def __init__(self, *milliseconds):
+        self.milliseconds = list(milliseconds)
+
+    def get_remaining_time_in_millis(self):
+        return self.milliseconds.pop(0)
+
+
+def test_records_that_there_is_no_time_for_come_again(handler):
+    records = [record(number) for number in (1, 2, 3)]
+
+    assert handler({"Records": records}, Context(60_000, 999, 998)) == failures("m2", "m3")
+
+    assert SEEN == [1]
+
+
 @pytest.mark.parametrize(
-    "event", [{}, {"Records": None}, {"Records": {}}, {"Records": ["x"]}, {"source": "aws.events"}]
+    "event", [None, [], "x", {}, {"Records": None}, {"Records": {}}, {"Records": ["x"]}, {"source": "aws.events"}]
 )
 def test_what_is_no_event_of_a_queue(handler, event):
     with pytest.raises(ConfigurationError, match="event source mapping"):

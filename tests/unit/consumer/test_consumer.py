@@ -305,7 +305,7 @@ def test_the_url_of_a_queue(source, testing, url):
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("no/such/file.jsonl", "neither a queue URL"),
+        ("no such queue", "neither a queue URL"),
         ("a b", "neither"),
     ],
 )

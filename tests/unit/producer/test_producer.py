@@ -246,7 +246,8 @@ def test_topics_from_the_environment(monkeypatch):
     graph = create_object_graph("example", testing=True, loader=load_from_environ)
 
     assert graph.sns_producer.choose_topic_arn(created("foo.bar_baz")) == "arn"
-    assert graph.sns_producer.choose_topic_arn(created("foo")) == "topic"
+    with pytest.raises(TopicNotDefinedError, match="PUBSUB_BROKER_URL"):
+        graph.sns_producer.choose_topic_arn(created("foo"))
 
 
 def test_the_topic_of_a_change_of_ones_own(make_graph):
@@ -653,7 +654,8 @@ class TestUnpacking:
         }
 
     def test_a_batch_message_is_unpacked(self, make_graph, look_at):
-        graph = make_graph(sns_topic_arns={"mappings": {MessageBatchSchema.MEDIA_TYPE: "batches"}})
+        mappings = {MessageBatchSchema.MEDIA_TYPE: "batches"}
+        graph = make_graph(sns_topic_arns={"default": "topic", "mappings": mappings})
         queue = look_at(graph)
         with DeferredBatchProducer(graph.sns_producer) as block:
             for number in range(12):

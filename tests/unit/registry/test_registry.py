@@ -149,14 +149,14 @@ class Silent(PubSubMessageSchema):
 
 @pytest.mark.parametrize("cls", [Demanding, Silent, Schema, type("Empty", (), {"MEDIA_TYPE": ""}), object(), 7])
 def test_what_names_no_media_type_is_refused_where_it_is_declared(cls):
-    for declare in (media_type_for, handles, schema):
+    for declare in (media_type_for, lambda cls: handles(cls)(lambda message: True), schema):
         with pytest.raises(ConfigurationError, match="MEDIA_TYPE"):
             declare(cls)
 
 
 def test_unknown_options_are_refused():
     with pytest.raises(ConfigurationError, match="colour, size"):
-        handles(FIRST, size=1, colour=2)
+        handles(FIRST, size=1, colour=2)(OnDemandHandler)
 
 
 def test_declared_schemas_are_found(schemas):
