@@ -10,6 +10,15 @@ VERSION = run_path("microcosm_pubsub/version.py")["VERSION"]
 BROKER = ["alembic>=1.13"]
 POSTGRES = [*BROKER, "psycopg[binary]>=3.1"]
 METRICS = ["microcosm-metrics>=3.0.0"]
+SERVER = [
+    *BROKER,
+    "cryptography>=42",
+    "httptools>=0.6.1",
+    "orjson>=3.9",
+    "pyyaml>=6.0",
+    "uvicorn>=0.30",
+    "uvloop>=0.19",
+]
 SENTRY = ["sentry-sdk>=2.0.0"]
 CACHING = ["microcosm-caching>=1.1.0"]
 TESTING = ["PyHamcrest>=2.0"]
@@ -52,6 +61,7 @@ setup(
         "metrics": METRICS,
         "postgres": POSTGRES,
         "sentry": SENTRY,
+        "server": SERVER,
         "testing": TESTING,
         "dev": [
             *CACHING,
@@ -59,6 +69,7 @@ setup(
             *POSTGRES,
             *METRICS,
             *SENTRY,
+            *SERVER,
             *TESTING,
             # wheels for Linux alone
             "atheris>=3.0; sys_platform == 'linux' and platform_machine == 'x86_64'",
@@ -77,6 +88,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.5",
             "ruff>=0.8",
+            "types-PyYAML>=6.0",
             "types-requests>=2.28",
         ],
     },
