@@ -1,7 +1,8 @@
 """
 Read bodies that are not ours, such as the notifications that S3 sends to a queue.
 
-An envelope says of a raw message what its media type and its content are. It is chosen by its class name,
+An envelope says of a raw message what its media type and its content are, in two parts: how the body holds a message,
+and what that says. It is chosen by its class name,
 in config `sqs_envelope.strategy_name` or with `--envelope`.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
@@ -14,20 +15,19 @@ from tempfile import TemporaryDirectory
 from microcosm_pubsub.conventions import created, deleted
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles
-from microcosm_pubsub.envelope import SQSEnvelope, load_object
+from microcosm_pubsub.envelope import RawMessageBodyParser, SQSEnvelope
 from microcosm_pubsub.errors import DecodeError
 
 
-class S3Envelope(SQSEnvelope):
-    def parse_media_type_and_content(self, raw_message):
-        body = load_object(raw_message.get("Body"), "body")
+class S3Envelope(RawMessageBodyParser, SQSEnvelope):
+    def parse_media_type_and_content(self, message):
         try:
-            [record] = body["Records"]
+            [record] = message["Records"]
             make_media_type = created if record["eventName"].startswith("ObjectCreated") else deleted
             uri = f"s3://{record['s3']['bucket']['name']}/{record['s3']['object']['key']}"
         except (KeyError, TypeError, ValueError) as error:
             raise DecodeError("The body is not a notification of S3") from error
-        return make_media_type("s3_object"), {"uri": uri}, None
+        return make_media_type("s3_object"), {"uri": uri}
 
 
 @handles(created("s3_object"))

@@ -16,8 +16,8 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `registry`: who says what, who handles it, and how.
 - `decorators`: `@schema` and `@handles`.
 - `context`: what is known while a message is handled.
-- `envelope`: how a wire body becomes a message.
 - `reader`: queues that are files.
+- `envelope`: how a wire body becomes a message.
 - `clients`: the wire.
 - `dead_letters`: the last end of a message: peek, group, redrive.
 - `consumer`, `producer`: the two public ends.

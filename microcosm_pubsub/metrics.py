@@ -35,9 +35,12 @@ class HistogramSender:
     binding: str
 
     def __init__(self, graph: Any) -> None:
-        host = getattr(getattr(graph.config, "metrics", None), "host", NO_HOST)
-        wanted = getattr(graph.config, self.binding).enabled and host != NO_HOST
-        self.metrics = self.get_metrics(graph) if wanted else None
+        metrics = self.get_metrics(graph) if getattr(graph.config, self.binding).enabled else None
+        host = getattr(metrics, "host", None)
+        if not isinstance(host, str):
+            # A stand-in of a test has any attribute; then the configuration tells.
+            host = getattr(getattr(graph.config, "metrics", None), "host", NO_HOST)
+        self.metrics = metrics if host != NO_HOST else None
         self.enabled = self.metrics is not None
 
     def get_metrics(self, graph: Any) -> Any | None:

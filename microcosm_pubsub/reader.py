@@ -197,7 +197,7 @@ def parse_line(line: bytes, name: str) -> dict[str, Any]:
 
 def raw_message(message: dict[str, Any], name: str, text: str | None = None) -> dict[str, Any]:
     """Return a raw message for a message, which may be one already."""
-    if "Body" not in message:
+    if "Body" not in message and "body" not in message:
         message = {**message, "Body": dumps(message) if text is None else text}
     return {"MessageId": name, "ReceiptHandle": name, **message}
 

@@ -14,31 +14,41 @@ from logging import DEBUG, ERROR, INFO, WARNING, Logger, makeLogRecord
 from threading import current_thread, main_thread
 from time import perf_counter, time
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
 from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
-from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message import SQSMessage, find_value
 
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-class MessageHandlingResultType(Enum):
+class MessageHandlingResultTypeInfo(NamedTuple):
     """
-    The outcomes of handling a message.
+    What an outcome means.
 
+    :param label: its name in metrics
     :param level: the level at which it is logged
     :param retry: whether the message is nacked (True) or acked (False)
     :param exc_info: whether the log line carries a traceback
     """
 
-    SUCCEEDED = ("succeeded", INFO, False, False)
-    SKIPPED = ("skipped", INFO, False, False)
-    IGNORED = ("ignored", DEBUG, False, False)
-    EXPIRED = ("expired", WARNING, False, False)
-    RETRIED = ("retried", INFO, True, False)
-    FAILED = ("failed", ERROR, True, True)
+    label: str
+    level: int
+    retry: bool = False
+    exc_info: bool = False
+
+
+class MessageHandlingResultType(Enum):
+    """The outcomes of handling a message; the value of each says what it means, and so do its attributes."""
+
+    SUCCEEDED = MessageHandlingResultTypeInfo("succeeded", INFO)
+    SKIPPED = MessageHandlingResultTypeInfo("skipped", INFO)
+    IGNORED = MessageHandlingResultTypeInfo("ignored", DEBUG)
+    EXPIRED = MessageHandlingResultTypeInfo("expired", WARNING)
+    RETRIED = MessageHandlingResultTypeInfo("retried", INFO, retry=True)
+    FAILED = MessageHandlingResultTypeInfo("failed", ERROR, retry=True, exc_info=True)
 
     def __init__(self, label: str, level: int, retry: bool, exc_info: bool) -> None:
         self.label = label
@@ -223,7 +233,7 @@ def describe(error: BaseException) -> str:
 
 def _waited(message: SQSMessage, now: Callable[[], float]) -> float | None:
     """Return the seconds from publish to now; None if the message does not tell, or not as a number."""
-    published = message.opaque_data.get(PUBLISHED_KEY)
+    published = find_value(message.opaque_data, PUBLISHED_KEY)
     try:
         return None if published is None else max(0.0, now() - float(published))
     except (TypeError, ValueError, OverflowError):

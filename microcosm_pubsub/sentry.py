@@ -32,15 +32,18 @@ BeforeSend = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | None]
 #: The outcomes that are reported.
 REPORTED = frozenset({MessageHandlingResultType.FAILED, MessageHandlingResultType.EXPIRED})
 
-#: Tags whose value is in the opaque data, unless configured otherwise.
-DEFAULT_TAGS = {REQUEST_ID_KEY: REQUEST_ID_KEY}
+#: The key of the opaque data that holds the value of each tag, unless configured otherwise.
+DEFAULT_TAG_MAPPING = {REQUEST_ID_KEY: REQUEST_ID_KEY}
+
+#: The key of the opaque data that holds the id of the user, unless configured otherwise.
+DEFAULT_USER_ID_KEY = "x-request-user"
 
 #: The longest value of a tag.
 #: https://docs.sentry.io/platforms/python/enriching-events/tags/
 MAX_TAG_LENGTH = 200
 
 #: Stands in for a value that does not leave the process.
-REDACTED = "[redacted]"
+REDACTED = "<redacted>"
 
 ID_NAME = pattern(r"(^|[-_])(id|Id|ID)$|[a-z0-9](Id|ID)$")
 URL_TEXT = pattern(r"(['\"]?)(https?://[^\s'\"]+)\1")
@@ -102,7 +105,7 @@ def bare_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[-1], parts.path, "", ""))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class SentryConfigPubsub:
     """
     Report results to Sentry.
@@ -110,8 +113,9 @@ class SentryConfigPubsub:
     :param enabled: whether anything is reported
     :param dsn: where to
     :param custom_tags_mapping: tag name to the key of the opaque data that holds its value
-    :param custom_user_id: the key of the opaque data that holds the id of the user, if any
+    :param custom_user_id: the key of the opaque data that holds the id of the user
     :param before_send: what was given to Sentry to judge each event
+    :param client: Sentry's client, if it is enabled
     """
 
     enabled: bool = False
@@ -119,6 +123,7 @@ class SentryConfigPubsub:
     custom_tags_mapping: Mapping[str, str] = field(default_factory=dict)
     custom_user_id: str | None = None
     before_send: BeforeSend | None = None
+    client: Any = field(default=None, repr=False)
 
     def report(self, result: MessageHandlingResult, opaque: Mapping[str, Any] | None = None) -> None:
         """
@@ -134,7 +139,7 @@ class SentryConfigPubsub:
         with sentry_sdk.new_scope() as scope:
             for tag, value in self._tags(result, values).items():
                 scope.set_tag(tag, str(value)[:MAX_TAG_LENGTH])
-            user_id = values.get(self.custom_user_id.lower()) if self.custom_user_id else None
+            user_id = values.get((self.custom_user_id or DEFAULT_USER_ID_KEY).lower())
             if user_id is not None:
                 scope.set_user({"id": str(user_id)})
             for key, value in result.extra.items():
@@ -146,7 +151,7 @@ class SentryConfigPubsub:
                 sentry_sdk.capture_message(f"{result.result.name}: {result.media_type}", level=level)
 
     def _tags(self, result: MessageHandlingResult, values: Mapping[str, Any]) -> dict[str, Any]:
-        mapping = {**DEFAULT_TAGS, **self.custom_tags_mapping}
+        mapping = {**DEFAULT_TAG_MAPPING, **self.custom_tags_mapping}
         found = {tag: values[key.lower()] for tag, key in mapping.items() if key.lower() in values}
         return {"media_type": result.media_type, "result": result.result.name, **found}
 
@@ -170,13 +175,15 @@ def configure_sentry_pubsub(graph: Any) -> SentryConfigPubsub:
             f"opaque data, but is {type(config.custom_tags_mapping).__name__}"
         )
     before_send = find_before_send(graph)
-    enabled = config.enabled and not graph.metadata.testing
+    is_wanted = config.enabled and not graph.metadata.testing
+    client = initialize_sentry(config.dsn, before_send) if is_wanted else None
     return SentryConfigPubsub(
-        enabled=enabled and initialize_sentry(config.dsn, before_send),
+        enabled=client is not None,
         dsn=config.dsn,
         custom_tags_mapping={str(tag): str(key) for tag, key in config.custom_tags_mapping.items()},
         custom_user_id=config.custom_user_id,
         before_send=before_send,
+        client=client,
     )
 
 
@@ -189,9 +196,9 @@ def find_before_send(graph: Any) -> BeforeSend:
     return before_send
 
 
-def initialize_sentry(dsn: str | None, before_send: BeforeSend) -> bool:
+def initialize_sentry(dsn: str | None, before_send: BeforeSend) -> Any | None:
     """
-    Initialise Sentry, and tell whether it could be.
+    Initialise Sentry, and return its client, or None if it could not be.
 
     A log line never is an event of its own: the line of a failed message would otherwise be reported
     in place of its result, without the tags.
@@ -206,9 +213,9 @@ def initialize_sentry(dsn: str | None, before_send: BeforeSend) -> bool:
         Dsn(dsn or "")
     except ValueError as error:  # BadDsn, and what is wrong with a port
         logger.error("Sentry is disabled: sentry_logging_pubsub.dsn is not a DSN: %s", error)
-        return False
+        return None
     sentry_sdk.init(dsn=dsn, before_send=before_send, integrations=[LoggingIntegration(event_level=None)])
-    return True
+    return sentry_sdk.get_client()
 
 
 def import_sentry_sdk() -> Any:

@@ -3,25 +3,22 @@ Receive messages by hand.
 """
 
 from argparse import Namespace
-from collections.abc import Mapping
 from json import dumps
 from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.envelope import CodecSQSEnvelope
+from microcosm_pubsub.envelope import CodecSQSEnvelope, find_media_type
 from microcosm_pubsub.message import SQSMessage
 
 
 class PrintSQSEnvelope(CodecSQSEnvelope):
     """Read messages as they were written, so that one without a schema here is seen before it is deleted."""
 
-    def parse_media_type_and_content(
-        self,
-        raw_message: Mapping[str, Any],
-    ) -> tuple[str | None, Any, str | None]:
-        """Return the media type, the message as it was written, and the topic."""
-        return self.read(raw_message)
+    def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
+        """Return the media type, and the message as it was written."""
+        message["mediaType"] = find_media_type(message, None)
+        return message["mediaType"], message
 
 
 def main(args: Namespace) -> None:

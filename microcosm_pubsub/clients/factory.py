@@ -40,9 +40,11 @@ def configure_sqs_client(graph: Any) -> QueueClient:
     that has a broker it is the broker's.
     """
     consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
+    source = consumer.sqs_queue_url
+    if isinstance(source, Reader):
+        return source
     if graph.metadata.testing:
         return cast(QueueClient, graph.pubsub_testing.sqs_client)
-    source = consumer.sqs_queue_url
     if source == LAMBDA:
         return Reader()
     if source and is_stdin(source):

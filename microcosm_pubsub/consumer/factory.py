@@ -19,13 +19,15 @@ from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
 from microcosm_pubsub.reader import Reader, is_stdin, is_url
 
 
-def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
+def resolve_queue_url(client: Any, source: str | Reader, testing: bool) -> str:
     """
     Return the URL of a queue that is given by its URL or its name.
 
     :raises ConfigurationError: if it is neither, nor a file, nor STDIN
     :raises QueueAccessError: if a name cannot be looked up
     """
+    if isinstance(source, Reader):
+        return type(source).__name__
     if testing or is_url(source) or is_stdin(source) or isinstance(client, Reader):
         return source
     if not fullmatch(r"[A-Za-z0-9_-]{1,80}(\.fifo)?", source):
@@ -42,8 +44,17 @@ def resolve_queue_url(client: Any, source: str, testing: bool) -> str:
         ) from error
 
 
+def accept_source(value: Any) -> str | Reader:
+    """
+    Accept where messages come from as a configuration value: text, or a reader.
+
+    :raises ConfigurationError: if it is anything else
+    """
+    return value if isinstance(value, Reader) else values.text("sqs_consumer.sqs_queue_url")(value)
+
+
 @defaults(
-    sqs_queue_url=typed(values.text("sqs_consumer.sqs_queue_url"), default_value=None, mock_value="queue"),
+    sqs_queue_url=typed(accept_source, default_value=None, mock_value="queue"),
     dead_letter_queue_url=typed(values.text("sqs_consumer.dead_letter_queue_url"), default_value=None),
     endpoint_url=typed(values.text("sqs_consumer.endpoint_url"), default_value=None),
     profile_name=typed(values.text("sqs_consumer.profile_name"), default_value=None),

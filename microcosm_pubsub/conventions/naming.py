@@ -15,6 +15,9 @@ from inflection import underscore
 #: The organization of media types that name none, unless `PUBSUB_ORGANIZATION` says otherwise.
 DEFAULT_ORGANIZATION = "globality"
 
+#: What happened to a resource, unless a media type says otherwise.
+CREATED = "created"
+
 
 def default_organization() -> str:
     """Return the organization of media types that name none: `PUBSUB_ORGANIZATION`, or globality."""
@@ -43,14 +46,14 @@ def make_media_type(
     Return the media type of messages about a resource.
 
     :param resource: what `name_for` takes
-    :param lifecycle_change: what happened to the resource, such as "created"
+    :param lifecycle_change: what happened to the resource; by default it was created
     :param organization: the owner of the media type
     :param public: whether other organizations may rely on it
     """
     parts = [
         f"application/vnd.{organization or default_organization()}.pubsub",
         *([] if public else ["_"]),
-        *([lifecycle_change] if lifecycle_change else []),
+        lifecycle_change or CREATED,
         name_for(resource),
     ]
     return ".".join(parts)

@@ -24,6 +24,7 @@ class Attributes(Protocol):
     observers: Sequence[Any]
     publish_steps: Sequence[Any]
     publish_layers: Sequence[Any]
+    body_transforms: Sequence[Any]
     services: Sequence[Any]
 
 
@@ -37,6 +38,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_observers": {"names": list(daemon.observers)},
         "pubsub_publish_steps": {"names": list(daemon.publish_steps)},
         "pubsub_publish_layers": {"names": list(daemon.publish_layers)},
+        "pubsub_body_transforms": {"names": list(daemon.body_transforms)},
         "pubsub_services": {"names": list(daemon.services)},
     }
     return {

@@ -92,6 +92,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     publish_steps: Sequence[str | PublishStep] = ()
     publish_layers: Sequence[str | PublishLayer] = ()
 
+    #: Binding names of what is done to the texts of messages on their way, in the order of publishing.
+    body_transforms: Sequence[str] = ()
+
     #: Binding names of services to run beside the worker, see `daemon.services`.
     services: Sequence[str] = ()
 

@@ -36,7 +36,6 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
         send_metrics(result)
 
     def report(message: SQSMessage, result: MessageHandlingResult) -> None:
-        if sentry_config.enabled:
-            result.error_reporting(sentry_config, message.context or make_context(message))
+        result.error_reporting(sentry_config, message.context or make_context(message))
 
     return (log, measure, report, *use_parts(graph, graph.config.pubsub_observers.names))

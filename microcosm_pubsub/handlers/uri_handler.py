@@ -7,7 +7,6 @@ not yet as the message says, is a reason to try again later. Each step can be ov
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from logging import DEBUG, INFO, getLogger
 from typing import Any
@@ -19,7 +18,7 @@ from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import DEFAULT_RESOURCE_CACHE_TTL, URI_KEY
 from microcosm_pubsub.errors import Nack, ResourceError
 from microcosm_pubsub.handlers.location import locate
-from microcosm_pubsub.handlers.resource_cache import ResourceCache, is_created_event
+from microcosm_pubsub.handlers.resource_cache import is_created_event, read_cache, takes_one_argument, write_cache
 from microcosm_pubsub.handlers.session import (
     URINotAllowed,
     configure_pubsub_uri_session,
@@ -33,7 +32,7 @@ logger = getLogger(__name__)
 NOT_FOUND = 404
 
 
-class URIHandler(ABC):
+class URIHandler:
     """
     Handle a message together with the resource that it points to.
 
@@ -42,7 +41,7 @@ class URIHandler(ABC):
     :param resource_nack_timeout: how long to wait for a resource to be found, in seconds
     :param resource_cache_enabled: whether to use the `resource_cache`
     :param resource_cache_ttl: how long a resource stays there, in seconds
-    :param resource_cache_whitelist_callable: tells by the media type whether it may come from there
+    :param resource_cache_whitelist_callable: says by media type and URI whether it may come from there
     """
 
     def __init__(
@@ -52,17 +51,34 @@ class URIHandler(ABC):
         resource_nack_timeout: int = 1,
         resource_cache_enabled: bool = True,
         resource_cache_ttl: int = DEFAULT_RESOURCE_CACHE_TTL,
-        resource_cache_whitelist_callable: Callable[[str], bool] = is_created_event,
+        resource_cache_whitelist_callable: Callable[..., bool] | None = None,
     ) -> None:
         self.graph = graph
         self.retry_nack_timeout = retry_nack_timeout
         self.resource_nack_timeout = resource_nack_timeout
+        self.resource_cache_enabled = resource_cache_enabled
+        self.resource_cache_ttl = resource_cache_ttl
+        if resource_cache_whitelist_callable is not None:
+            self.resource_cache_whitelist_callable = resource_cache_whitelist_callable  # type: ignore[method-assign]
         self.session = _find_session(graph)
-        self.resource_cache = ResourceCache(
-            find_component(graph, "resource_cache") if resource_cache_enabled else None,
-            resource_cache_ttl,
-            resource_cache_whitelist_callable,
-        )
+        self.resource_cache = self.get_resource_cache(graph)
+
+    def get_resource_cache(self, graph: Any) -> Any:
+        """Return the graph's cache, which has `get(key)` and `set(key, value, ttl=seconds)`; None is no cache."""
+        return find_component(graph, "resource_cache") if self.resource_cache_enabled else None
+
+    def resource_cache_whitelist_callable(self, media_type: str, uri: str) -> bool:
+        """Return whether the resource of a message may come from the cache."""
+        return resource_cache_whitelist_callable(media_type, uri)
+
+    @property
+    def nack_timeout(self) -> int:
+        """Return how long to wait for a resource to be found, in seconds."""
+        return self.resource_nack_timeout
+
+    @nack_timeout.setter
+    def nack_timeout(self, seconds: int) -> None:
+        self.resource_nack_timeout = seconds
 
     @property
     def name(self) -> str:
@@ -110,9 +126,9 @@ class URIHandler(ABC):
         self.on_ignore(message, uri, resource)
         return False
 
-    @abstractmethod
     def handle(self, message: dict[str, Any], uri: str, resource: Any) -> bool:
-        """Handle the message; return whether there was anything to do."""
+        """Handle the message, and return whether there was anything to do: by default, that the resource is there."""
+        return True
 
     def get_reason_to_skip(self, message: dict[str, Any], uri: str) -> str | None:
         """Return why the message is to be skipped before its resource is fetched, or None."""
@@ -131,16 +147,24 @@ class URIHandler(ABC):
         :raises URINotAllowed: if the URI leads to what may not be fetched
         """
         media_type = _media_type_of(message)
-        cached = self.resource_cache.get(media_type, uri)
+        cache = self.resource_cache
+        if cache is not None and not self._may_be_cached(media_type, uri):
+            cache = None
+        cached = read_cache(cache, uri)
         if cached is not None:
             return cached
-        response = self.session.get(uri, headers=self.get_headers(message))
+        response = get(uri, headers=self.get_headers(message), session=self.session)
         if response.status_code == NOT_FOUND and self.nack_if_not_found:
-            raise Nack(self.resource_nack_timeout, reason="URI resource not found")
+            raise Nack(self.nack_timeout, reason="URI resource not found")
         raise_for_status(response)
         resource = read_json(response)
-        self.resource_cache.set(media_type, uri, resource)
+        write_cache(cache, uri, resource, self.resource_cache_ttl)
         return resource
+
+    def _may_be_cached(self, media_type: str, uri: str) -> bool:
+        judge: Callable[..., bool] = self.resource_cache_whitelist_callable
+        # One that was written for media types alone takes one argument.
+        return bool(judge(media_type) if takes_one_argument(judge) else judge(media_type, uri))
 
     def validate_changed_field(self, message: dict[str, Any], resource: Any) -> None:
         """
@@ -201,6 +225,20 @@ class URIHandler(ABC):
             f"Handler {self.name} takes messages with a URI, but {_media_type_of(message) or 'this one'} "
             "has none: give its schema a required uri, or handle it without a URIHandler"
         )
+
+
+def get(uri: str, headers: Mapping[str, str], session: Any) -> Any:
+    """
+    Fetch a resource, and return the response.
+
+    It is looked up here for each message, so that a test may put something else in its place.
+    """
+    return session.get(uri, headers=headers)
+
+
+def resource_cache_whitelist_callable(media_type: str, uri: str) -> bool:
+    """Return whether a message's resource may come from the cache: one of an event, which never changes."""
+    return is_created_event(media_type)
 
 
 def _find_session(graph: Any) -> Any:

@@ -17,8 +17,8 @@ from microcosm_pubsub.matchers.message import (
     has_opaque_data,
     has_uri,
 )
-from microcosm_pubsub.matchers.producer import published, published_inanyorder, published_nothing
 from microcosm_pubsub.matchers.published import PublishedMessage, published_messages_for
+from microcosm_pubsub.matchers.publishing import published, published_inanyorder, published_nothing
 
 
 __all__ = [

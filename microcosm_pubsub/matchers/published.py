@@ -68,6 +68,37 @@ class PublishedMessage:
         fields = loads(text)
         return cls.from_fields(fields if isinstance(fields, Mapping) else {}, media_type, topic_arn)
 
+    @classmethod
+    def from_call(cls, call: Any) -> PublishedMessage:
+        """
+        Create a message from one recorded call that published it.
+
+        :param call: one of `mock_calls` or `call_args_list`, of a producer or of an SNS client
+        :raises ConfigurationError: if the call published none
+        """
+        message = next(cls.iter_from_mock_calls([call]), None)
+        if message is None:
+            raise ConfigurationError(f"The call {call!r} published no message")
+        return message
+
+    @classmethod
+    def iter_from_mock_calls(cls, mock_calls: Iterable[Any]) -> Iterator[PublishedMessage]:
+        """
+        Iterate over what recorded calls published.
+
+        :param mock_calls: those of a producer, of an SNS client, or of one of their methods
+        """
+        for call in mock_calls:
+            name, args, kwargs = call if len(call) == 3 else ("", *call)
+            reader = READERS.get(name) if name else _find_reader(args, kwargs)
+            if reader is not None:
+                yield from reader(*args, **kwargs)
+
+    @classmethod
+    def iter_from_sns_producer(cls, sns_producer: Any) -> Iterator[PublishedMessage]:
+        """Iterate over what a producer published, oldest first."""
+        yield from published_messages_for(sns_producer)
+
     def __str__(self) -> str:
         opaque_data = f" opaque_data={self.opaque_data}" if self.opaque_data else ""
         return f"{self.media_type} {self.content}{opaque_data}"
@@ -88,7 +119,19 @@ def published_messages_for(producer: Any) -> list[PublishedMessage]:
             f"{type(producer).__name__} does not record what it publishes; take the producer of a graph "
             "created with testing=True, or give it an sns_client from microcosm_pubsub.testing.record"
         )
-    return [message for name, args, kwargs in calls if name in READERS for message in READERS[name](*args, **kwargs)]
+    return list(PublishedMessage.iter_from_mock_calls(calls))
+
+
+def _find_reader(args: Any, kwargs: Mapping[str, Any]) -> Callable[..., Iterator[PublishedMessage]]:
+    """Return what reads a call of a method whose name is not known."""
+    if "PublishBatchRequestEntries" in kwargs:
+        return _publish_batch
+    if "TopicArn" in kwargs:
+        return _publish
+    first = args[0] if args else None
+    if isinstance(first, (str, type(None))):
+        return _produce
+    return _publish_message if isinstance(first, Mapping) or hasattr(first, "message") else _produce_batch
 
 
 def _publish(**kwargs: Any) -> Iterator[PublishedMessage]:

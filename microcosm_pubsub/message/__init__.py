@@ -3,7 +3,7 @@ One received message, and the time for which it is ours.
 """
 
 from microcosm_pubsub.message.lease import Lease
-from microcosm_pubsub.message.message import Settler, SQSMessage, find_ttl
+from microcosm_pubsub.message.message import Settler, SQSMessage, find_ttl, find_value
 
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "SQSMessage",
     "Settler",
     "find_ttl",
+    "find_value",
 ]

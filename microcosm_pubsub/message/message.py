@@ -25,15 +25,35 @@ class Settler(Protocol):
     def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None: ...
 
 
+def find_opaque_data(content: Any) -> dict[str, Any]:
+    """Return the opaque data that content carries: its own dict if it has one, so that changes are seen there too."""
+    # dict first: a check for any Mapping costs ten times as much
+    if not isinstance(content, (dict, Mapping)):
+        return {}
+    opaque_data = content.get("opaque_data") or content.get("opaqueData")
+    if isinstance(opaque_data, dict):
+        return opaque_data
+    return dict(opaque_data) if isinstance(opaque_data, Mapping) else {}
+
+
+def find_value(opaque_data: Mapping[str, Any], name: str) -> Any:
+    """
+    Return a value of opaque data by its key in any case, or None.
+
+    :param name: in lower case
+    """
+    if name in opaque_data:
+        return opaque_data[name]
+    return next((value for key, value in opaque_data.items() if isinstance(key, str) and key.lower() == name), None)
+
+
 def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
     """Return how many hops opaque data says are left, or None if it does not tell (or not as a number)."""
-    for key, value in opaque_data.items():
-        if isinstance(key, str) and key.lower() == TTL_KEY:
-            try:
-                return int(value)
-            except (TypeError, ValueError, OverflowError):
-                return None
-    return None
+    value = find_value(opaque_data, TTL_KEY)
+    try:
+        return None if value is None else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -77,18 +97,18 @@ class SQSMessage:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     context: dict[str, Any] | None = field(default=None, repr=False)
     settled: bool = False
+    _opaque_data: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def opaque_data(self) -> dict[str, Any]:
-        """Return the opaque data that the message carries."""
-        content = self.content
-        # dict first: a check for any Mapping costs ten times as much
-        if not isinstance(content, (dict, Mapping)):
-            return {}
-        opaque_data = content.get("opaque_data") or content.get("opaqueData")
-        if opaque_data is None:
-            return {}
-        return dict(opaque_data) if isinstance(opaque_data, (dict, Mapping)) else {}
+        """Return the opaque data that the message carries: the same dict each time, which may be changed."""
+        if self._opaque_data is None:
+            self._opaque_data = find_opaque_data(self.content)
+        return self._opaque_data
+
+    @opaque_data.setter
+    def opaque_data(self, opaque_data: dict[str, Any]) -> None:
+        self._opaque_data = opaque_data
 
     @property
     def ttl(self) -> int | None:

@@ -41,5 +41,6 @@ def configure_sns_producer(graph: Any) -> Any:
         skip=graph.metadata.debug if config.skip is None else config.skip,
         deferred_batch_size=config.deferred_batch_size,
         steps=graph.pubsub_publish_steps,
+        body_steps=[transform.encode for transform in graph.pubsub_body_transforms],
         layers=graph.pubsub_publish_layers,
     )

@@ -16,7 +16,7 @@ from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.consumer import SQSConsumer, resolve_queue_url
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.decorators import schema
-from microcosm_pubsub.envelope import SQSEnvelope
+from microcosm_pubsub.envelope import RawMessageBodyParser, SQSEnvelope
 from microcosm_pubsub.errors import (
     ConfigurationError,
     DecodeError,
@@ -40,9 +40,9 @@ class ConsumerParcelSchema(PubSubMessageSchema):
     number = fields.Integer(required=True)
 
 
-class ConsumerBrokenEnvelope(SQSEnvelope):
-    def parse_media_type_and_content(self, raw_message):
-        raise ZeroDivisionError(raw_message["Body"])
+class ConsumerBrokenEnvelope(RawMessageBodyParser, SQSEnvelope):
+    def parse_media_type_and_content(self, message):
+        raise ZeroDivisionError(message)
 
 
 def parcel(number):
@@ -117,7 +117,7 @@ def test_a_bad_body_concerns_its_message_alone(graph, queue, body, error, media_
 
 def test_whatever_an_envelope_raises_concerns_its_message_alone(make_graph, look_at):
     graph = make_graph(sqs_envelope={"strategy_name": "ConsumerBrokenEnvelope"})
-    look_at(graph).send("a", "b")
+    look_at(graph).send("{}", "[]")
 
     messages = graph.sqs_consumer.consume()
 

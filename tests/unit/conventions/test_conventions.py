@@ -57,7 +57,7 @@ def test_name_for(obj, name):
         (created(FooBar, organization="acme"), "application/vnd.acme.pubsub._.created.foo_bar"),
         (media_type("archived")(FooBar), "application/vnd.globality.pubsub._.archived.foo_bar"),
         (media_type("archived")(FooBar, public=True), "application/vnd.globality.pubsub.archived.foo_bar"),
-        (make_media_type(FooBar), "application/vnd.globality.pubsub._.foo_bar"),
+        (make_media_type(FooBar), "application/vnd.globality.pubsub._.created.foo_bar"),
         (make_media_type(FooBar, "done", "acme", True), "application/vnd.acme.pubsub.done.foo_bar"),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_lifecycle_changes(graph):
         (deleted("foo.bar"), "deleted"),
         (created("foo.changed.bar"), "created"),
         (created("created"), "created"),
-        (make_media_type("created"), None),
+        ("application/vnd.globality.pubsub._.created", None),
         ("application/vnd.created", None),
         ("application/json", None),
         ("", None),

@@ -123,9 +123,8 @@ def test_the_defaults(handler):
     assert handler.get_reason_to_skip({}, "u") is None
 
 
-def test_handle_must_be_written(make_graph):
-    with pytest.raises(TypeError, match="handle"):
-        URIHandler(make_graph())
+def test_without_a_handle_it_succeeds_when_the_resource_is_there(make_graph, uri):
+    assert URIHandler(make_graph())(message_for(uri)) is True
 
 
 def test_the_log_has_keys_and_no_content(handler, uri, caplog):
@@ -297,8 +296,8 @@ def test_a_cached_resource_is_not_fetched(make_graph, server, uri):
     ("options", "cached"),
     [
         ({}, False),
-        ({"resource_cache_enabled": False, "resource_cache_whitelist_callable": bool}, False),
-        ({"resource_cache_whitelist_callable": bool}, True),
+        ({"resource_cache_enabled": False, "resource_cache_whitelist_callable": lambda media_type, uri: True}, False),
+        ({"resource_cache_whitelist_callable": lambda media_type, uri: uri.startswith("http")}, True),
         ({"resource_cache_whitelist_callable": lambda media_type: media_type == CREATED}, True),
         ({"resource_cache_whitelist_callable": lambda media_type: False}, False),
     ],
@@ -346,7 +345,7 @@ def test_a_cache_is_not_needed(make_graph, uri):
     locked = make_graph({"resource_cache": Cache()}).lock()
     handler = CustomerHandler(locked)
     assert handler(message_for(uri, CREATED_EVENT)) is True
-    assert handler.resource_cache.cache is None
+    assert handler.resource_cache is None
 
 
 def test_handlers_of_a_graph_share_its_session(make_graph):

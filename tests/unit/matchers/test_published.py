@@ -8,6 +8,7 @@ is recorded itself.
 
 from json import dumps
 from types import SimpleNamespace
+from unittest.mock import MagicMock, call
 
 import pytest
 from hamcrest import (
@@ -383,3 +384,36 @@ def test_star_import():
             )
         ),
     )
+
+
+class TestRecordedCalls:
+    """What tests of version 3 read of mocks themselves."""
+
+    def test_a_call_of_a_client(self):
+        client = MagicMock()
+        client.publish(TopicArn="t", Message='{"mediaType": "application/x", "uri": "u"}')
+
+        expected = PublishedMessage("application/x", "u", {"uri": "u"}, {}, "t")
+        assert PublishedMessage.from_call(client.publish.call_args) == expected
+        assert PublishedMessage.from_call(client.mock_calls[0]) == expected
+        assert list(PublishedMessage.iter_from_mock_calls(client.publish.call_args_list)) == [expected]
+        assert list(PublishedMessage.iter_from_mock_calls(client.mock_calls)) == [expected]
+
+    def test_a_call_of_a_producer(self):
+        producer = MagicMock()
+        producer.produce("application/x", uri="u")
+        producer.produce(media_type="application/x", uri="u")
+
+        expected = PublishedMessage("application/x", "u", {"uri": "u"})
+        assert list(PublishedMessage.iter_from_mock_calls(producer.produce.mock_calls)) == [expected, expected]
+        assert list(PublishedMessage.iter_from_sns_producer(producer)) == [expected, expected]
+
+    def test_a_batch(self):
+        client = MagicMock()
+        client.publish_batch(TopicArn="t", PublishBatchRequestEntries=[{"Id": "0", "Message": "{}"}] * 2)
+
+        assert len(list(PublishedMessage.iter_from_mock_calls(client.publish_batch.call_args_list))) == 2
+
+    def test_a_call_that_published_nothing(self):
+        with pytest.raises(ConfigurationError, match="published no message"):
+            PublishedMessage.from_call(call.get_topic_attributes(TopicArn="t"))

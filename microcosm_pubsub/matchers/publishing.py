@@ -16,17 +16,17 @@ from microcosm_pubsub.matchers.message import has_media_type
 from microcosm_pubsub.matchers.published import published_messages_for
 
 
-class PublishedMatcher(BaseMatcher[Any]):
+class PublishingMatcher(BaseMatcher[Any]):
     """
     Match a producer by what it published.
 
     :param messages: matches the list of its published messages
-    :param expected: says in words what is expected
     """
 
-    def __init__(self, messages: Matcher[Any], expected: str) -> None:
+    expected = "published"
+
+    def __init__(self, messages: Matcher[Any]) -> None:
         self.messages = messages
-        self.expected = expected
 
     def _matches(self, item: Any) -> bool:
         return bool(self.messages.matches(published_messages_for(item)))
@@ -45,27 +45,70 @@ class PublishedMatcher(BaseMatcher[Any]):
             mismatch_description.append_text(f"\n            {message}")
 
 
-def published(*matchers: Any) -> PublishedMatcher:
+class StrictPublishingMatcher(PublishingMatcher):
     """
     Match a producer that published exactly these messages, in this order.
 
     :param matchers: one for each message; text is a media type
     """
-    return PublishedMatcher(contains_exactly(*map(_message_matcher, matchers)), "published, in order,")
+
+    expected = "published, in order,"
+
+    def __init__(self, *matchers: Any) -> None:
+        super().__init__(contains_exactly(*map(_message_matcher, matchers)))
 
 
-def published_inanyorder(*matchers: Any) -> PublishedMatcher:
+class NonStrictPublishingMatcher(PublishingMatcher):
     """
     Match a producer that published exactly these messages, in any order.
 
     :param matchers: one for each message; text is a media type
     """
-    return PublishedMatcher(contains_inanyorder(*map(_message_matcher, matchers)), "published, in any order,")
+
+    expected = "published, in any order,"
+
+    def __init__(self, *matchers: Any) -> None:
+        super().__init__(contains_inanyorder(*map(_message_matcher, matchers)))
 
 
-def published_nothing() -> PublishedMatcher:
+class NothingPublishedMatcher(StrictPublishingMatcher):
     """Match a producer that published no message."""
-    return PublishedMatcher(contains_exactly(), "published nothing:")
+
+    expected = "published nothing:"
+
+
+def published(*matchers: Any) -> PublishingMatcher:
+    """
+    Match a producer that published exactly these messages, in this order.
+
+    :param matchers: one for each message; text is a media type
+    """
+    return StrictPublishingMatcher(*matchers)
+
+
+def published_inanyorder(*matchers: Any) -> PublishingMatcher:
+    """
+    Match a producer that published exactly these messages, in any order.
+
+    :param matchers: one for each message; text is a media type
+    """
+    return NonStrictPublishingMatcher(*matchers)
+
+
+def published_nothing() -> PublishingMatcher:
+    """Match a producer that published no message."""
+    return NothingPublishedMatcher()
+
+
+__all__ = [
+    "NonStrictPublishingMatcher",
+    "PublishingMatcher",
+    "StrictPublishingMatcher",
+    "published",
+    "published_inanyorder",
+    "published_messages_for",
+    "published_nothing",
+]
 
 
 def _message_matcher(matcher: Any) -> Any:

@@ -1,0 +1,42 @@
+"""
+Records of Lambda events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.envelope.codec import CodecSQSEnvelope
+from microcosm_pubsub.message import Settler, SQSMessage
+
+
+class LambdaSQSEnvelope(CodecSQSEnvelope):
+    """
+    Read the records of a Lambda event, which are raw messages under other keys.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
+
+    def parse_raw_message(self, consumer: Settler | None, raw_message: Mapping[str, Any]) -> SQSMessage:
+        """Return the message that a record holds."""
+        return super().parse_raw_message(consumer, from_lambda_record(raw_message))
+
+
+def from_lambda_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the raw message, in boto3's spelling, that a record of a Lambda event holds."""
+    if "Body" in record:
+        return dict(record)
+    attributes = record.get("messageAttributes")
+    return {
+        "MessageId": record.get("messageId"),
+        "ReceiptHandle": record.get("receiptHandle"),
+        "Body": record.get("body"),
+        "MD5OfBody": record.get("md5OfBody"),
+        "Attributes": record.get("attributes") or {},
+        "MessageAttributes": {
+            name: {key[:1].upper() + key[1:]: item for key, item in value.items()}
+            for name, value in (attributes.items() if isinstance(attributes, Mapping) else ())
+            if isinstance(value, Mapping)
+        },
+    }

@@ -1,0 +1,101 @@
+"""
+The base of all envelopes: from a raw message to a message, in steps that can be overridden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.envelope.json_text import load_json
+from microcosm_pubsub.envelope.md5 import check_md5
+from microcosm_pubsub.envelope.parsers import MediaTypeAndContentParser, MessageBodyParser
+from microcosm_pubsub.envelope.transforms import decode_body
+from microcosm_pubsub.message import Settler, SQSMessage
+
+
+class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
+    """
+    Turn raw messages into messages.
+
+        raw message -> parse_body -> parse_message -> parse_media_type_and_content -> message
+
+    A subclass, at any depth, is chosen by its class name in config `sqs_envelope.strategy_name`. It may be put together
+    of parsers: `class Mine(SNSMessageBodyParser, NaiveMediaTypeAndContentParser, SQSEnvelope)` is a whole one.
+
+    :param graph: its `pubsub_message_schema_registry`, `pubsub_body_transforms` and config `sqs_envelope`
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.registry = graph.pubsub_message_schema_registry
+        self.transforms = graph.pubsub_body_transforms
+        self.validates_md5: bool = graph.config.sqs_envelope.validate_md5
+
+    def parse_raw_message(self, consumer: Settler | None, raw_message: Mapping[str, Any]) -> SQSMessage:
+        """
+        Return the message that a raw message holds.
+
+        :param consumer: settles the message
+        :param raw_message: one of `Messages` in the answer of `receive_message`
+        :raises DecodeError: if it cannot be read
+        :raises marshmallow.ValidationError: if it does not fit its schema
+        """
+        if self.validates_md5:
+            self.validate_md5(raw_message)
+        body = self.parse_body(raw_message)
+        media_type, content = self.parse_media_type_and_content(self.parse_message(body))
+        message = blank_message(consumer, raw_message)
+        message.message_id = self.parse_message_id(raw_message)
+        message.receipt_handle = self.parse_receipt_handle(raw_message)
+        message.media_type, message.content = media_type, content
+        message.topic_arn = body.get("TopicArn") if isinstance(body, dict) else None
+        return message
+
+    def parse_message_id(self, raw_message: Mapping[str, Any]) -> str | None:
+        """Return the id that the queue gave."""
+        return raw_message.get("MessageId")
+
+    def parse_receipt_handle(self, raw_message: Mapping[str, Any]) -> str | None:
+        """Return the queue's name for this receive of the message."""
+        return raw_message.get("ReceiptHandle")
+
+    def parse_body(self, raw_message: Mapping[str, Any]) -> Any:
+        """
+        Return the JSON that the body of a raw message says.
+
+        :raises DecodeError: if there is none
+        """
+        text = raw_message.get("Body")
+        if self.transforms:
+            text = decode_body(self.transforms, text, raw_message.get("MessageAttributes"))
+        return load_json(text, "body")
+
+    def validate_md5(self, raw_message: Mapping[str, Any]) -> None:
+        """
+        Compare a body with the digest that the queue gave for it.
+
+        :raises DecodeError: if they differ, or either is missing
+        """
+        check_md5(raw_message)
+
+
+def blank_message(consumer: Settler | None, raw_message: Mapping[str, Any]) -> SQSMessage:
+    """Return a message with all that its queue says of it, and nothing of what its body says."""
+    attributes = raw_message.get("Attributes")
+    # dict first: a check for any Mapping costs ten times as much
+    attributes = attributes if isinstance(attributes, (dict, Mapping)) else {}
+    try:
+        receive_count = int(attributes["ApproximateReceiveCount"])
+    except (KeyError, OverflowError, TypeError, ValueError):
+        receive_count = None
+    return SQSMessage(
+        consumer=consumer,
+        content=None,
+        media_type=None,
+        message_id=raw_message.get("MessageId"),
+        receipt_handle=raw_message.get("ReceiptHandle"),
+        approximate_receive_count=receive_count,
+        group_id=attributes.get("MessageGroupId"),
+        attributes=attributes,
+        raw=raw_message,
+    )

@@ -1,0 +1,107 @@
+"""
+The parts of which envelopes are put together: how a body holds a message, and how a message says what it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.codecs import DEFAULT_MEDIA_TYPE
+from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.envelope.json_text import load_json
+from microcosm_pubsub.envelope.media_type import find_media_type
+from microcosm_pubsub.envelope.transforms import BodyTransform, decode_body
+from microcosm_pubsub.errors import DecodeError, MessageValidationError
+from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
+
+
+class MessageBodyParser(ABC):
+    """Find the message in a body."""
+
+    @abstractmethod
+    def parse_message(self, body: Any) -> Any:
+        """Return the message that a body, read as JSON, holds."""
+
+
+class MediaTypeAndContentParser(ABC):
+    """Find out what a message says."""
+
+    @abstractmethod
+    def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
+        """
+        Return the media type of a message, and its content.
+
+        The content is None if there is no schema for the media type.
+        """
+
+
+class RawMessageBodyParser(MessageBodyParser):
+    """Take the body itself for the message."""
+
+    def parse_message(self, body: Any) -> Any:
+        """Return the body."""
+        return body
+
+
+class SNSMessageBodyParser(MessageBodyParser):
+    """Take what SNS wrapped, or delivered as it is, for the message."""
+
+    transforms: tuple[BodyTransform, ...] = ()
+
+    def parse_message(self, body: Any) -> dict[str, Any]:
+        """
+        Return the message of a notification of SNS; the body, if it is none.
+
+        :raises DecodeError: if it is no JSON object
+        """
+        if not isinstance(body, dict):
+            raise DecodeError(f"The body is JSON, but a {type(body).__name__} where an object must be")
+        text = body.get("Message")
+        if not isinstance(text, str) or "mediaType" in body:
+            return body
+        attributes = body.get("MessageAttributes")
+        if self.transforms:
+            text = decode_body(self.transforms, text, attributes)
+        message = load_json(text, "SNS message")
+        if not isinstance(message, dict):
+            raise DecodeError(f"The SNS message is JSON, but a {type(message).__name__} where an object must be")
+        if message.get("mediaType") is None and isinstance(attributes, Mapping) and MEDIA_TYPE_ATTRIBUTE in attributes:
+            message["mediaType"] = find_media_type(message, attributes)
+        return message
+
+
+class RawMediaTypeAndContentParser(MediaTypeAndContentParser):
+    """Take any message for content of `application/json`."""
+
+    def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
+        """Return `application/json`, and the message."""
+        return DEFAULT_MEDIA_TYPE, message
+
+
+class NaiveMediaTypeAndContentParser(MediaTypeAndContentParser):
+    """Take the message itself, `mediaType` and fields, for the content."""
+
+    def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
+        """Return what the message tells as its media type, and the message."""
+        return find_media_type(message, None), message
+
+
+class CodecMediaTypeAndContentParser(MediaTypeAndContentParser):
+    """Decode the message by the schema of its media type, which `registry` knows."""
+
+    registry: PubSubMessageSchemaRegistry
+
+    def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
+        """Return what the message tells as its media type, and the content as its schema gives it."""
+        media_type = find_media_type(message, None)
+        try:
+            codec = self.registry.find(media_type)
+        except KeyError:
+            return media_type, None
+        try:
+            return media_type, codec.decode(message)
+        except MessageValidationError as error:
+            error.media_type = media_type
+            raise
