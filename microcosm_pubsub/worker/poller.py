@@ -216,7 +216,7 @@ class Pollers:
             self.breaker.probe(began=True)
 
     def _ask(self, asking: Asking) -> None:
-        call = self.consumer.receive_call(asking.count, self.visibility_timeout_seconds, asking.attempt_id)
+        call = self.consumer.calls.receive(asking.count, self.visibility_timeout_seconds, asking.attempt_id)
         try:
             self.reactor.call("receive_message", call, partial(self._answered, asking))
         except BaseException as error:

@@ -297,7 +297,7 @@ class Settler:
         self._call(batch)
 
     def _call(self, batch: list[Pending]) -> None:
-        method, call = self.consumer.settle_call([(entry.message, entry.timeout) for entry in batch])
+        method, call = self.consumer.calls.settle([(entry.message, entry.timeout) for entry in batch])
         self.reactor.call(method, call, lambda get: self._finish(batch, partial(self._read, get)))
 
     def _finish(self, batch: list[Pending], finish: Callable[[list[Pending]], None]) -> None:
@@ -315,7 +315,7 @@ class Settler:
     def _read(self, get: Callable[[], Any], batch: list[Pending]) -> None:
         """Read what the queue answered."""
         try:
-            refusals = self.consumer.read_refusals([(entry.message, entry.timeout) for entry in batch], get)
+            refusals = self.consumer.calls.read_refusals([(entry.message, entry.timeout) for entry in batch], get)
         except Exception as error:
             # a client is foreign code, and what is settled here was handled elsewhere: it concerns this batch alone
             logger.exception("Cannot settle %d messages", len(batch))

@@ -123,8 +123,8 @@ def test_without_the_right_to_read_counts(box, spoil):
 
 
 def test_a_missing_queue_is_an_error(box):
-    with pytest.raises(ClientError, match="NonExistentQueue"):
-        Scan(box.client, "http://broker/000000000000/missing")
+    with pytest.raises(ClientError, match="NonExistentQueue"), Scan(box.client, "http://broker/000000000000/missing"):
+        pass
 
 
 def test_more_than_can_be_hidden(box, spoil):

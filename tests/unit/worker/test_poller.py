@@ -18,9 +18,10 @@ class Consumer:
 
     def __init__(self, make_message, url="queue"):
         self.sqs_queue_url = url
+        self.calls = self
         self.make_message = make_message
 
-    def receive_call(self, count, visibility_timeout_seconds, attempt_id):
+    def receive(self, count, visibility_timeout_seconds, attempt_id):
         return {"count": count, "visibility": visibility_timeout_seconds, "attempt_id": attempt_id}
 
     def read_messages(self, get):
