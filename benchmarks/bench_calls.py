@@ -102,7 +102,8 @@ def run(graph: Any, handlers: Any, calls: Calls, messages: int) -> None:
     consumer.sqs_client = Client(messages, calls)
     worker = Worker(consumer, graph.sqs_message_dispatcher, Settings(max_messages=messages))
     ending = worker.run(handlers)
-    assert ending.recycled and calls.deleted == messages, ending
+    assert ending.recycled, ending
+    assert calls.deleted == messages
 
 
 def main() -> None:

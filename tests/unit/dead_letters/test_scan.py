@@ -185,8 +185,10 @@ class TestLeases:
         answer = {"Attributes": {"ApproximateNumberOfMessages": "30000"}}
         client.get_queue_attributes = lambda **parameters: answer
 
-        assert box.scan(client).visibility_seconds == 300
-        assert box.scan(client, limit=100).visibility_seconds == 60
+        with box.scan(client) as scan:
+            assert scan.visibility_seconds == 300
+        with box.scan(client, limit=100) as scan:
+            assert scan.visibility_seconds == 60
 
     def test_a_lapsed_message_comes_once_all_the_same(self, box, clock):
         box.send("a", "b")
