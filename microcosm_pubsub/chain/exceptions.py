@@ -37,16 +37,19 @@ class AttributeNotFound(ChainError):
     """
     Tell that a path leads to an attribute, or a key, that is not there.
 
-    :param path: the whole path
+    :param reached: the path up to there
     :param name: the missing part of it
     :param owner: the name of the type that has no such attribute
     """
 
-    def __init__(self, path: str, name: str, owner: str) -> None:
-        super().__init__(path, name, owner)
-        self.path = path
+    def __init__(self, reached: str, name: str, owner: str) -> None:
+        super().__init__(reached, name, owner)
+        self.reached = reached
         self.name = name
         self.owner = owner
 
     def __str__(self) -> str:
-        return f"Path {self.path!r} cannot be followed: {self.owner} has no attribute or key {self.name!r}"
+        return (
+            f"Failed to find attribute `{self.name}` on `{self.reached}`, which is of type {self.owner}: "
+            "look at the path, and at what the link that gave it returns"
+        )
