@@ -2,8 +2,8 @@
 What the links of a chain share.
 
 A context is a dict that refuses to overwrite a key, so that a link never changes what an earlier
-one has found. It names itself `context`; that key is not one of its items. A local scope sees what
-the context holds when the scope is opened, and keeps what is added to it for itself.
+one has found. Its keys are its attributes too, and it names itself `context`, which is not one of its items. A local
+scope sees what the context holds when the scope is opened, and keeps what is added to it for itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 
 #: The key under which a context finds itself.
-CONTEXT_KEY: Final = "context"
+CONTEXT: Final = "context"
 
 
 class SafeContext(dict[str, Any]):
@@ -30,12 +30,18 @@ class SafeContext(dict[str, Any]):
         self.update(*args, **kwargs)
 
     def __missing__(self, key: str) -> Any:
-        if key == CONTEXT_KEY:
+        if key == CONTEXT:
             return self
         raise KeyError(key)
 
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"The context holds no {name!r}", name=name, obj=self) from None
+
     def __contains__(self, key: object) -> bool:
-        return key == CONTEXT_KEY or super().__contains__(key)
+        return key == CONTEXT or super().__contains__(key)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in self:
@@ -48,7 +54,7 @@ class SafeContext(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
-        return self if key == CONTEXT_KEY else super().get(key, default)
+        return self if key == CONTEXT else super().get(key, default)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, after adding it if it was not there."""
@@ -82,39 +88,20 @@ class SafeContext(dict[str, Any]):
         :returns: a context of its own, which is also a context manager that empties itself at its end
         :raises ValueError: if one of the keys is `context`
         """
-        scope = ScopedSafeContext(kwargs)
-        for key in self.keys() - scope.keys():
-            scope[key] = self[key]
-        return scope
-
-    @contextmanager
-    def renamed(self, names: Mapping[str, str]) -> Iterator[SafeContext]:
-        """
-        Rename keys for the length of a block.
-
-        Keys that the context does not hold are left out; a key that has one of the new names is
-        hidden meanwhile.
-
-        :param names: new names by old ones
-        :raises ValueError: at the end of the block, if it has added a key under a name that was renamed
-        """
-        values = {new: self[old] for old, new in names.items() if old in self}
-        touched = {*names, *values} & self.keys()
-        hidden = {key: super(SafeContext, self).pop(key) for key in touched}
-        super().update(values)
-        try:
-            yield self
-        finally:
-            for new in values:
-                super().pop(new, None)
-            lost = hidden.keys() & self.keys()
-            super().update(hidden)
-        if lost:
-            raise ValueError(f"The context already holds {sorted(lost)}, and its keys are never overwritten")
+        return ScopedSafeContext(self, **kwargs)
 
 
 class ScopedSafeContext(SafeContext):
-    """Hold keys for the length of a block, and none of them afterwards."""
+    """
+    Hold keys for the length of a block, and none of them afterwards.
+
+    :param parent: what the scope sees of its surroundings; keys of its own hide those of the same name
+    """
+
+    def __init__(self, parent: Mapping[str, Any] | None = None, /, **kwargs: Any) -> None:
+        super().__init__(kwargs)
+        for key in () if parent is None else parent.keys() - self.keys():
+            self[key] = parent[key]  # type: ignore[index]
 
     def __enter__(self) -> ScopedSafeContext:
         return self
@@ -126,3 +113,30 @@ class ScopedSafeContext(SafeContext):
         traceback: TracebackType | None,
     ) -> None:
         self.clear()
+
+
+@contextmanager
+def renamed(context: dict[str, Any], names: Mapping[str, str]) -> Iterator[None]:
+    """
+    Rename keys of a context for the length of a block.
+
+    Keys that the context does not hold are left out; a key that has one of the new names is
+    hidden meanwhile.
+
+    :param names: new names by old ones
+    :raises ValueError: at the end of the block, if it has added a key under a name that was renamed
+    """
+    values = {new: context[old] for old, new in names.items() if old in context}
+    touched = {*names, *values} & context.keys()
+    hidden = {key: context.pop(key) for key in touched}
+    # past what refuses to overwrite a key: the key `context` may be one of the new names
+    dict.update(context, values)
+    try:
+        yield
+    finally:
+        for new in values:
+            context.pop(new, None)
+        lost = hidden.keys() & context.keys()
+        dict.update(context, hidden)
+    if lost:
+        raise ValueError(f"The context already holds {sorted(lost)}, and its keys are never overwritten")

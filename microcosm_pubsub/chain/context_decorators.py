@@ -1,196 +1,76 @@
 """
-How a link meets the context.
+The parts of a step, each a decorator: `decorator(context, func)` returns a function without arguments.
 
-A link is any callable. `compile_link` turns it, once, into a step: a function of a context that
-finds the link's arguments, under other names if it `binds` some, calls it, and stores what it
-`extracts`. Signatures are read here and never while a chain runs.
+`Chain.context_decorators` lists them from the inside out. A chain may list others between or around them; then its
+links are decorated each time that they run, and not once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
-from inspect import Parameter, signature, unwrap
+from inspect import Parameter
 from typing import Any
 
-from microcosm_pubsub.chain.context import SafeContext
-from microcosm_pubsub.chain.decorators import binds, bound_names, extracted_names, extracts
-from microcosm_pubsub.chain.exceptions import ChainError, ContextKeyNotFound
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.chain.decorators import EXTRACTS, binds, extracts, find_mark, name_after_extract, wrap
+from microcosm_pubsub.chain.link import Context, calling, parameters_of, renaming, saving
 
 
 __all__ = [
-    "Step",
+    "Call",
+    "ContextDecorator",
     "binds",
-    "compile_link",
-    "describe",
     "extracts",
     "get_from_context",
-    "look_up",
-    "rename_in_context",
+    "get_positional_args",
     "save_to_context",
+    "save_to_context_by_func_name",
+    "temporarily_replace_context_keys",
 ]
 
-Step = Callable[[SafeContext], Any]
+Call = Callable[..., Any]
+ContextDecorator = Callable[[Context, Call], Call]
 
-NONE_GIVEN: Mapping[str, Any] = {}
+POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def compile_link(
-    link: Callable[..., Any],
-    given: Mapping[str, Any] = NONE_GIVEN,
-    names: tuple[str, ...] | None = None,
-) -> Step:
+def get_positional_args(func: Call) -> list[str]:
+    """Return the names of the arguments that a function takes by position, without the `self` of a method."""
+    return [name for name, parameter in parameters_of(func).items() if parameter.kind in POSITIONAL]
+
+
+def get_from_context(context: Context, func: Call) -> Call:
     """
-    Turn a link into a function of a context.
+    Call a function with what its parameters name in the context.
 
-    :param given: arguments that are not found by name, each the key of another one or a constant
-    :param names: where to store the result, instead of what the link says
-    :raises ConfigurationError: if the link cannot be called, or not so
+    :raises ContextKeyNotFound: when it runs, if the context does not hold one of them
     """
-    step = get_from_context(link, given)
-    step = rename_in_context(link, step)
-    return save_to_context(link, step, names)
+    return wrap(func, partial(calling(func), context))
 
 
-def get_from_context(link: Callable[..., Any], given: Mapping[str, Any] = NONE_GIVEN) -> Step:
+def save_to_context(context: Context, func: Call) -> Call:
     """
-    Call a link with what its parameters name in the context.
+    Store what a function returns as its `extracts` says.
 
-    :raises ConfigurationError: if the link has no signature, or no parameter that is `given`
+    :raises ChainError: when it runs, if it returns another number of values
     """
-    positional, keywords = _arguments_of(link, given)
-
-    def step(context: SafeContext) -> Any:
-        return link(
-            *[argument(context) for argument in positional],
-            **{name: argument(context) for name, argument in keywords.items()},
-        )
-
-    return step
+    return _save(context, func, find_mark(func, EXTRACTS) or ())
 
 
-def rename_in_context(link: Callable[..., Any], step: Step) -> Step:
-    """Rename the keys that a link `binds` while it runs."""
-    names = bound_names(link)
-    if not names:
-        return step
-
-    def renaming(context: SafeContext) -> Any:
-        with context.renamed(names):
-            return step(context)
-
-    return renaming
+def save_to_context_by_func_name(context: Context, func: Call) -> Call:
+    """Store what a function named `extract_<name>` returns under that name, unless it `extracts` otherwise."""
+    return _save(context, func, () if find_mark(func, EXTRACTS) else name_after_extract(func))
 
 
-def save_to_context(link: Callable[..., Any], step: Step, names: tuple[str, ...] | None = None) -> Step:
-    """Store what a link `extracts`, or what a function named `extract_<name>` returns."""
-    names = extracted_names(link) if names is None else names
-    if not names:
-        return step
+def temporarily_replace_context_keys(context: Context, func: Call) -> Call:
+    """Rename the keys that a function `binds` while it runs."""
 
-    def saving(context: SafeContext) -> Any:
-        result = step(context)
-        parts = (result,) if len(names) == 1 else _unpack(link, names, result)
-        for name, part in zip(names, parts, strict=True):
-            context.assign(name, part)
-        return result
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return renaming(func, lambda context: func(*args, **kwargs))(context)
 
-    return saving
+    return wrap(func, call)
 
 
-def look_up(key: str, link: str, default: Any = Parameter.empty, reported: str | None = None) -> Step:
-    """
-    Find a key in the context, or take the default.
+def _save(context: Context, func: Call, names: tuple[str, ...]) -> Call:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return saving(func, lambda context: func(*args, **kwargs), names)(context)
 
-    :param link: the name of the link that needs it, for the error
-    :param reported: the key's name in the error, if it is another one
-    """
-
-    def looking(context: SafeContext) -> Any:
-        try:
-            return context[key]
-        except KeyError:
-            if default is not Parameter.empty:
-                return default
-        raise ContextKeyNotFound(link, reported or key)
-
-    return looking
-
-
-def describe(link: Any) -> str:
-    """Name a link, for logs and errors."""
-    if isinstance(link, partial):
-        return describe(link.func)
-    name = getattr(link, "__qualname__", None)
-    return name if isinstance(name, str) else type(link).__qualname__
-
-
-def _arguments_of(link: Callable[..., Any], given: Mapping[str, Any]) -> tuple[list[Step], dict[str, Step]]:
-    parameters = _parameters_of(link)
-    renamed = {new: old for old, new in bound_names(link).items()}
-    fixed = _fixed_keywords(link)
-    positional: list[Step] = []
-    keywords: dict[str, Step] = {}
-    for name, parameter in parameters.items():
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-            continue
-        if name in given:
-            argument = _look_up_or_take(given[name])
-        elif name in fixed:
-            continue
-        else:
-            argument = look_up(name, describe(link), parameter.default, renamed.get(name, name))
-        if parameter.kind is Parameter.KEYWORD_ONLY:
-            keywords[name] = argument
-        else:
-            positional.append(argument)
-    return positional, keywords | _extra_arguments(link, parameters, given)
-
-
-def _extra_arguments(
-    link: Callable[..., Any],
-    parameters: Mapping[str, Parameter],
-    given: Mapping[str, Any],
-) -> dict[str, Step]:
-    extra = {name: _look_up_or_take(value) for name, value in given.items() if name not in parameters}
-    if extra and all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        raise ConfigurationError(f"Link {describe(link)} has no parameters {sorted(extra)}, but {list(parameters)}")
-    return extra
-
-
-def _look_up_or_take(value: Any) -> Step:
-    if not isinstance(value, str):
-        return lambda context: value
-    return lambda context: context.get(value, value)
-
-
-def _parameters_of(link: Callable[..., Any]) -> Mapping[str, Parameter]:
-    if not callable(link):
-        raise ConfigurationError(
-            f"{describe(link)} is not a link: a link is a callable, and a statement that is complete"
-        )
-    try:
-        return signature(link).parameters
-    except ValueError as error:
-        raise ConfigurationError(
-            f"Link {describe(link)} does not tell its parameters: wrap it in a function"
-        ) from error
-
-
-def _fixed_keywords(link: Callable[..., Any]) -> Collection[str]:
-    """Return the keywords that a `partial` has already given, which no key of the context replaces."""
-    function = unwrap(link)
-    return function.keywords if isinstance(function, partial) else ()
-
-
-def _unpack(link: Callable[..., Any], names: tuple[str, ...], result: Any) -> tuple[Any, ...]:
-    if not isinstance(result, Iterable):
-        raise ChainError(
-            f"Link {describe(link)} extracts {list(names)}, but returned {type(result).__name__}: "
-            "return one value for each"
-        )
-    parts = tuple(result)
-    if len(parts) != len(names):
-        raise ChainError(
-            f"Link {describe(link)} extracts {list(names)}, but returned {len(parts)} values: return one value for each"
-        )
-    return parts
+    return wrap(func, call) if names else func

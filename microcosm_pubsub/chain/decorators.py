@@ -6,7 +6,9 @@ given as it is and return another one, so that `extracts("a")(function)` can be 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial, wraps
+from inspect import isfunction
 from typing import Any, Final, TypeVar
 
 from microcosm_pubsub.errors import ConfigurationError
@@ -48,8 +50,11 @@ def binds(**names: str) -> Callable[[Link], Link]:
 def extracted_names(link: Callable[..., Any]) -> tuple[str, ...]:
     """Return the keys under which a link's result is stored: as declared, or by its name."""
     declared: tuple[str, ...] | None = find_mark(link, EXTRACTS)
-    if declared is not None:
-        return declared
+    return name_after_extract(link) if declared is None else declared
+
+
+def name_after_extract(link: Callable[..., Any]) -> tuple[str, ...]:
+    """Return what stands after `extract_` in the name of a function, if its name begins so."""
     while isinstance(link, partial):
         link = link.func
     name = getattr(link, "__name__", "")
@@ -70,18 +75,35 @@ def find_mark(link: Callable[..., Any], mark: str) -> Any:
     return found
 
 
-def _mark(mark: str, value: Any, link: Link) -> Link:
-    if isinstance(link, type):
-        # A class stays a class; its instances are links that carry the mark too.
-        setattr(link, mark, value)
-        return link
+def to_function(link: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does what a callable does; a function is one already."""
+    return link if isfunction(link) else wrap(link)
+
+
+def wrap(link: Callable[..., Any], call: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """
+    Return a function that does what a link does, and that says the same of itself as a link.
+
+    :param call: what it does, if that is something else
+    """
+    call = link if call is None else call
 
     @wraps(link, updated=())
-    def marked(*args: Any, **kwargs: Any) -> Any:
-        return link(*args, **kwargs)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
 
     for name in (EXTRACTS, BINDS):
         if (found := find_mark(link, name)) is not None:
-            setattr(marked, name, found)
+            setattr(wrapped, name, found)
+    return wrapped
+
+
+def _mark(mark: str, value: Any, link: Link) -> Link:
+    if isinstance(link, type):
+        # A class stays a class; its instances are links that carry the mark too. Builtin ones take no marks.
+        with suppress(TypeError):
+            setattr(link, mark, value)
+            return link
+    marked = wrap(link)
     setattr(marked, mark, value)
     return marked  # type: ignore[return-value]

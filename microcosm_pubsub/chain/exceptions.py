@@ -39,14 +39,19 @@ class AttributeNotFound(ChainError):
 
     :param path: the whole path
     :param name: the missing part of it
+    :param reached: what stands before that part
     :param owner: the name of the type that has no such attribute
     """
 
-    def __init__(self, path: str, name: str, owner: str) -> None:
-        super().__init__(path, name, owner)
+    def __init__(self, path: str, name: str, reached: str, owner: str) -> None:
+        super().__init__(path, name, reached, owner)
         self.path = path
         self.name = name
+        self.reached = reached
         self.owner = owner
 
     def __str__(self) -> str:
-        return f"Path {self.path!r} cannot be followed: {self.owner} has no attribute or key {self.name!r}"
+        return (
+            f"Failed to find attribute `{self.name}` on `{self.reached}`, a {self.owner}: "
+            f"look at the path {self.path!r}, or at what the link that gave {self.reached!r} returns"
+        )

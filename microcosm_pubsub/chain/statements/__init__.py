@@ -6,11 +6,12 @@ is none, `assign("a").to("b")` is one. Each word returns a new object, so that a
 shared and continued in two ways.
 """
 
-from microcosm_pubsub.chain.statements.assignment import assign, assign_constant, assign_function, extract
-from microcosm_pubsub.chain.statements.attempt import try_chain
-from microcosm_pubsub.chain.statements.branch import switch, when
-from microcosm_pubsub.chain.statements.invocation import call
-from microcosm_pubsub.chain.statements.loop import for_each
+from microcosm_pubsub.chain.statements.assign import assign, assign_constant, assign_function, extract
+from microcosm_pubsub.chain.statements.call import call
+from microcosm_pubsub.chain.statements.for_each import for_each
+from microcosm_pubsub.chain.statements.switch import switch
+from microcosm_pubsub.chain.statements.try_chain import try_chain
+from microcosm_pubsub.chain.statements.when import when
 
 
 __all__ = [

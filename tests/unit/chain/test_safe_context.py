@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from microcosm_pubsub.chain.context import SafeContext, ScopedSafeContext
+from microcosm_pubsub.chain.context import SafeContext, ScopedSafeContext, renamed
 
 
 OVERWRITES = {
@@ -91,8 +91,7 @@ RENAMES = {
 @pytest.mark.parametrize(("names", "expected"), RENAMES.values(), ids=RENAMES)
 def test_keys_are_renamed_for_a_block(names, expected):
     context = SafeContext(a=1, b=2)
-    with context.renamed(names) as same:
-        assert same is context
+    with renamed(context, names):
         assert dict(context) == expected
         context.assign("new", 3)
     assert context == {"a": 1, "b": 2, "new": 3}
@@ -100,13 +99,23 @@ def test_keys_are_renamed_for_a_block(names, expected):
 
 def test_keys_get_their_names_back_after_an_error():
     context = SafeContext(a=1)
-    with pytest.raises(KeyError), context.renamed({"a": "x"}):
+    with pytest.raises(KeyError), renamed(context, {"a": "x"}):
         raise KeyError
     assert context == {"a": 1}
 
 
 def test_a_renamed_key_is_not_overwritten_either():
     context = SafeContext(a=1)
-    with pytest.raises(ValueError, match="'a'"), context.renamed({"a": "x"}):
+    with pytest.raises(ValueError, match="'a'"), renamed(context, {"a": "x"}):
         context.assign("a", 2)
     assert context == {"a": 1}
+
+
+def test_keys_are_attributes():
+    context = SafeContext(arg=1)
+
+    assert context.arg == context["arg"] == 1
+    assert context.local(other=2).arg == 1
+    assert context.context is context
+    with pytest.raises(AttributeError, match="'missing'"):
+        _ = context.missing

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from microcosm_pubsub.chain.context import SafeContext
-from microcosm_pubsub.chain.context_decorators import NONE_GIVEN, compile_link
+from microcosm_pubsub.chain.link import NONE_GIVEN, Context, compile_link
 
 
-class Call:
+class LocalCallWrapper:
     """
     Call a function with arguments from the context, some of them under other names.
 
@@ -30,22 +29,22 @@ class Call:
         self.key = key
         self._step = compile_link(function, self.given, None if key is None else (key,))
 
-    def with_args(self, **kwargs: Any) -> Call:
+    def with_args(self, **kwargs: Any) -> LocalCallWrapper:
         """
         Choose arguments: text that names a key is what the key holds, anything else is a constant.
 
         :raises ConfigurationError: if the function has no such parameter
         """
-        return Call(self.function, {**self.given, **kwargs}, self.key)
+        return LocalCallWrapper(self.function, {**self.given, **kwargs}, self.key)
 
-    def as_(self, key: str) -> Call:
+    def as_(self, key: str) -> LocalCallWrapper:
         """Store the result under a key."""
-        return Call(self.function, self.given, key)
+        return LocalCallWrapper(self.function, self.given, key)
 
-    def __call__(self, context: SafeContext) -> Any:
+    def __call__(self, context: Context) -> Any:
         return self._step(context)
 
 
-def call(function: Callable[..., Any]) -> Call:
+def call(function: Callable[..., Any]) -> LocalCallWrapper:
     """Call a function: `call(greet).with_args(name="customer_name", loud=True).as_("greeting")`."""
-    return Call(function)
+    return LocalCallWrapper(function)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from microcosm_pubsub.chain.chain import Chain
-from microcosm_pubsub.chain.context import SafeContext
-from microcosm_pubsub.chain.context_decorators import describe
+from microcosm_pubsub.chain.link import Context, describe
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -20,7 +19,7 @@ Errors = tuple[type[BaseException], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class TryChain:
+class TryChainStatement:
     """Run a chain, and others for the errors that it raises."""
 
     chain: Chain
@@ -28,17 +27,19 @@ class TryChain:
     no_error: Chain | None = None
 
     @overload
-    def catch(self, error: type[BaseException] | Errors) -> Catch: ...
+    def catch(self, error: type[BaseException] | Errors) -> CatchStatement: ...
 
     @overload
-    def catch(self, error: type[BaseException] | Errors, *args: Callable[..., Any], **kwargs: Any) -> TryChain: ...
+    def catch(
+        self, error: type[BaseException] | Errors, *args: Callable[..., Any], **kwargs: Any
+    ) -> TryChainStatement: ...
 
     def catch(
         self,
         error: type[BaseException] | Errors,
         *args: Callable[..., Any],
         **kwargs: Any,
-    ) -> TryChain | Catch:
+    ) -> TryChainStatement | CatchStatement:
         """
         Run links if an error is raised; they are given as to `Chain.make`.
 
@@ -52,14 +53,14 @@ class TryChain:
             if not (isinstance(each, type) and issubclass(each, BaseException)):
                 raise ConfigurationError(f"try_chain().catch() takes a class of errors first, not {describe(each)}")
         if args or kwargs:
-            return Catch(self, errors).then(*args, **kwargs)
-        return Catch(self, errors)
+            return CatchStatement(self, errors).then(*args, **kwargs)
+        return CatchStatement(self, errors)
 
-    def otherwise(self, *args: Callable[..., Any], **kwargs: Any) -> TryChain:
+    def otherwise(self, *args: Callable[..., Any], **kwargs: Any) -> TryChainStatement:
         """Run links if nothing was raised, outside of the attempt; they are given as to `Chain.make`."""
         return replace(self, no_error=Chain.make(*args, **kwargs))
 
-    def __call__(self, context: SafeContext) -> Any:
+    def __call__(self, context: Context) -> Any:
         try:
             result = self.chain(context)
         except tuple(error for errors, _ in self.clauses for error in errors) as error:
@@ -69,18 +70,18 @@ class TryChain:
 
 
 @dataclass(frozen=True, slots=True)
-class Catch:
+class CatchStatement:
     """Wait to be told what to run for an error."""
 
-    attempt: TryChain
+    attempt: TryChainStatement
     errors: Errors
 
-    def then(self, *args: Callable[..., Any], **kwargs: Any) -> TryChain:
+    def then(self, *args: Callable[..., Any], **kwargs: Any) -> TryChainStatement:
         """Run links for this error; they are given as to `Chain.make`."""
         clause = (self.errors, Chain.make(*args, **kwargs))
         return replace(self.attempt, clauses=(*self.attempt.clauses, clause))
 
 
-def try_chain(*args: Callable[..., Any], **kwargs: Any) -> TryChain:
+def try_chain(*args: Callable[..., Any], **kwargs: Any) -> TryChainStatement:
     """Expect errors: `try_chain(fetch).catch(TimeoutError, retry).otherwise(store)`."""
-    return TryChain(Chain.make(*args, **kwargs))
+    return TryChainStatement(Chain.make(*args, **kwargs))

@@ -7,28 +7,27 @@ stays. What the iterations return becomes a list in the context.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from inspect import signature
 from typing import Any
 
 from microcosm_pubsub.chain.chain import Chain
-from microcosm_pubsub.chain.context import SafeContext
-from microcosm_pubsub.chain.context_decorators import Step, compile_link, describe
-from microcosm_pubsub.chain.statements.branch import Question, ask
+from microcosm_pubsub.chain.context import ScopedSafeContext
+from microcosm_pubsub.chain.link import Context, Question, Statement, Step, ask, compile_link, describe, parameters_of
 from microcosm_pubsub.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class ForEach:
+class ForEachStatement(Statement):
     """
-    Wait to be told what to repeat, and over what.
+    Run a chain for each of some items, and store the list of what it returns.
 
     :param item: the key of the item, in the scope of an iteration
     :param items: gives the items
     :param list_key: where the list of what the iterations return is stored
     :param wanted: conditions on the scope of an iteration, before it runs
     :param kept: conditions on what an iteration returned
+    :param chain: what is run; None until `do` tells it
     """
 
     item: str
@@ -36,16 +35,17 @@ class ForEach:
     items: Step | None = None
     wanted: tuple[Step, ...] = ()
     kept: tuple[Callable[[Any], Any], ...] = ()
+    chain: Chain | None = None
 
-    def in_(self, items: Question) -> ForEach:
+    def in_(self, items: Question) -> ForEachStatement:
         """Take the items from a key, or from what a function returns."""
         return replace(self, items=ask(items, f"for_each({self.item!r}).in_"))
 
-    def as_(self, list_key: str) -> ForEach:
+    def as_(self, list_key: str) -> ForEachStatement:
         """Store the list under a key other than `<item>_list`."""
         return replace(self, list_key=list_key)
 
-    def when(self, condition: Callable[..., Any]) -> ForEach:
+    def when(self, condition: Callable[..., Any]) -> ForEachStatement:
         """
         Leave out some of the items, or some of what the iterations return.
 
@@ -55,19 +55,19 @@ class ForEach:
         """
         if not callable(condition):
             raise ConfigurationError(f"for_each({self.item!r}).when() takes a function, not {describe(condition)}")
-        if self.item in _parameter_names(condition):
+        if self.item in parameters_of(condition):
             return replace(self, wanted=(*self.wanted, compile_link(condition)))
         return replace(self, kept=(*self.kept, condition))
 
-    def when_not_none(self) -> ForEach:
+    def when_not_none(self) -> ForEachStatement:
         """Leave out items that are None, and what the iterations return if it is None."""
         return replace(
             self,
-            wanted=(*self.wanted, lambda scope: scope[self.item] is not None),
-            kept=(*self.kept, lambda value: value is not None),
+            wanted=(*self.wanted, lambda scope: not_none(scope[self.item])),
+            kept=(*self.kept, not_none),
         )
 
-    def do(self, *args: Callable[..., Any], **kwargs: Any) -> Loop:
+    def do(self, *args: Callable[..., Any], **kwargs: Any) -> ForEachStatement:
         """
         Run links for each item; they are given as to `Chain.make`.
 
@@ -77,37 +77,32 @@ class ForEach:
             raise ConfigurationError(
                 f"for_each({self.item!r}) does not know its items: write .in_(key) before .do(...)"
             )
-        return Loop(self.item, self.list_key, self.items, self.wanted, self.kept, Chain.make(*args, **kwargs))
+        return replace(self, chain=Chain.make(*args, **kwargs))
 
+    @property
+    def is_complete(self) -> bool:
+        """Return whether it is known what to run."""
+        return self.chain is not None
 
-@dataclass(frozen=True, slots=True)
-class Loop(ForEach):
-    """Run a chain for each of some items, and store the list of what it returns."""
-
-    chain: Chain | None = None
-
-    def __call__(self, context: SafeContext) -> list[Any]:
+    def __call__(self, context: Context) -> list[Any]:
         assert self.items is not None
         assert self.chain is not None
         values = []
         for item in self.items(context):
-            scope = context.local(**{self.item: item})
+            scope = ScopedSafeContext(context, **{self.item: item})
             if all(condition(scope) for condition in self.wanted):
                 value = self.chain(scope)
                 if all(condition(value) for condition in self.kept):
                     values.append(value)
-        context.assign(self.list_key, values)
+        context[self.list_key] = values
         return values
 
 
-def _parameter_names(condition: Callable[..., Any]) -> Iterable[str]:
-    try:
-        return signature(condition).parameters.keys()
-    except ValueError:
-        # Some built-in ones, such as bool, do not tell.
-        return ()
+def not_none(value: Any) -> bool:
+    """Return whether there is a value."""
+    return value is not None
 
 
-def for_each(item: str) -> ForEach:
+def for_each(item: str) -> ForEachStatement:
     """Repeat links: `for_each("item").in_("items").do(handle_item).as_("results")`."""
-    return ForEach(item, f"{item}_list")
+    return ForEachStatement(item, f"{item}_list")
