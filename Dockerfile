@@ -7,7 +7,7 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY setup.py pyproject.toml README.md ./
+COPY LICENSE setup.py pyproject.toml README.md ./
 COPY examples/orders examples/orders
 COPY microcosm_pubsub microcosm_pubsub
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir ".[metrics,postgres,sentry]"

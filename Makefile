@@ -12,14 +12,25 @@ WITH ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(VENV)/demo: setup.py pyproject.toml
+# the locked versions, save those of what WITH names
+LOCK := requirements-dev.lock
+name_of = $(firstword $(subst =, ,$(subst >, ,$(subst <, ,$(subst ~, ,$(1))))))
+NONE :=
+SPACE := $(NONE) $(NONE)
+NAMES := $(subst $(SPACE),|,$(foreach requirement,$(WITH),$(call name_of,$(requirement))))
+
+define install
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[broker]'
+	grep -Eiv '^($(NAMES))==' $(LOCK) > $(VENV)/constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
+endef
+
+$(VENV)/demo: setup.py pyproject.toml $(LOCK)
+	$(call install,broker)
 	@touch $@
 
-$(VENV)/dev: setup.py pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' $(if $(WITH),'$(WITH)')
+$(VENV)/dev: setup.py pyproject.toml $(LOCK)
+	$(call install,dev)
 	@touch $@ $(VENV)/demo
 
 .PHONY: demo
@@ -29,13 +40,43 @@ demo: $(VENV)/demo ## Watch a daemon handle 500 messages on this machine, with n
 .PHONY: install
 install: $(VENV)/dev ## Install the package for development, into a virtual environment
 
+# what starts no programs
+UNITS := unit house integration switching
+# all of it, in the order in which it fails first; `peers` are clients in other languages, and slow
+FOLDERS := $(notdir $(wildcard $(addprefix tests/,$(UNITS) conformance fork differential docs acceptance peers chaos)))
+# the folders that a machine takes: make test-all SHARD='acceptance chaos'
+SHARD ?=
+in_tests = $(wildcard $(addprefix tests/,$(1)))
+
 .PHONY: test
-test: $(VENV)/dev ## Pass the tests, and print what they cover
-	$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered
+test: $(VENV)/dev ## Pass the tests that start no programs, and a small demonstration, in two minutes
+	$(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS)) tests/acceptance/test_demo.py::test_every_message_is_accounted_for
 
 .PHONY: test-units
-test-units: $(VENV)/dev ## Pass the tests that start no programs, in a minute or two
-	$(BIN)/pytest --numprocesses 2 tests/unit tests/integration tests/switching
+test-units: $(VENV)/dev ## Pass the tests that start no programs
+	$(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS))
+
+.PHONY: test-plain
+test-plain: $(VENV)/dev ## Pass them without the short ways (PUBSUB_PLAIN=1)
+	PUBSUB_PLAIN=1 $(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS))
+
+.PHONY: test-all
+test-all: $(VENV)/dev ## Pass all tests, and print what they cover; SHARD='acceptance chaos' takes these folders
+ifeq ($(strip $(SHARD)),)
+	$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered $(addprefix tests/,$(FOLDERS))
+else
+	COVERAGE_FILE=.coverage.$(firstword $(SHARD)) $(BIN)/pytest --numprocesses 2 --cov --cov-report= --cov-fail-under=0 $(call in_tests,$(SHARD))
+endif
+
+.PHONY: coverage
+coverage: $(VENV)/dev ## Add up what the shards cover, and print it
+	$(BIN)/coverage combine
+	$(BIN)/coverage report --skip-covered
+
+.PHONY: lock
+lock: $(VENV)/dev ## Choose the versions of the development environment anew; UPGRADE=1 takes the newest
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-annotate --quiet --no-emit-package microcosm-pubsub --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) --output-file $(LOCK)
 
 .PHONY: lint
 lint: $(VENV)/dev ## Check the style
@@ -87,7 +128,7 @@ bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-writ
 	$(BIN)/python -m benchmarks.bench_broker
 
 .PHONY: check
-check: test lint types layers docs ## All of the above
+check: test-all lint types layers ## All tests, style, types and layers
 
 .PHONY: clean
 clean: ## Remove what was installed and built

@@ -48,6 +48,19 @@ def pubsub_harness() -> Iterator[HarnessMaker]:
         yield HarnessMaker(stack)
 
 
+@pytest.fixture
+def pubsub_server() -> Iterator[str]:
+    """
+    Give the URL of an SNS and SQS endpoint with an empty broker, which is ended after the test.
+
+    Credentials and a region, which AWS's clients insist on, may be any. It needs the extra `server`.
+    """
+    from microcosm_pubsub.server import serve
+
+    with serve() as url:
+        yield url
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Add to the report of a failed test what its harnesses hold."""

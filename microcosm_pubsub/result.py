@@ -109,7 +109,7 @@ class MessageHandlingResult:
         :param clock: measures the time that the call takes, in seconds
         :param now: tells the time of day, in seconds since the epoch
         """
-        handle_start_time = _waited(message, now)
+        handle_start_time = waited_seconds(message, now)
         start = clock()
         # The innermost ring: a handler is foreign code, and whatever it raises is a result, sys.exit() included.
         try:
@@ -231,7 +231,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _waited(message: SQSMessage, now: Callable[[], float]) -> float | None:
+def waited_seconds(message: SQSMessage, now: Callable[[], float] = time) -> float | None:
     """Return the seconds from publish to now; None if the message does not tell, or not as a number."""
     published = find_value(message.opaque_data, PUBLISHED_KEY)
     try:

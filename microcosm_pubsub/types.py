@@ -4,7 +4,7 @@ The types that the parts of the package share: what handles a message, wraps tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from microcosm_pubsub.message import SQSMessage
@@ -22,6 +22,12 @@ Call: TypeAlias = Callable[[SQSMessage], Any]
 
 #: Wraps the handling of one message: `layer(call_next, message)`.
 Layer: TypeAlias = Callable[[Call, SQSMessage], Any]
+
+#: Handles some messages at once, and returns the result of each, in their order; raises nothing that a handler does.
+UnitCall: TypeAlias = Callable[[Sequence[SQSMessage]], list[MessageHandlingResult]]
+
+#: Wraps one message, or all those of a batch, outside of their layers: `layer(call_next, messages)`.
+UnitLayer: TypeAlias = Callable[[UnitCall, Sequence[SQSMessage]], list[MessageHandlingResult]]
 
 #: Is told of a result, and can change nothing.
 Observer: TypeAlias = Callable[[SQSMessage, MessageHandlingResult], None]

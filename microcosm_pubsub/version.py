@@ -1,5 +1,5 @@
 """
-The version of the package, which `setup.py` reads too.
+The version of the package, which `pyproject.toml` reads too.
 """
 
 VERSION = "4.0.0.dev0"

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 from microcosm_pubsub.broker.errors import metadata, refuse
 from microcosm_pubsub.broker.notify import Notifier, make_notifier
 from microcosm_pubsub.broker.schema import last_row_id, messages
 from microcosm_pubsub.broker.store import Store, StoreError
 from microcosm_pubsub.broker.validation import check_parameters
+
+
+T = TypeVar("T")
 
 
 class Broker:
@@ -58,15 +61,23 @@ class Broker:
         :raises botocore.exceptions.ParamValidationError: if boto3 would refuse the parameters
         :raises botocore.exceptions.ClientError: as boto3 does
         """
+        answer = self.run(service, operation, function, parameters)
+        return {**(answer or {}), "ResponseMetadata": metadata()}
+
+    def run(self, service: str, operation: str, function: Callable[..., T], parameters: dict[str, Any]) -> T:
+        """
+        Do what an operation of SQS or SNS does, and return what its function does; it raises what `call` does.
+
+        :raises Busy: in a block of `hasty`, if that would have to wait for the database
+        """
         check_parameters(service, operation, parameters)
         try:
-            answer = function(self, **parameters)
+            return function(self, **parameters)
         except Refusal as refusal:
             raise refuse(service, operation, refusal.name, refusal.text, refusal.status) from None
         except StoreError as error:
             name = "StorageFull" if error.full else "ServiceUnavailable"
             raise refuse(service, operation, name, str(error), status=503) from error
-        return {**(answer or {}), "ResponseMetadata": metadata()}
 
     def count_sent(self) -> int:
         """Return how many messages were ever put into queues; on PostgreSQL, at least so many."""

@@ -1,29 +1,65 @@
 """
 The URLs and ARNs of the broker's queues and topics.
 
-A queue or topic is known by its name, the last part of its URL or ARN, so that those of AWS work unchanged.
+A queue or topic is known by its name, the last part of its URL or ARN, so that those of AWS work unchanged. Which URLs
+and regions a caller sees depends on how it calls: a program in the broker's process sees `HOME`, one that calls over
+HTTP sees the host and the region that it named itself. What is stored and compared is always that of `HOME`.
 """
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from microcosm_pubsub.constants import FIFO_SUFFIX
 
 
-REGION = "local"
 ACCOUNT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a caller sees the broker.
+
+    :param url: with which the URLs of queues begin
+    :param region: of the ARNs
+    """
+
+    url: str
+    region: str
+
+
+#: Where a program that opens the database sees the broker; nothing listens there.
+HOME = Place("http://broker", "local")
+
+#: Where the caller of the call under way sees it.
+place: ContextVar[Place] = ContextVar("pubsub_broker_place", default=HOME)
 
 
 def queue_url(name: str) -> str:
     """Return the URL of a queue."""
-    return f"http://broker/{ACCOUNT}/{name}"
+    return f"{place.get().url}/{ACCOUNT}/{name}"
 
 
 def queue_arn(name: str) -> str:
     """Return the ARN of a queue."""
-    return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    return f"arn:aws:sqs:{place.get().region}:{ACCOUNT}:{name}"
 
 
 def topic_arn(name: str) -> str:
     """Return the ARN of a topic."""
-    return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+    return f"arn:aws:sns:{place.get().region}:{ACCOUNT}:{name}"
+
+
+def stored_queue_arn(name: str) -> str:
+    """Return the ARN under which a queue is stored, wherever it is called from."""
+    return f"arn:aws:sqs:{HOME.region}:{ACCOUNT}:{name}"
+
+
+def shown_queue_arn(arn: str) -> str:
+    """Return a stored ARN of a queue as the caller sees it."""
+    return queue_arn(name_of(arn))
 
 
 def name_of(url_or_arn: str) -> str:

@@ -7,6 +7,7 @@ SQLite, by looking again several times a second.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Condition, Event, Thread
 from time import monotonic
 from typing import Any
@@ -26,6 +27,8 @@ class Notifier:
     def __init__(self) -> None:
         self._condition = Condition()
         self._generation = 0
+        #: Is called at each `wake` as well, by whatever thread that is.
+        self.on_wake: Callable[[], None] = lambda: None
 
     @property
     def generation(self) -> int:
@@ -40,6 +43,7 @@ class Notifier:
         with self._condition:
             self._generation += 1
             self._condition.notify_all()
+        self.on_wake()
 
     def wait(self, generation: int, deadline: float) -> bool:
         """
@@ -55,6 +59,9 @@ class Notifier:
             if self._generation == generation:
                 self._condition.wait(min(left, POLL_SECONDS))
         return True
+
+    def listen(self) -> None:
+        """Begin to be woken by other processes, as far as the database can do that."""
 
     def close(self) -> None:
         """Stop listening."""
@@ -81,10 +88,15 @@ class PostgresNotifier(Notifier):
 
     def wait(self, generation: int, deadline: float) -> bool:
         """Wait for a notification; see `Notifier.wait`."""
-        if self._thread is None and deadline > monotonic():
+        if deadline > monotonic():
+            self.listen()
+        return super().wait(generation, deadline)
+
+    def listen(self) -> None:
+        """Begin to be woken by other processes."""
+        if self._thread is None:
             self._thread = Thread(target=self._listen, name="pubsub-broker-listen", daemon=True)
             self._thread.start()
-        return super().wait(generation, deadline)
 
     def close(self) -> None:
         """Stop listening."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from logging import getLogger
-from threading import RLock
+from threading import RLock, local
 from time import monotonic, sleep
 from typing import Any
 from weakref import finalize
@@ -55,6 +55,31 @@ class StoreError(PubSubError):
         self.full = full
 
 
+class Busy(Exception):
+    """Tell that somebody else has the database just now; nothing of the transaction was done."""
+
+
+class _Haste(local):
+    on = False
+
+
+_haste = _Haste()
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """
+    Let transactions of this thread that would have to wait for the database raise `Busy`, for the length of a block.
+
+    On PostgreSQL every call waits for the network; it is not for that.
+    """
+    _haste.on = True
+    try:
+        yield
+    finally:
+        _haste.on = False
+
+
 class Store:
     """
     Hold the broker's database.
@@ -94,12 +119,17 @@ class Store:
         Give a connection with a transaction, which is committed at a clean end of the block, and rolled back otherwise.
 
         :raises StoreError: if the database fails
+        :raises Busy: in a block of `hasty`, if it would have to wait
         """
         if self._turn is not None:
-            with self._turn:
+            if not self._turn.acquire(blocking=not _haste.on):
+                raise Busy
+            try:
                 with self._begin() as connection:
                     yield connection
                 self._checkpoint()
+            finally:
+                self._turn.release()
         else:
             with self._begin() as connection:
                 yield connection
@@ -179,6 +209,8 @@ def wait_for_turn(call: Any) -> None:
             if "locked" not in str(error) or monotonic() > deadline:
                 raise
             tries += 1
+            if _haste.on:
+                raise Busy from None
             if tries <= EAGER_TRIES:
                 # lets other threads run
                 sleep(0)

@@ -9,7 +9,7 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
 
-from microcosm_pubsub.cli import read, run, write
+from microcosm_pubsub.cli import read, run, serve, write
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
 from microcosm_pubsub.errors import PubSubError
@@ -53,6 +53,10 @@ def make_arg_parser() -> ArgumentParser:
 
     command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
     dlq.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
+    serve.add_flags(command)
+    command.set_defaults(call=serve.main)
 
     command = commands.add_parser("demo", help="watch a daemon handle messages, on this machine alone")
     demo.add_flags(command)

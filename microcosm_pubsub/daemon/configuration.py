@@ -21,6 +21,7 @@ class Attributes(Protocol):
     unhandled: str | None
     ignore: list[str] | None
     middleware: Sequence[Any]
+    unit_middleware: Sequence[Any]
     observers: Sequence[Any]
     publish_steps: Sequence[Any]
     publish_layers: Sequence[Any]
@@ -35,6 +36,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
         "pubsub_worker": {"concurrency": daemon.workers},
         "pubsub_middleware": {"names": list(daemon.middleware)},
+        "pubsub_unit_middleware": {"names": list(daemon.unit_middleware)},
         "pubsub_observers": {"names": list(daemon.observers)},
         "pubsub_publish_steps": {"names": list(daemon.publish_steps)},
         "pubsub_publish_layers": {"names": list(daemon.publish_layers)},

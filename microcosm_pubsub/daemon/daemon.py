@@ -38,7 +38,7 @@ from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.types import Layer, Observer
+from microcosm_pubsub.types import Layer, Observer, UnitLayer
 
 
 COMPONENTS = [
@@ -85,9 +85,11 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     :param event: kept for programs that make a daemon per event
     """
 
-    #: Layers to add around the handlers, observers of their results, and what messages that are published go through
-    #: beside: callables, or binding names. Functions of the class are wrapped in `staticmethod`.
+    #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
+    #: messages that are published go through beside: callables, or binding names. Functions of the class are wrapped in
+    #: `staticmethod`.
     middleware: Sequence[str | Layer] = ()
+    unit_middleware: Sequence[str | UnitLayer] = ()
     observers: Sequence[str | Observer] = ()
     publish_steps: Sequence[str | PublishStep] = ()
     publish_layers: Sequence[str | PublishLayer] = ()

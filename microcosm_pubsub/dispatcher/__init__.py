@@ -6,6 +6,7 @@ from microcosm_pubsub.dispatcher.dispatcher import BatchSettler, SQSMessageDispa
 from microcosm_pubsub.dispatcher.factory import configure_sqs_message_dispatcher
 from microcosm_pubsub.dispatcher.observers import configure_pubsub_observers
 from microcosm_pubsub.dispatcher.reason import make_reason, stays
+from microcosm_pubsub.dispatcher.unit import get_route, judge
 
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "SQSMessageDispatcher",
     "configure_pubsub_observers",
     "configure_sqs_message_dispatcher",
+    "get_route",
+    "judge",
     "make_reason",
     "stays",
 ]

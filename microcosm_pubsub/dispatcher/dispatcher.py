@@ -11,9 +11,8 @@ Each step is a ring of its own: what goes wrong with one message inside it stays
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from logging import getLogger
 from threading import Lock
 from time import perf_counter
@@ -21,18 +20,24 @@ from typing import Any, Protocol
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import GivenUp, SQSConsumer
-from microcosm_pubsub.dispatcher.batch_run import BatchRun
 from microcosm_pubsub.dispatcher.reason import make_reason, name_of, stays
-from microcosm_pubsub.errors import Nack, PubSubError, SettleError
-from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.middleware import compose
+from microcosm_pubsub.dispatcher.unit import (
+    NOT_IN_TURN,
+    get_route,
+    hold_back,
+    iter_units,
+    judge,
+    make_release,
+    make_route,
+)
+from microcosm_pubsub.errors import PubSubError, SettleError
+from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.middleware.handler_call import call_batch_handler, call_handler
-from microcosm_pubsub.registry import SQSMessageHandlerRegistry
+from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 from microcosm_pubsub.retry.releases import Releases
-from microcosm_pubsub.types import Handled, Handler, Layer, Observer
+from microcosm_pubsub.types import Handled, Handler, Layer, Observer, UnitLayer
 
 
 #: A handled message waits at most so long for others to be settled with it.
@@ -61,6 +66,7 @@ class SQSMessageDispatcher:
     :param policies: the retry policies of handlers
     :param loop: runs handlers that are coroutine functions
     :param clock: measures time, in seconds
+    :param unit_middleware: layers around each message, or batch, outside of the others; the outermost first
     """
 
     logger = getLogger("microcosm_pubsub.dispatcher")
@@ -75,6 +81,7 @@ class SQSMessageDispatcher:
         policies: RetryPolicies | None = None,
         loop: EventLoop | None = None,
         clock: Callable[[], float] = perf_counter,
+        unit_middleware: Iterable[UnitLayer] = (),
     ) -> None:
         self.consumer = consumer
         self.registry = registry
@@ -82,9 +89,10 @@ class SQSMessageDispatcher:
         self.batch_metrics = batch_metrics
         self.clock = clock
         self.middleware = tuple(middleware)
-        self.policies = policies or RetryPolicies(lambda media_type: None, RetryPolicy())
+        self.policies = policies or RetryPolicies(RetryPolicy())
         self.loop = loop or EventLoop()
-        self.call = compose(self.middleware, partial(call_handler, self.loop))
+        self.unit_middleware = tuple(unit_middleware)
+        self._routes: tuple[RetryPolicies, Routes] | None = None
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
@@ -102,7 +110,7 @@ class SQSMessageDispatcher:
 
     @max_processing_attempts.setter
     def max_processing_attempts(self, max_attempts: int | None) -> None:
-        self.policies.default = replace(self.policies.default, max_attempts=max_attempts)
+        self.policies = RetryPolicies(replace(self.policies.default, max_attempts=max_attempts))
 
     def handle_batch(
         self,
@@ -121,18 +129,19 @@ class SQSMessageDispatcher:
         """
         consumer = consumer or self.consumer
         messages = consumer.consume()
-        blocked_groups: set[str] = set()
+        self.accept(messages, self.find_routes(bound_handlers))
+        groups = Groups()
         start = self.clock()
         handled: list[Handled] = []
         results: list[MessageHandlingResult] = []
         waiting_since = start
         longest = 0.0
-        for unit in self._iter_units(messages):
+        for unit in iter_units(messages):
             # from before the first is handled: after a slow one, the next is likely to be slow too
             began = self.clock()
             waiting_since = waiting_since if handled else began
             if has_time(longest):
-                outcomes = self._run_unit(unit, blocked_groups, bound_handlers)
+                outcomes = self._run_in_turn(unit, groups)
             else:
                 outcomes = [self.release(message, "There is no time left for it") for message in unit]
             longest = max(longest, self.clock() - began)
@@ -162,43 +171,58 @@ class SQSMessageDispatcher:
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
         """Run the handler of a message and return the result; settle nothing."""
-        if self.registry.find_options(message.media_type).batch_size is not None:
-            return self.run_batch([message], bound_handlers)[0]
-        self.choose_handler(message, bound_handlers)
-        result = MessageHandlingResult.capture(self.call, message)
-        self.judge(message, result)
-        return result
+        self.accept([message], self.find_routes(bound_handlers))
+        return self.run_unit([message])[0]
 
-    def run_batch(
-        self,
-        messages: Sequence[SQSMessage],
-        bound_handlers: Mapping[str, Handler],
-    ) -> list[MessageHandlingResult]:
-        """Run the batch handler of some messages once, and return the result of each; settle nothing."""
+    def find_routes(self, bound_handlers: Mapping[str, Handler]) -> Routes:
+        """Return the routes of bound handlers: those of the last call, if nothing has changed since."""
+        policies, routes = self._routes or (None, None)
+        if routes is None or policies is not self.policies or not routes.are_of(bound_handlers):
+            routes = Routes(bound_handlers, self.registry, self._make_route)
+            self._routes = (self.policies, routes)
+        return routes
+
+    def accept(self, messages: Iterable[SQSMessage], routes: Routes) -> None:
+        """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
-            self.choose_handler(message, bound_handlers)
-        results = BatchRun(messages, self.middleware, partial(call_batch_handler, self.loop)).run()
-        failed_groups: set[str] = set()
-        for index, (message, result) in enumerate(zip(messages, results, strict=True)):
-            self.judge(message, result)
-            if message.fifo_group in failed_groups:
-                results[index] = self.release(message)
-            elif message.fifo_group and stays(message, result):
-                failed_groups.add(message.fifo_group)
+            routes.choose(message)
+            message.releases = self.releases.count(message)
+
+    def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
+        """
+        Handle messages by one call of their handler, and return the result of each; settle nothing.
+
+        :param messages: accepted ones of one route: a single one, or several if its handler takes batches
+        """
+        route = get_route(messages[0])
+        if route.run is None:
+            result = MessageHandlingResult.capture(route.call, messages[0])
+            judge(messages[0], result)
+            return [result]
+        groups = Groups()
+        results = []
+        for message, result in zip(messages, route.run(messages), strict=True):
+            held = hold_back(groups, message, result)
+            if held is result:
+                judge(message, result)
+            else:
+                self.releases.note(message)
+            results.append(held)
         return results
 
-    def judge(self, message: SQSMessage, result: MessageHandlingResult) -> None:
-        """Let the retry policy of a message's handler decide what becomes of a message that was not handled."""
-        if result.retry or message.error is not None:
-            self.policies.find(message.media_type).judge(message, result)
-
-    def choose_handler(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> None:
-        """Let a message know the handler that is bound for its media type, or that there is none, and its releases."""
-        message.releases = self.releases.count(message)
-        try:
-            message.handler = self.registry.find(message.media_type or "", bound_handlers)
-        except KeyError:
-            message.handler = None
+    def _make_route(self, media_type: str | None, handler: Handler | None) -> Route:
+        options = DEFAULT_OPTIONS
+        if media_type is not None and handler is not None:
+            options = self.registry.find_options(media_type, handler)
+        return make_route(
+            media_type,
+            handler,
+            options,
+            self.policies.complete(options.retry),
+            self.middleware,
+            self.unit_middleware,
+            self.loop,
+        )
 
     def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> None:
         """
@@ -236,48 +260,24 @@ class SQSMessageDispatcher:
             except Exception:
                 self._observer_failed(f"observer {name_of(observer)}")
 
-    def release(
-        self, message: SQSMessage, reason: str = "An earlier message of its group was not handled"
-    ) -> MessageHandlingResult:
+    def release(self, message: SQSMessage, reason: str = NOT_IN_TURN) -> MessageHandlingResult:
         """Return the result of a message that is not handled, and why."""
         self.releases.note(message)
-        return MessageHandlingResult.from_error(message, Nack(0, reason=reason))
+        return make_release(message, reason)
 
     def count(self, what: str) -> None:
         """Count something that happened."""
         with self._counting:
             self.counts[what] += 1
 
-    def _iter_units(self, messages: Iterable[SQSMessage]) -> Iterator[list[SQSMessage]]:
-        """Iterate over what is handled by one call each: a message, or neighbours that a batch handler takes."""
-        unit: list[SQSMessage] = []
-        size: int | None = None
-        for message in messages:
-            if not unit or size is None or len(unit) >= size or message.media_type != unit[0].media_type:
-                if unit:
-                    yield unit
-                unit = []
-                size = self.registry.find_options(message.media_type).batch_size
-            unit.append(message)
-        if unit:
-            yield unit
-
-    def _run_unit(
-        self,
-        unit: Sequence[SQSMessage],
-        blocked_groups: set[str],
-        bound_handlers: Mapping[str, Handler],
-    ) -> list[MessageHandlingResult]:
+    def _run_in_turn(self, unit: Sequence[SQSMessage], groups: Groups) -> list[MessageHandlingResult]:
         """Run a unit, but for messages whose group an earlier message blocks, and note the groups that it blocks."""
-        free = [message for message in unit if message.fifo_group not in blocked_groups]
-        if len(free) == 1:
-            results = [self.run(free[0], bound_handlers)]
-        else:
-            results = self.run_batch(free, bound_handlers) if free else []
-        outcomes = dict(zip(map(id, free), results, strict=True))
+        free = [message for message in unit if not groups.is_blocked(message.fifo_group)]
+        results = self.run_unit(free) if free else []
         for message, result in zip(free, results, strict=True):
-            if message.fifo_group and stays(message, result):
-                blocked_groups.add(message.fifo_group)
+            if stays(message, result):
+                groups.block(message.fifo_group)
+        outcomes = dict(zip(map(id, free), results, strict=True))
         return [outcomes.get(id(message)) or self.release(message) for message in unit]
 
     def _finish(self, handled: Sequence[Handled], consumer: SQSConsumer) -> None:

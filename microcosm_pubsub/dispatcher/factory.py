@@ -31,4 +31,5 @@ def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
         batch_metrics=graph.pubsub_send_batch_metrics,
         policies=graph.pubsub_retry_policies,
         loop=graph.pubsub_event_loop,
+        unit_middleware=graph.pubsub_unit_middleware,
     )

@@ -25,6 +25,22 @@ class Settler(Protocol):
     def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None: ...
 
 
+class Route(Protocol):
+    """How the messages of one media type are handled here: `registry.Route` is one."""
+
+    @property
+    def media_type(self) -> str | None: ...
+
+    @property
+    def handler(self) -> Callable[[Any], Any] | None: ...
+
+    @property
+    def options(self) -> Any: ...
+
+    @property
+    def policy(self) -> Any: ...
+
+
 def find_opaque_data(content: Any) -> dict[str, Any]:
     """Return the opaque data that content carries: its own dict if it has one, so that changes are seen there too."""
     # dict first: a check for any Mapping costs ten times as much
@@ -72,6 +88,7 @@ class SQSMessage:
     :param topic_arn: the topic through which the message came, if known
     :param approximate_receive_count: how often the message was received, this time included
     :param handler: the bound handler that was chosen for it
+    :param route: how messages of its media type are handled here, from when it is accepted on
     :param error: why the body could not be decoded; such a message is never acked
     :param group_id: the message group (FIFO lane, or fair-queue group), if any
     :param attributes: the queue's own attributes of the message
@@ -96,6 +113,7 @@ class SQSMessage:
     releases: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     context: dict[str, Any] | None = field(default=None, repr=False)
+    route: Route | None = field(default=None, repr=False)
     settled: bool = False
     _opaque_data: dict[str, Any] | None = field(default=None, repr=False)
 

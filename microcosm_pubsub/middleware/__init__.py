@@ -1,13 +1,15 @@
 """
-What wraps the handler of one message.
+What wraps the handler: layers around one message, and layers around a unit.
 
 A layer is a function `layer(call_next, message) -> bool`. It calls the rest with `call_next(message)`, and
 may do something before and after, or not call it at all, or raise. The list below is what every message goes
 through, from the outside in; a daemon's own layers, callables or binding names, come last, next to the handler.
+
+A unit is what is handled by one call of a handler: a message, or a batch. A unit layer is a function
+`layer(call_next, messages) -> results`, outside of the layers of the messages. No handler's error gets there: it sees
+results, and may change them. What it raises itself becomes the result of all the messages.
 """
 
-from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from microcosm.api import typed
@@ -15,18 +17,22 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, use_parts
 from microcosm_pubsub.middleware.attempts import limit_attempts
-from microcosm_pubsub.middleware.context import provide_context
+from microcosm_pubsub.middleware.context import ProvideContext
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
 from microcosm_pubsub.middleware.hooks import Hooks
+from microcosm_pubsub.middleware.layer import Around, Check, around, compose
 from microcosm_pubsub.middleware.ttl import expire
-from microcosm_pubsub.types import Call, Layer
+from microcosm_pubsub.types import Layer, UnitLayer
 
 
-def compose(layers: Iterable[Layer], call: Call) -> Call:
-    """Return a call that goes through the layers, the first one outermost, to `call`."""
-    for layer in reversed(tuple(layers)):
-        call = partial(layer, call)
-    return call
+__all__ = [
+    "Around",
+    "Check",
+    "around",
+    "compose",
+    "configure_pubsub_middleware",
+    "configure_pubsub_unit_middleware",
+]
 
 
 @defaults(names=typed(values.parts("pubsub_middleware.names"), default_factory=list))
@@ -37,11 +43,21 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
     Config `names` lists the layers to add, callables or their bindings.
     """
     return (
-        provide_context(graph.opaque, graph.sqs_message_context),
+        ProvideContext(graph.opaque, graph.sqs_message_context),
         refuse_undecodable,
         expire,
-        limit_attempts(graph.pubsub_retry_policies),
+        limit_attempts,
         graph.pubsub_unhandled,
         *use_parts(graph, graph.config.pubsub_middleware.names),
         Hooks(graph.pubsub_event_loop),
     )
+
+
+@defaults(names=typed(values.parts("pubsub_unit_middleware.names"), default_factory=list))
+def configure_pubsub_unit_middleware(graph: Any) -> tuple[UnitLayer, ...]:
+    """
+    Configure the layers around every unit, bound as `pubsub_unit_middleware`, the outermost first.
+
+    Config `names` lists them, callables or their bindings; there are none by default.
+    """
+    return use_parts(graph, graph.config.pubsub_unit_middleware.names)

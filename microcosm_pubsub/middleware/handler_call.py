@@ -12,7 +12,7 @@ from typing import Any
 from microcosm_pubsub.errors import HandlerError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.types import Handler
+from microcosm_pubsub.types import Call, Handler
 
 
 def is_async(handler: Handler) -> bool:
@@ -21,10 +21,16 @@ def is_async(handler: Handler) -> bool:
     return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
 
 
-def call_handler(loop: EventLoop, message: SQSMessage) -> Any:
-    """Call a message's handler with its content."""
-    assert message.handler is not None, "UnhandledMessages lets no such message through"
-    return call(loop, message.handler, message.content)
+def make_handler_call(loop: EventLoop) -> Call:
+    """Return what calls a message's handler with its content."""
+
+    def call_handler(message: SQSMessage) -> Any:
+        assert message.handler is not None, "UnhandledMessages lets no such message through"
+        value = message.handler(message.content)
+        # what nearly all return, and no work still to be done
+        return value if value is None or type(value) is bool else await_value(loop, message.handler, value)
+
+    return call_handler
 
 
 def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
@@ -33,10 +39,15 @@ def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
 
     :raises HandlerError: if it gave a coroutine or a generator, which nobody would run
     """
-    value = handler(*args)
-    if value is None or type(value) is bool:
-        # what nearly all return, and no work still to be done
-        return value
+    return await_value(loop, handler, handler(*args))
+
+
+def await_value(loop: EventLoop, handler: Callable[..., Any], value: Any) -> Any:
+    """
+    Return what a handler or a hook gave, once it is there.
+
+    :raises HandlerError: if it gave a coroutine or a generator, which nobody would run
+    """
     if hasattr(type(value), "__await__") and is_async(handler):
         return loop.run(value)
     if error := find_undone(value):

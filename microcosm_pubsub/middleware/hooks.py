@@ -19,13 +19,17 @@ from microcosm_pubsub.errors import HandlerSignal
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import call
-from microcosm_pubsub.types import Call
+from microcosm_pubsub.middleware.layer import Around, Steps
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Handler
 
 
 logger = getLogger("microcosm_pubsub.dispatcher")
 
+NAMES = ("on_start", "on_success", "on_error")
 
-class Hooks:
+
+class Hooks(Around):
     """
     A layer that calls the hooks of handlers.
 
@@ -33,15 +37,19 @@ class Hooks:
     """
 
     def __init__(self, loop: EventLoop) -> None:
+        super().__init__(self._steps)
         self.loop = loop
         #: how many hooks failed
         self.failures = 0
 
-    def __call__(self, call_next: Call, message: SQSMessage) -> Any:
-        """Call the handler, and its hooks before and after it."""
+    def is_needed(self, handler: Handler | None, policy: RetryPolicy) -> bool:
+        """Return whether a handler has hooks."""
+        return any(getattr(handler, name, None) is not None for name in NAMES)
+
+    def _steps(self, message: SQSMessage) -> Steps:
         self._call(message, "on_start")
         try:
-            result = call_next(message)
+            result = yield
         except HandlerSignal:
             # an outcome, and no error
             raise

@@ -2,14 +2,13 @@
 End loops of messages that cause each other.
 """
 
-from typing import Any
-
 from microcosm_pubsub.errors import TTLExpired
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.types import Call
+from microcosm_pubsub.middleware.layer import Check
 
 
-def expire(call_next: Call, message: SQSMessage) -> Any:
+@Check
+def expire(message: SQSMessage) -> None:
     """
     Refuse a message that has no hops left.
 
@@ -18,4 +17,3 @@ def expire(call_next: Call, message: SQSMessage) -> Any:
     ttl = message.ttl
     if ttl is not None and ttl <= 0:
         raise TTLExpired(extra={"ttl": ttl})
-    return call_next(message)

@@ -16,8 +16,8 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import DeadLetter, IgnoreMessage, UnhandledMessage
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.layer import Check
 from microcosm_pubsub.registry import find_matching
-from microcosm_pubsub.types import Call
 
 
 logger = getLogger("microcosm_pubsub.dispatcher")
@@ -31,7 +31,7 @@ MAX_COUNTED = 1000
 OTHERS = "others"
 
 
-class UnhandledMessages:
+class UnhandledMessages(Check):
     """
     A layer that refuses messages whose media type has no schema or no handler.
 
@@ -41,13 +41,14 @@ class UnhandledMessages:
     """
 
     def __init__(self, action: str = ACK, ignore: Iterable[str] = ()) -> None:
+        super().__init__(self.refuse)
         self.action = action
         self.ignore = dict.fromkeys(ignore)
         #: how many came of each media type
         self.counts: Counter[str] = Counter()
         self._lock = Lock()
 
-    def __call__(self, call_next: Call, message: SQSMessage) -> Any:
+    def refuse(self, message: SQSMessage) -> None:
         """
         Refuse a message that nobody here knows.
 
@@ -56,7 +57,7 @@ class UnhandledMessages:
         :raises UnhandledMessage: if it is left to others
         """
         if message.content is not None and message.handler is not None:
-            return call_next(message)
+            return
         reason = "No schema for this media type" if message.content is None else "No handler for this media type"
         if self._is_expected(message.media_type or ""):
             raise IgnoreMessage(reason)

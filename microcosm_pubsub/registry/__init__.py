@@ -8,6 +8,7 @@ from microcosm_pubsub.errors import AlreadyRegisteredError
 from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
 from microcosm_pubsub.registry.media_type import find_matching, media_type_for
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.route import Route, Routes
 from microcosm_pubsub.registry.schemas import PubSubMessageSchemaRegistry, configure_schema_registry
 
 
@@ -16,6 +17,8 @@ __all__ = [
     "AlreadyRegisteredError",
     "HandlerOptions",
     "PubSubMessageSchemaRegistry",
+    "Route",
+    "Routes",
     "SQSMessageHandlerRegistry",
     "configure_schema_registry",
     "find_matching",

@@ -7,7 +7,7 @@ Who handles it: the handlers of each media type, and those that a daemon binds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from inspect import signature, unwrap
 from typing import Any, cast
 
@@ -24,7 +24,6 @@ class SQSMessageHandlerRegistry:
         self.graph = graph
         self._handlers: dict[str, list[Any]] = defaultdict(list)
         self._options: dict[tuple[str, int], HandlerOptions] = {}
-        self._bound_options: dict[str, HandlerOptions] = {}
         self._instances: dict[type, Handler] = {}
 
     def register(self, media_type: str, handler: Any, options: HandlerOptions = DEFAULT_OPTIONS) -> None:
@@ -59,7 +58,6 @@ class SQSMessageHandlerRegistry:
                     f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
                     f"{describe_name(instance)}; name the one to run in the daemon's components"
                 )
-            self._bound_options[media_type] = self._options[media_type, id(handler)]
         return bound
 
     def find(self, media_type: str, bound_handlers: Mapping[str, Handler]) -> Handler:
@@ -75,19 +73,20 @@ class SQSMessageHandlerRegistry:
         except KeyError:
             registered = self._handlers.get(find_matching(media_type, self._handlers), ())
             for key, bound in bound_handlers.items():
-                if key not in self._handlers and any(bound is each or type(bound) is each for each in registered):
+                if key not in self._handlers and any(_is_bound_as(each, bound) for each in registered):
                     return bound
             raise
 
-    def find_options(self, media_type: str | None) -> HandlerOptions:
-        """Return how the bound handler of a media type wants its messages."""
-        options = self._bound_options.get(media_type or "")
-        if options is not None:
-            return options
-        try:
-            return self._bound_options[find_matching(media_type or "", self._bound_options)]
-        except KeyError:
-            return DEFAULT_OPTIONS
+    def find_options(self, media_type: str, handler: Handler) -> HandlerOptions:
+        """
+        Return how a bound handler of a media type wants its messages.
+
+        :param media_type: as it is registered
+        """
+        for registered in self._handlers.get(media_type, ()):
+            if _is_bound_as(registered, handler):
+                return self._options[media_type, id(registered)]
+        return DEFAULT_OPTIONS
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""
@@ -97,7 +96,7 @@ class SQSMessageHandlerRegistry:
                 seen.append(handler)
                 yield handler
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> KeysView[str]:
         """Return the media types that have handlers."""
         return self._handlers.keys()
 
@@ -112,8 +111,7 @@ class SQSMessageHandlerRegistry:
         for name in component_names:
             component = self.graph[name]
             for handler in handlers:
-                # compared by identity: a component may have any notion of equality
-                if handler is component or handler is type(component) or handler is _unwrap(component):
+                if _is_bound_as(handler, component):
                     named[handler] = component
         return named
 
@@ -128,5 +126,10 @@ class SQSMessageHandlerRegistry:
         return self._instances[handler]
 
 
-def _unwrap(component: Any) -> Any:
-    return unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component
+def _is_bound_as(registered: Any, component: Any) -> bool:
+    """Return whether a component is a registered handler, an instance of one, or wraps either."""
+    # compared by identity: a component may have any notion of equality
+    if registered is component or registered is type(component):
+        return True
+    wrapped = unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component
+    return registered is wrapped or registered is type(wrapped)

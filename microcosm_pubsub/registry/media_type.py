@@ -4,7 +4,7 @@ The media types of classes, and of patterns that end in `.*`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container
 from typing import Any
 
 from microcosm_pubsub.codecs import (
@@ -50,7 +50,7 @@ def _derive_media_type(schema_cls: type[PubSubMessageSchema]) -> Any:
         ) from error
 
 
-def find_matching(media_type: str, patterns: Mapping[str, Any]) -> str:
+def find_matching(media_type: str, patterns: Container[str]) -> str:
     """
     Return the registered media type that matches one: itself, or with `.*` for its last segment.
 

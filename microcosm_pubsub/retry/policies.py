@@ -1,10 +1,9 @@
 """
-The retry policy of each media type: that of its handler, completed by that of the daemon.
+The retry policy of each handler: its own, completed by that of the daemon.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,28 +16,21 @@ from microcosm_pubsub.retry.policy import RetryPolicy
 
 class RetryPolicies:
     """
-    Know the retry policy of each media type.
+    Complete the retry policies of handlers by that of the daemon.
 
-    :param find_own: returns the policy of a media type's handler, or None if it has none
     :param default: for handlers that have none; its `max_attempts` also for those whose policy says none
     """
 
-    def __init__(self, find_own: Callable[[str | None], RetryPolicy | None], default: RetryPolicy) -> None:
-        self._find_own = find_own
+    def __init__(self, default: RetryPolicy) -> None:
         self.default = default
-        self._completed: dict[int, RetryPolicy] = {}
 
-    def find(self, media_type: str | None) -> RetryPolicy:
-        """Return the policy of a media type."""
-        own = self._find_own(media_type)
+    def complete(self, own: RetryPolicy | None) -> RetryPolicy:
+        """Return the policy of a handler, given that of its own, if it has one."""
         if own is None:
             return self.default
         if own.max_attempts is not None or self.default.max_attempts is None:
             return own
-        completed = self._completed.get(id(own))
-        if completed is None or completed.max_attempts != self.default.max_attempts:
-            completed = self._completed[id(own)] = replace(own, max_attempts=self.default.max_attempts)
-        return completed
+        return replace(own, max_attempts=self.default.max_attempts)
 
 
 def accept_policy(value: Any) -> RetryPolicy | None:
@@ -63,5 +55,4 @@ def configure_pubsub_retry_policies(graph: Any) -> RetryPolicies:
     if default.max_attempts is None:
         attempts = graph.config.sqs_message_dispatcher.message_max_processing_attempts
         default = replace(default, max_attempts=attempts)
-    registry = graph.sqs_message_handler_registry
-    return RetryPolicies(lambda media_type: registry.find_options(media_type).retry, default)
+    return RetryPolicies(default)

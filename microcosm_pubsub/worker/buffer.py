@@ -16,14 +16,13 @@ from threading import Condition, Lock
 from time import monotonic
 
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
+from microcosm_pubsub.dispatcher import get_route
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry import HandlerOptions, Route
 
 
 #: The newest handling time counts for so much of the mean.
 MEAN_WEIGHT = 0.1
-
-FindOptions = Callable[[str | None], HandlerOptions]
 
 
 @dataclass(slots=True)
@@ -41,8 +40,13 @@ class Unit:
     """Messages to be handled by one call."""
 
     messages: list[SQSMessage]
-    options: HandlerOptions
+    route: Route
     due: float = 0.0
+
+    @property
+    def options(self) -> HandlerOptions:
+        """Return how their handler wants its messages."""
+        return self.route.options
 
     @property
     def missing(self) -> int:
@@ -59,7 +63,6 @@ class Buffer:
     :param max_buffer_seconds: how much work may wait, in seconds of all slots together
     :param max_buffer: how many messages may wait
     :param max_per_group: how many messages of one group of a standard queue may be handled at a time
-    :param find_options: tells how the handler of a media type wants its messages
     :param count_unsettled: tells how many messages were handled and not settled yet
     :param max_unsettled: with so many of them, none are asked for
     :param on_room: is called when it is worth asking for messages, if it was not before
@@ -74,7 +77,6 @@ class Buffer:
         max_buffer_seconds: float = 1.0,
         max_buffer: int = 200,
         max_per_group: int | None = None,
-        find_options: FindOptions = lambda media_type: DEFAULT_OPTIONS,
         count_unsettled: Callable[[], int] = lambda: 0,
         max_unsettled: int = 200,
         on_room: Callable[[], object] = lambda: None,
@@ -86,7 +88,6 @@ class Buffer:
         self.max_buffer_seconds = max_buffer_seconds
         self.max_buffer = max_buffer
         self.max_per_group = max_per_group
-        self.find_options = find_options
         self.count_unsettled = count_unsettled
         self.max_unsettled = max_unsettled
         self.on_room = on_room
@@ -95,7 +96,7 @@ class Buffer:
         self._lock = Lock()
         self._work = Condition(self._lock)
         self._ready = deque[Unit]()
-        self._batches: dict[int, Unit] = {}
+        self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
         self._closed = False
         self._idle_slots = 0
@@ -277,7 +278,7 @@ class Buffer:
         while lane.waiting:
             message = lane.waiting[0]
             limit = 1 if message.fifo_group is not None else self.max_per_group
-            joins = lane.batch is not None and lane.batch is self._batches.get(self._batch_key(message))
+            joins = lane.batch is not None and lane.batch is self._batches.get(get_route(message))
             if limit is not None and lane.active >= limit and not joins:
                 return
             lane.active += 1
@@ -305,23 +306,20 @@ class Buffer:
         self.waiting -= len(messages)
         return messages
 
-    def _batch_key(self, message: SQSMessage) -> int:
-        # each handler has options of its own, even if they are equal to another's
-        return id(self.find_options(message.media_type))
-
     def _enqueue(self, message: SQSMessage) -> Unit | None:
         """Add a message that may be handled, and return the batch that waits for more, if it is in one."""
-        options = self.find_options(message.media_type)
-        if options.batch_size is None:
-            self._ready.append(Unit([message], options))
+        route = get_route(message)
+        if route.options.batch_size is None:
+            self._ready.append(Unit([message], route))
             return None
-        unit = self._batches.get(id(options))
+        unit = self._batches.get(route)
         if unit is None:
-            unit = self._batches[id(options)] = Unit([], options, due=self.clock() + options.batch_window_seconds)
+            due = self.clock() + route.options.batch_window_seconds
+            unit = self._batches[route] = Unit([], route, due)
         unit.messages.append(message)
         if unit.missing > 0:
             return unit
-        self._ready.append(self._batches.pop(id(options)))
+        self._ready.append(self._batches.pop(route))
         return None
 
     def _pop(self) -> Unit | None:

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sys import getrecursionlimit
 
-from microcosm_pubsub.dispatcher.batch_run import max_batch_size
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry.options import HandlerOptions
 
@@ -90,14 +88,11 @@ class Settings:
                 f"{self.visibility_timeout_seconds} s of visibility_timeout_seconds that every receive takes"
             )
 
-    def check_handlers(
-        self, options: Mapping[str, HandlerOptions], layers: int, fifo: bool, receives_leases: bool = True
-    ) -> None:
+    def check_handlers(self, options: Mapping[str, HandlerOptions], fifo: bool, receives_leases: bool = True) -> None:
         """
         Refuse handlers that cannot work with these settings.
 
         :param options: those of each media type
-        :param layers: how many layers of middleware there are
         :param fifo: whether the queue is a FIFO queue
         :param receives_leases: whether received messages come again if nothing is done
         :raises ConfigurationError: with the numbers
@@ -109,7 +104,7 @@ class Settings:
                     f"ours for {self.max_lease_seconds:g} s at most (pubsub_worker.max_lease_seconds)"
                 )
             if wanted.batch_size is not None:
-                self._check_batch(media_type, wanted, wanted.batch_size, layers, fifo)
+                self._check_batch(media_type, wanted, wanted.batch_size, fifo)
         if receives_leases:
             self._check_leases(max((wanted.batch_size or 1 for wanted in options.values()), default=1))
 
@@ -124,7 +119,7 @@ class Settings:
                 "be extended in time: lower max_buffer, or raise visibility_timeout_seconds"
             )
 
-    def _check_batch(self, media_type: str, wanted: HandlerOptions, batch_size: int, layers: int, fifo: bool) -> None:
+    def _check_batch(self, media_type: str, wanted: HandlerOptions, batch_size: int, fifo: bool) -> None:
         window = wanted.batch_window_seconds
         # the messages of a FIFO group that come after a batch stay hidden for its window, those of other groups too
         held = self.visibility_timeout_seconds if fifo else self.max_lease_seconds
@@ -138,11 +133,4 @@ class Settings:
             raise ConfigurationError(
                 f"The batch handler of {media_type} takes {batch_size} messages (batch_size), but only "
                 f"{self.max_buffer} may wait (pubsub_worker.max_buffer)"
-            )
-        most = max_batch_size(layers, getrecursionlimit())
-        if batch_size > most:
-            raise ConfigurationError(
-                f"The batch handler of {media_type} takes {batch_size} messages (batch_size), but only {most} can "
-                f"stand inside each other's {layers} layers of middleware: take fewer, or raise "
-                f"sys.setrecursionlimit({getrecursionlimit()})"
             )

@@ -18,15 +18,16 @@ from logging import getLogger
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
-from microcosm_pubsub.dispatcher import SQSMessageDispatcher, stays
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher, judge, stays
 from microcosm_pubsub.errors import EndOfInput, HandlerTimeout
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.reader import Reader
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handlers
 from microcosm_pubsub.worker.breaker import Breaker, State
 from microcosm_pubsub.worker.buffer import Buffer, Unit
 from microcosm_pubsub.worker.gauges import Gauges
@@ -48,7 +49,6 @@ MIN_KEEPER_SECONDS = 0.1
 #: How long the receives under way may take longer than they should, and the last settling, when the worker ends.
 GRACE_SECONDS = 5.0
 
-Handlers = Mapping[str, Callable[[Any], Any]]
 SenderT = TypeVar("SenderT", bound=Callable[..., None])
 Handled = list[tuple[SQSMessage, MessageHandlingResult]]
 
@@ -97,7 +97,7 @@ class Worker:
         #: whether what is not settled comes again: it does not from a file
         self.has_leases = not isinstance(consumer.sqs_client, Reader)
         settings.check(consumer.wait_seconds, self.has_leases)
-        self.handlers: Handlers = {}
+        self.routes = dispatcher.find_routes({})
         self.pausing: str | None = None
         self.ending: Ending | None = None
         self.started_at = clock()
@@ -148,7 +148,6 @@ class Worker:
             max_buffer_seconds=settings.max_buffer_seconds,
             max_buffer=settings.max_buffer,
             max_per_group=settings.max_per_group,
-            find_options=self.dispatcher.registry.find_options,
             count_unsettled=lambda: self.settler.pending,
             # as many as are under way, and as many again
             max_unsettled=max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers),
@@ -203,10 +202,9 @@ class Worker:
         :param on_watch: is called several times a second
         :raises ConfigurationError: if a handler cannot work with the settings
         """
-        options = {media_type: self.dispatcher.registry.find_options(media_type) for media_type in handlers}
-        layers = len(self.dispatcher.middleware)
-        self.settings.check_handlers(options, layers, self.pollers.fifo, self.has_leases)
-        self.handlers = handlers
+        self.routes = self.dispatcher.find_routes(handlers)
+        options = {media_type: route.options for media_type, route in self.routes.routes.items()}
+        self.settings.check_handlers(options, self.pollers.fifo, self.has_leases)
         self.started_at = self.clock()
         self._start()
         while self.ending is None:
@@ -344,6 +342,7 @@ class Worker:
         if self.has_leases:
             self.keeper.hold(messages, opened_at)
         self.receives.began(messages)
+        self.dispatcher.accept(messages, self.routes)
         fresh = [message for message in messages if not self.settler.is_done(message)]
         if len(fresh) < len(messages):
             for message in messages:
@@ -358,19 +357,14 @@ class Worker:
         """Run the handler of a unit, and return what settles it, given the seconds that it took."""
         if len(unit.messages) == 1 and unit.options.batch_size is None and not unit.messages[0].lease.lost:
             # what nearly all units are
-            result = self.dispatcher.run(unit.messages[0], self.handlers)
+            (result,) = self.dispatcher.run_unit(unit.messages)
             return partial(self._settle, unit, [(unit.messages[0], result)], set())
         lost = [message for message in unit.messages if message.lease.lost]
         # what is lost may be somebody else's by now, and what comes after it in its group must not be handled before
         groups = {message.fifo_group for message in lost if message.fifo_group}
         held_back = [message for message in unit.messages if message.fifo_group in groups and message not in lost]
         messages = [message for message in unit.messages if message not in lost and message not in held_back]
-        if not messages:
-            results = []
-        elif unit.options.batch_size is None:
-            results = [self.dispatcher.run(messages[0], self.handlers)]
-        else:
-            results = self.dispatcher.run_batch(messages, self.handlers)
+        results = self.dispatcher.run_unit(messages) if messages else []
         results += [self.dispatcher.release(message) for message in held_back]
         for message in lost:
             logger.warning("Not handling message %s: its lease is lost", message.message_id)
@@ -416,7 +410,7 @@ class Worker:
         results = [MessageHandlingResult.from_error(message, error) for message in unit.messages]
         for message, result in zip(unit.messages, results, strict=True):
             result.elapsed_time = seconds * 1000
-            self.dispatcher.judge(message, result)
+            judge(message, result)
         self._settle(unit, list(zip(unit.messages, results, strict=True)), set(), None)
 
     def _settle_failed(self, message: SQSMessage) -> None:

@@ -21,10 +21,12 @@ from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.clients import LOCAL_REGION, make_client
+from microcosm_pubsub.server.serving import serve_broker
+from microcosm_pubsub.server.settings import Settings
 from tests.conformance.shortcomings import NO_CLOCK, SHORTCOMINGS, find_shortcoming
 
 
-BROKERS = ["broker in memory", "broker on a file", "broker on PostgreSQL"]
+BROKERS = ["broker in memory", "broker on a file", "broker on PostgreSQL", "broker over HTTP"]
 
 ENGINES = ["ministack", "moto"]
 
@@ -169,6 +171,17 @@ def broker_on_a_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def broker_on_postgresql(postgres):
     yield from make_broker_subject("broker on PostgreSQL", postgres.create_database())
+
+
+@pytest.fixture(scope="session")
+def broker_over_http(environment, tmp_path_factory):
+    clock = Clock()
+    broker = Broker(f"sqlite:///{tmp_path_factory.mktemp('server') / 'pubsub.db'}", clock=clock)
+    with serve_broker(broker, Settings(port=0)) as url:
+        subject = make_engine_subject("broker over HTTP", url)
+        subject.advance = clock.advance
+        yield subject
+    broker.close()
 
 
 def make_engine_subject(name: str, url: str) -> Subject:

@@ -82,7 +82,7 @@ class Subscription:
             "SubscriptionArn": self.arn,
             "Owner": names.ACCOUNT,
             "Protocol": self.protocol,
-            "Endpoint": self.endpoint,
+            "Endpoint": names.shown_queue_arn(self.endpoint),
             "TopicArn": names.topic_arn(self.topic_name),
         }
 
@@ -100,7 +100,7 @@ def subscribe(
         raise invalid_parameter(f"Amazon SNS does not support this protocol string: {Protocol}")
     if not fullmatch(QUEUE_ARN, Endpoint):
         raise invalid_parameter("SQS endpoint ARN")
-    endpoint = names.queue_arn(names.name_of(Endpoint))
+    endpoint = names.stored_queue_arn(names.name_of(Endpoint))
     attributes = {name: value for name, value in (Attributes or {}).items() if value}
     with broker.store.begin() as connection:
         topic = find_topic(connection, TopicArn)

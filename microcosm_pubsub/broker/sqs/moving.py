@@ -48,7 +48,7 @@ def start_message_move_task(
             raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
         if DestinationArn is not None:
             _find(connection, DestinationArn)
-        if connection.execute(ACTIVE, {"source": source.arn}).first() is not None:
+        if connection.execute(ACTIVE, {"source": names.stored_queue_arn(source.name)}).first() is not None:
             raise Refusal(
                 "UnsupportedOperation",
                 "There is already a task running. Only one active task is allowed for a source queue.",
@@ -58,8 +58,8 @@ def start_message_move_task(
             insert(move_tasks),
             {
                 "handle": handle,
-                "source_arn": source.arn,
-                "destination_arn": None if DestinationArn is None else names.queue_arn(names.name_of(DestinationArn)),
+                "source_arn": names.stored_queue_arn(source.name),
+                "destination_arn": DestinationArn and names.stored_queue_arn(names.name_of(DestinationArn)),
                 "messages_per_second": rate,
                 "status": "RUNNING",
                 "to_move": count,
@@ -81,7 +81,7 @@ def list_message_move_tasks(broker: Broker, SourceArn: str, MaxResults: int = 1)
     advance_tasks(broker)
     with broker.store.begin() as connection:
         source = _find(connection, SourceArn)
-        rows = connection.execute(LATEST, {"source": source.arn, "count": MaxResults}).all()
+        rows = connection.execute(LATEST, {"source": names.stored_queue_arn(source.name), "count": MaxResults}).all()
     return {"Results": [_describe(row) for row in rows]}
 
 
@@ -165,14 +165,14 @@ def _find(connection: Connection, arn: str) -> Queue:
 def _describe(row: Any) -> dict[str, Any]:
     task = {
         "Status": row.status,
-        "SourceArn": row.source_arn,
+        "SourceArn": names.shown_queue_arn(row.source_arn),
         "ApproximateNumberOfMessagesMoved": row.moved,
         "ApproximateNumberOfMessagesToMove": row.to_move,
         "StartedTimestamp": row.started_at,
     }
     optional = {
         "TaskHandle": row.handle if row.status == "RUNNING" else None,
-        "DestinationArn": row.destination_arn,
+        "DestinationArn": row.destination_arn and names.shown_queue_arn(row.destination_arn),
         "MaxNumberOfMessagesPerSecond": row.messages_per_second,
         "FailureReason": row.failure_reason,
     }

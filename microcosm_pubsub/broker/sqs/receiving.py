@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from hashlib import md5
 from os import urandom
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, literal, select, update
 
+from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, invalid_value
 from microcosm_pubsub.broker.groups import available_groups, keep_group, update_group
 from microcosm_pubsub.broker.prepared import Prepared
@@ -41,7 +42,34 @@ SENDER_ID = "AIDALOCALBROKER"
 MAX_ROW_ID = 2**63 - 1
 
 
-def receive_message(
+def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
+    """Receive messages, waiting for a first one if asked to."""
+    deadline: float | None = None
+    while True:
+        generation = broker.notifier.generation
+        received = receive_now(broker, **parameters)
+        if deadline is None:
+            deadline = monotonic() + received.wait_seconds
+        if received.messages or not broker.notifier.wait(generation, deadline):
+            return received.to_answer()
+
+
+class Received(NamedTuple):
+    """
+    What a receive found at once.
+
+    :param wait_seconds: for how long to wait if it found nothing
+    """
+
+    messages: list[dict[str, Any]]
+    wait_seconds: int
+
+    def to_answer(self) -> dict[str, Any]:
+        """Return what the receiver is told."""
+        return {"Messages": self.messages} if self.messages else {}
+
+
+def receive_now(
     broker: Broker,
     QueueUrl: str,
     AttributeNames: Sequence[str] = (),
@@ -51,8 +79,8 @@ def receive_message(
     VisibilityTimeout: int | None = None,
     WaitTimeSeconds: int | None = None,
     ReceiveRequestAttemptId: str | None = None,
-) -> dict[str, Any]:
-    """Receive messages, waiting for a first one if asked to."""
+) -> Received:
+    """Receive the messages that are there."""
     _require_within("MaxNumberOfMessages", MaxNumberOfMessages, 1, MAX_RECEIVE_MESSAGES)
     _require_within("WaitTimeSeconds", WaitTimeSeconds, 0, MAX_WAIT_SECONDS)
     _require_within("VisibilityTimeout", VisibilityTimeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
@@ -60,20 +88,12 @@ def receive_message(
     if broker.now() - broker.advanced_at >= ADVANCE_MS:
         broker.advanced_at = broker.now()
         advance_tasks(broker)
-    deadline: float | None = None
-    while True:
-        generation = broker.notifier.generation
-        queue = recall_queue(broker, QueueUrl)
-        with broker.store.begin() as connection:
-            rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
-        if deadline is None:
-            wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
-            deadline = monotonic() + wait
-        if rows or not broker.notifier.wait(generation, deadline):
-            break
+    queue = recall_queue(broker, QueueUrl)
+    with broker.store.begin() as connection:
+        rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
+    wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
     wanted = {*AttributeNames, *MessageSystemAttributeNames}
-    received = [_to_message(row, wanted, MessageAttributeNames) for row in rows]
-    return {"Messages": received} if received else {}
+    return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait)
 
 
 def _receive(
@@ -147,7 +167,7 @@ def _move_dead_letters(
         return rows
     dead = [row for row in rows if row.receive_count > policy[1]]
     for row in dead:
-        values = {"row": row.id, "target": target.id, "now": now, "source": queue.arn}
+        values = {"row": row.id, "target": target.id, "now": now, "source": names.stored_queue_arn(queue.name)}
         connection.execute(MOVE, values)
         if target.fifo and row.group_id is not None:
             keep_group(connection, target.id, row.group_id, now)
@@ -205,7 +225,7 @@ def _system_attributes(row: Any) -> dict[str, str]:
         "MessageDeduplicationId": row.deduplication_id,
         "SequenceNumber": None if row.sequence is None else str(SEQUENCE_BASE + row.sequence),
         "AWSTraceHeader": row.trace_header,
-        "DeadLetterQueueSourceArn": row.dead_letter_source,
+        "DeadLetterQueueSourceArn": row.dead_letter_source and names.shown_queue_arn(row.dead_letter_source),
     }
     return {**attributes, **{name: value for name, value in optional.items() if value is not None}}
 

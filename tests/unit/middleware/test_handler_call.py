@@ -9,7 +9,7 @@ import pytest
 
 from microcosm_pubsub.errors import HandlerError
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.middleware.handler_call import call, call_batch_handler, call_handler, is_async
+from microcosm_pubsub.middleware.handler_call import call, call_batch_handler, is_async, make_handler_call
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_which_handlers_are_async(handler, expected):
 @pytest.mark.parametrize("content", [True, False, None, {"a": 1}, [1]])
 def test_the_value_is_the_handlers(loop, handler, content):
     assert call(loop, handler, content) == content
-    assert call_handler(loop, SimpleNamespace(handler=handler, content=content)) == content
+    assert make_handler_call(loop)(SimpleNamespace(handler=handler, content=content)) == content
 
 
 def generate(content):

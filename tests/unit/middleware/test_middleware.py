@@ -3,6 +3,7 @@ What wraps the handler of one message.
 """
 
 from logging import getLogger
+from types import SimpleNamespace
 
 import pytest
 from microcosm.api import binding
@@ -21,13 +22,13 @@ from microcosm_pubsub.errors import (
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware import compose
 from microcosm_pubsub.middleware.attempts import limit_attempts
-from microcosm_pubsub.middleware.context import provide_context
+from microcosm_pubsub.middleware.context import ProvideContext
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.hooks import Hooks
 from microcosm_pubsub.middleware.ttl import expire
 from microcosm_pubsub.middleware.unhandled import MAX_COUNTED, OTHERS, UnhandledMessages
-from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
+from microcosm_pubsub.retry import RetryPolicy
 
 
 def make(**more):
@@ -84,14 +85,15 @@ def test_ttl(ttl, expired):
     [(None, 99, False), (3, None, False), (3, 3, False), (3, 4, True), (1, 2, True)],
 )
 def test_attempts(allowed, received, exhausted):
-    layer = limit_attempts(RetryPolicies(lambda media_type: None, RetryPolicy(max_attempts=allowed)))
-    message = make(approximate_receive_count=received)
+    policy = RetryPolicy(max_attempts=allowed)
+    message = make(approximate_receive_count=received, route=SimpleNamespace(policy=policy))
 
     if exhausted:
         with pytest.raises(AttemptsExhausted, match=rf"m was received {received} times, {allowed} are allowed"):
-            layer(call_next, message)
+            limit_attempts(call_next, message)
     else:
-        assert layer(call_next, message) == "called"
+        assert limit_attempts(call_next, message) == "called"
+    assert limit_attempts.is_needed(None, policy) == (allowed is not None)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_unknown(content, handler, reason):
 
 def test_context(graph, caplog):
     _ = graph.sqs_message_dispatcher
-    layer = provide_context(graph.opaque, graph.sqs_message_context)
+    layer = ProvideContext(graph.opaque, graph.sqs_message_context)
     seen = {}
 
     def look(message):
@@ -140,7 +142,7 @@ def test_context(graph, caplog):
 
 
 def test_context_ends_with_an_error(graph):
-    layer = provide_context(graph.opaque, graph.sqs_message_context)
+    layer = ProvideContext(graph.opaque, graph.sqs_message_context)
 
     with pytest.raises(ZeroDivisionError):
         layer(lambda message: 1 / 0, make())

@@ -2,6 +2,8 @@
 How one handler wants its messages.
 """
 
+from functools import wraps
+
 import pytest
 
 from microcosm_pubsub.decorators import handles
@@ -51,13 +53,34 @@ def handle_options(content):
     return True
 
 
-def test_the_registry_knows_those_of_bound_handlers(graph):
+@handles("application/vnd.options.class", batch_size=5)
+class HandleOptions:
+    def __call__(self, contents):
+        return True
+
+
+def test_the_registry_knows_those_of_a_bound_handler(graph):
     registry: SQSMessageHandlerRegistry = graph.sqs_message_handler_registry
-    assert registry.find_options("application/vnd.options.batch") == DEFAULT_OPTIONS
+    bound = registry.compute_bound_handlers([])
 
-    registry.compute_bound_handlers([])
+    assert registry.find_options("application/vnd.options.batch", handle_options).batch_size == 3
+    assert registry.find_options("application/vnd.options.many.*", handle_options).timeout_seconds == 7
+    assert registry.find_options("application/vnd.options.none", handle_options) == DEFAULT_OPTIONS
+    instance = bound["application/vnd.options.class"]
+    assert registry.find_options("application/vnd.options.class", instance).batch_size == 5
 
-    assert registry.find_options("application/vnd.options.batch").batch_size == 3
-    assert registry.find_options("application/vnd.options.many.kinds").timeout_seconds == 7
-    assert registry.find_options("application/vnd.options.none") == DEFAULT_OPTIONS
-    assert registry.find_options(None) == DEFAULT_OPTIONS
+
+def test_a_handler_that_stands_in_for_another_has_options_of_its_own(graph):
+    registry: SQSMessageHandlerRegistry = graph.sqs_message_handler_registry
+
+    assert registry.find_options("application/vnd.options.batch", lambda content: True) == DEFAULT_OPTIONS
+
+
+def test_one_that_wraps_another_has_its_options(graph):
+    registry: SQSMessageHandlerRegistry = graph.sqs_message_handler_registry
+
+    @wraps(handle_options)
+    def wrapper(content):
+        return handle_options(content)
+
+    assert registry.find_options("application/vnd.options.batch", wrapper).batch_size == 3

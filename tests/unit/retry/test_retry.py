@@ -87,12 +87,13 @@ def test_what_cannot_work_is_refused(values, text):
 
 def test_a_handlers_own_policy_has_the_daemons_attempts_unless_it_says():
     own, counted = RetryPolicy(backoff=1), RetryPolicy(max_attempts=9)
-    policies = RetryPolicies({"own": own, "counted": counted}.get, RetryPolicy(max_attempts=4))
+    policies = RetryPolicies(RetryPolicy(max_attempts=4))
 
-    assert policies.find("own").max_attempts == 4
-    assert policies.find("own").backoff is own.backoff
-    assert policies.find("counted") is counted
-    assert policies.find("none").max_attempts == 4
+    assert policies.complete(own).max_attempts == 4
+    assert policies.complete(own).backoff is own.backoff
+    assert policies.complete(counted) is counted
+    assert policies.complete(None).max_attempts == 4
+    assert RetryPolicies(RetryPolicy()).complete(own) is own
 
 
 @pytest.mark.parametrize(("jitter", "least"), [("full", 1), ("equal", 30)])
@@ -263,8 +264,8 @@ def test_a_backoff_that_cannot_be_computed_is_left_to_the_daemons(answer, capsys
         retry = RetryPolicy(backoff=OddBackoffPolicy())
 
     daemon = OddDaemon.create_for_testing()
-    policies = daemon.graph.pubsub_retry_policies
-    daemon.graph.sqs_message_dispatcher.policies = RetryPolicies(lambda media_type: None, policies.default)
+    # with another handler, which has no policy of its own
+    daemon.bound_handlers = {MEDIA_TYPE: lambda content: 1 // 0}
     send(daemon, ORDER)
 
     (result,) = handle(daemon)

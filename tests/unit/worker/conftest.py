@@ -13,6 +13,8 @@ from microcosm_pubsub.backoff import NaiveBackoffPolicy
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import Lease
+from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route
+from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.worker.keeper import Keeper
 
 
@@ -21,7 +23,20 @@ SECONDS = 30
 
 
 @pytest.fixture
-def make_message(clock):
+def find_route():
+    """Give routes by the options that are known here of a media type."""
+    routes = {}
+
+    def find(media_type, options=DEFAULT_OPTIONS):
+        if media_type not in routes:
+            routes[media_type] = Route(media_type, None, options, RetryPolicy(), lambda message: True)
+        return routes[media_type]
+
+    return find
+
+
+@pytest.fixture
+def make_message(clock, find_route):
     def make(number=0, group=None, fifo=False, media_type="a/b", **more):
         return SQSMessage(
             consumer=None,
@@ -31,7 +46,7 @@ def make_message(clock):
             receipt_handle=f"r{number}",
             group_id=group,
             attributes={"SequenceNumber": str(number)} if fifo else {},
-            **{"lease": Lease(clock(), 30, 3600, clock=clock), **more},
+            **{"lease": Lease(clock(), 30, 3600, clock=clock), "route": find_route(media_type), **more},
         )
 
     return make

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.worker.buffer import Buffer
 
 
@@ -15,11 +15,16 @@ BATCH = HandlerOptions(batch_size=3, batch_window_seconds=2)
 OPTIONS = {"a/batch": BATCH, "a/other": HandlerOptions(batch_size=3, batch_window_seconds=2)}
 
 
+@pytest.fixture(autouse=True)
+def make_routes(find_route):
+    for media_type, options in OPTIONS.items():
+        find_route(media_type, options)
+
+
 @pytest.fixture
 def make_buffer(clock):
     def make(concurrency=1, **options):
-        find_options = lambda media_type: OPTIONS.get(media_type, DEFAULT_OPTIONS)  # noqa: E731
-        return Buffer(concurrency, **{"find_options": find_options, "clock": clock, **options})
+        return Buffer(concurrency, **{"clock": clock, **options})
 
     return make
 
@@ -396,7 +401,7 @@ class TestBatches:
     def test_a_free_slot_waits_for_a_batch_to_be_due(self, make_message, in_thread, others):
         """And not until the handler of a message that came with it is done."""
         times, waited, taken = [0.0], Event(), []
-        buffer = Buffer(2, find_options=lambda media_type: OPTIONS.get(media_type, DEFAULT_OPTIONS))
+        buffer = Buffer(2)
         buffer.clock = lambda: times[0]
         wait = buffer._work.wait
 

@@ -55,10 +55,11 @@ def test_a_settling_that_takes_long(worker, make_message, clock):
     assert report(worker)["problems"] == ["a message waits to be settled for 61 s"]
 
 
-def test_a_handler_over_its_timeout(worker, make_message, clock):
+def test_a_handler_over_its_timeout(worker, make_message, find_route, clock):
     worker.slots._start_slot()
     (slot,) = worker.slots.slots
-    slot.started_at, slot.unit = clock(), Unit([make_message()], HandlerOptions(timeout_seconds=5))
+    route = find_route("a/slow", HandlerOptions(timeout_seconds=5))
+    slot.started_at, slot.unit = clock(), Unit([make_message()], route)
     clock.advance(5)
     assert list(find_problems(worker, clock())) == []
     clock.advance(2)

@@ -2,8 +2,6 @@
 Settings that cannot work together.
 """
 
-from sys import getrecursionlimit
-
 import pytest
 
 from microcosm_pubsub.errors import ConfigurationError
@@ -15,8 +13,8 @@ def check(wait_seconds=5, receives_leases=True, **settings):
     Settings(**settings).check(wait_seconds, receives_leases)
 
 
-def check_handler(options, layers=6, fifo=False, **settings):
-    Settings(**settings).check_handlers({"a/b": HandlerOptions(**options)}, layers, fifo)
+def check_handler(options, fifo=False, **settings):
+    Settings(**settings).check_handlers({"a/b": HandlerOptions(**options)}, fifo)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,6 @@ def test_handlers_that_can_work(options, settings):
         ),
         ({"batch_size": 2, "batch_window_seconds": 3600}, {}, r"ours for 3600 s \(pubsub_worker.max_lease_seconds\)"),
         ({"batch_size": 51}, {"max_buffer": 50}, "takes 51 messages .* but only 50 may wait"),
-        ({"batch_size": 150}, {"layers": 10}, r"takes 150 messages .* but only \d+ can stand inside each other's 10"),
         (
             {"batch_size": 50},
             {"concurrency": 30},
@@ -97,11 +94,6 @@ def test_handlers_that_cannot_work_are_refused_with_the_numbers(options, setting
         check_handler(options, **settings)
 
 
-def test_the_recursion_limit_is_named():
-    with pytest.raises(ConfigurationError, match=rf"raise sys.setrecursionlimit\({getrecursionlimit()}\)"):
-        check_handler({"batch_size": 199}, layers=50)
-
-
 def test_leases_that_nobody_counts_are_not_counted():
-    Settings().check_handlers({"a/b": HandlerOptions(batch_size=50)}, 6, False, receives_leases=False)
-    Settings(concurrency=30).check_handlers({"a/b": HandlerOptions(batch_size=50)}, 6, False, receives_leases=False)
+    Settings().check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)
+    Settings(concurrency=30).check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)

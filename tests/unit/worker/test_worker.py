@@ -90,7 +90,7 @@ class Program:
 
     def receive(self, count=10):
         """Receive, as a poller would."""
-        self.worker.handlers = self.handlers
+        self.worker.routes = self.dispatcher.find_routes(self.handlers)
         permitted = min(count, self.worker.pollers._most())
         if not permitted:
             return []
@@ -704,10 +704,10 @@ class TestEndings:
         program = make_program(lambda content: True)
         error = ZeroDivisionError("a fault")
 
-        def run(message, handlers):
+        def run_unit(messages):
             raise error
 
-        program.dispatcher.run = run
+        program.dispatcher.run_unit = run_unit
         ending = program.run()
 
         assert ending.error is error

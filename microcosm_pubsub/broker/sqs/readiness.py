@@ -1,0 +1,35 @@
+"""
+Which of some queues have messages that can be received: one look for all who wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import and_, bindparam, exists, or_, select
+
+from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.schema import groups, messages, queues
+
+
+def find_ready(broker: Broker, names: Iterable[str]) -> list[str]:
+    """Return those queues from which a receive would get something now, and those that are gone."""
+    wanted = list(names)
+    with broker.store.begin() as connection:
+        rows = connection.execute(FIND, {"names": wanted, "now": broker.now()}).all()
+    idle = {row.name for row in rows if not row.ready}
+    return [name for name in wanted if name not in idle]
+
+
+HAS_MESSAGES = exists().where(
+    messages.c.queue_id == queues.c.id,
+    messages.c.visible_at <= bindparam("now"),
+    messages.c.expires_at > bindparam("now"),
+)
+
+HAS_GROUPS = exists().where(groups.c.queue_id == queues.c.id, groups.c.available_at <= bindparam("now"))
+
+FIND = select(
+    queues.c.name,
+    or_(and_(~queues.c.fifo, HAS_MESSAGES), and_(queues.c.fifo, HAS_GROUPS)).label("ready"),
+).where(queues.c.name.in_(bindparam("names", expanding=True)))

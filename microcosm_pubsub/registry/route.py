@@ -1,0 +1,96 @@
+"""
+How the messages of one media type are handled here: the handler, its options, its retry policy, and the one call that
+goes through all that wraps it.
+
+A route is found once for each message, when it is accepted, and kept on it. What belongs to one handler alone, such as
+layers of its own, is made part of its route when that is made, and costs the others nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.media_type import find_matching
+from microcosm_pubsub.registry.options import HandlerOptions
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Call, Handler, Handlers, UnitCall
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """
+    How the messages of one media type are handled here.
+
+    :param media_type: as it is registered, perhaps with `.*` for its last segment; None if nobody handles it here
+    :param handler: the bound handler; None if there is none
+    :param options: how that wants its messages
+    :param policy: what becomes of those that were not handled
+    :param call: handles one message, through the layers around it
+    :param run: handles some messages at once, through the layers around all of them; None if a message goes through
+        `call` by itself
+    """
+
+    media_type: str | None
+    handler: Handler | None
+    options: HandlerOptions
+    policy: RetryPolicy
+    call: Call
+    run: UnitCall | None = None
+
+
+class Routes:
+    """
+    Find the route of each message among the handlers that a daemon binds.
+
+    :param handlers: the bound handlers
+    :param registry: finds those that are not bound by a media type
+    :param make_route: makes the route of a media type and its handler; of None and None for what nobody handles here
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        registry: SQSMessageHandlerRegistry,
+        make_route: Callable[[str | None, Handler | None], Route],
+    ) -> None:
+        self.handlers = dict(handlers)
+        self.registry = registry
+        self.make_route = make_route
+        self.routes = {media_type: make_route(media_type, handler) for media_type, handler in handlers.items()}
+        self.unhandled = make_route(None, None)
+
+    def find(self, media_type: str | None) -> Route:
+        """Return the route of a media type."""
+        # most media types are bound as they are
+        return self.routes.get(media_type or "") or self._find_matching(media_type or "")
+
+    def _find_matching(self, media_type: str) -> Route:
+        try:
+            return self.routes[find_matching(media_type, self.routes)]
+        except KeyError:
+            pass
+        try:
+            handler = self.registry.find(media_type, self.handlers)
+        except KeyError:
+            return self.unhandled
+        registered = find_matching(media_type, self.registry.keys())
+        if registered not in self.routes:
+            self.routes[registered] = self.make_route(registered, handler)
+        return self.routes[registered]
+
+    def choose(self, message: SQSMessage) -> Route:
+        """Return the route of a message, and keep it there, with the handler."""
+        route = self.find(message.media_type)
+        message.route = route
+        message.handler = route.handler
+        return route
+
+    def are_of(self, handlers: Mapping[str, Handler]) -> bool:
+        """Return whether these are the routes of exactly these handlers."""
+        # by identity: a handler may have any notion of equality
+        return handlers.keys() == self.handlers.keys() and all(
+            self.handlers[media_type] is handler for media_type, handler in handlers.items()
+        )
