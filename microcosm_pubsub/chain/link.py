@@ -193,13 +193,18 @@ def parameters_of(link: Callable[..., Any]) -> Mapping[str, Parameter]:
         raise ConfigurationError(
             f"{describe(link)} is not a link: a link is a callable, and a statement that is complete"
         )
-    if getattr(link, "__module__", None) == "builtins" and isinstance(link, type):
+    if is_builtin_type(link):
         # Some releases of Python tell parameters of theirs, which are no names to look for.
         return NO_PARAMETERS
     try:
         return signature(link).parameters
     except ValueError:
         return NO_PARAMETERS
+
+
+def is_builtin_type(link: Any) -> bool:
+    """Return whether a link is a builtin type, such as `dict`."""
+    return isinstance(link, type) and link.__module__ == "builtins"
 
 
 def _fixed_keywords(link: Callable[..., Any]) -> Collection[str]:
