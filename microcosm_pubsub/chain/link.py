@@ -183,7 +183,7 @@ def _look_up_or_take(value: Any) -> Step:
     return lambda context: context.get(value, value)
 
 
-def parameters_of(link: Callable[..., Any]) -> Mapping[str, Parameter]:
+def parameters_of(link: Any) -> Mapping[str, Parameter]:
     """
     Return the parameters that a link finds by name; none of a builtin that does not tell its own, such as `dict`.
 
