@@ -37,21 +37,19 @@ class AttributeNotFound(ChainError):
     """
     Tell that a path leads to an attribute, or a key, that is not there.
 
-    :param path: the whole path
+    :param reached: the path up to there
     :param name: the missing part of it
-    :param reached: what stands before that part
     :param owner: the name of the type that has no such attribute
     """
 
-    def __init__(self, path: str, name: str, reached: str, owner: str) -> None:
-        super().__init__(path, name, reached, owner)
-        self.path = path
-        self.name = name
+    def __init__(self, reached: str, name: str, owner: str) -> None:
+        super().__init__(reached, name, owner)
         self.reached = reached
+        self.name = name
         self.owner = owner
 
     def __str__(self) -> str:
         return (
-            f"Failed to find attribute `{self.name}` on `{self.reached}`, a {self.owner}: "
-            f"look at the path {self.path!r}, or at what the link that gave {self.reached!r} returns"
+            f"Failed to find attribute `{self.name}` on `{self.reached}`, which is of type {self.owner}: "
+            "look at the path, and at what the link that gave it returns"
         )

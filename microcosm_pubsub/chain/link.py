@@ -168,11 +168,10 @@ def _extra_arguments(
     given: Mapping[str, Any],
 ) -> dict[str, Step]:
     extra = {name: _look_up_or_take(value) for name, value in given.items() if name not in parameters}
-    if (
-        extra
-        and parameters is not NO_PARAMETERS
-        and all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values())
-    ):
+    takes_any = parameters is NO_PARAMETERS or any(
+        parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
+    if extra and not takes_any:
         raise ConfigurationError(f"Link {describe(link)} has no parameters {sorted(extra)}, but {list(parameters)}")
     return extra
 
@@ -189,22 +188,15 @@ def parameters_of(link: Any) -> Mapping[str, Parameter]:
 
     :raises ConfigurationError: if it cannot be called
     """
-    if not callable(link) or (isinstance(link, Statement) and not link.is_complete):
+    incomplete = isinstance(link, Statement) and not link.is_complete
+    if incomplete or not callable(link):
         raise ConfigurationError(
             f"{describe(link)} is not a link: a link is a callable, and a statement that is complete"
         )
-    if is_builtin_type(link):
-        # Some releases of Python tell parameters of theirs, which are no names to look for.
-        return NO_PARAMETERS
     try:
         return signature(link).parameters
     except ValueError:
         return NO_PARAMETERS
-
-
-def is_builtin_type(link: Any) -> bool:
-    """Return whether a link is a builtin type, such as `dict`."""
-    return isinstance(link, type) and link.__module__ == "builtins"
 
 
 def _fixed_keywords(link: Callable[..., Any]) -> Collection[str]:

@@ -36,20 +36,17 @@ class Reference:
         """
         value = self._find(context)
         for index, part in enumerate(self.parts):
-            value = self._step_into(value, index, part)
+            try:
+                value = getattr(value, part)
+            except AttributeError as error:
+                if not isinstance(value, Mapping) or part not in value:
+                    reached = ".".join([self.key, *self.parts[:index]])
+                    raise AttributeNotFound(reached, part, type(value).__name__) from error
+                value = value[part]
         return value
 
     def __repr__(self) -> str:
         return f"Reference({self.name!r})"
-
-    def _step_into(self, value: Any, index: int, part: str) -> Any:
-        try:
-            return getattr(value, part)
-        except AttributeError as error:
-            if isinstance(value, Mapping) and part in value:
-                return value[part]
-            reached = ".".join([self.key, *self.parts[:index]])
-            raise AttributeNotFound(self.name, part, reached, type(value).__name__) from error
 
 
 @dataclass(frozen=True, slots=True)

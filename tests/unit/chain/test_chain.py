@@ -2,13 +2,15 @@
 Chains: their links, what they get, and what they leave.
 """
 
+import inspect
 from functools import partial
 
 import pytest
 
-from microcosm_pubsub.chain import Chain, assign_constant, binds, extracts
-from microcosm_pubsub.chain import link as link_module
+from microcosm_pubsub.chain import Chain, assign_constant, binds, context_decorators, extracts
+from microcosm_pubsub.chain import link as compiled
 from microcosm_pubsub.chain.context import SafeContext
+from microcosm_pubsub.chain.decorators import to_function
 from microcosm_pubsub.chain.exceptions import ChainError, ContextKeyNotFound
 from microcosm_pubsub.errors import ConfigurationError
 
@@ -137,9 +139,15 @@ def test_what_is_no_link_is_refused_when_the_chain_is_made(link):
         Chain(link)
 
 
-@pytest.mark.parametrize(("link", "result"), [(int, 0), (dict, {}), (list, []), (str, "")])
-def test_a_builtin_is_called_without_arguments(link, result):
-    assert Chain(link)(x=1, object=2, iterable=[3]) == result
+@pytest.mark.parametrize(("link", "expected"), [(dict, {}), (int, 0)])
+def test_a_builtin_that_does_not_tell_its_parameters_takes_none(link, expected):
+    assert Chain(link)(a=1) == expected
+    assert Chain(extracts("made")(link), lambda made: made)() == expected
+
+
+def test_such_a_builtin_is_given_no_argument():
+    with pytest.raises(TypeError):
+        Chain(max)(a=1)
 
 
 def test_signatures_are_read_once(monkeypatch):
@@ -148,7 +156,7 @@ def test_signatures_are_read_once(monkeypatch):
     def refuse(link):
         raise AssertionError("a signature was read while the chain ran")
 
-    monkeypatch.setattr(link_module, "signature", refuse)
+    monkeypatch.setattr(compiled, "signature", refuse)
     assert [chain(a=1), chain(a=2)] == [1, 2]
 
 
@@ -295,3 +303,78 @@ def test_make_of_two_things_is_refused(given):
 
 def test_a_chain_names_its_links():
     assert repr(Chain(extract_name, Chain())) == "Chain(extract_name, Chain)"
+
+
+# -- chains of another kind
+
+
+def doubling(context, func):
+    return lambda: 2 * func()
+
+
+class DoublingChain(Chain):
+    @property
+    def context_decorators(self):
+        return [*super().context_decorators, doubling]
+
+
+class ListChain(Chain):
+    context_decorators = [*Chain.context_decorators, doubling]
+
+
+class ReversedChain(Chain):
+    def apply_decorators(self, context, link):
+        decorated = super().apply_decorators(context, link)
+        return lambda: -decorated()
+
+
+class OwnContext(SafeContext):
+    pass
+
+
+class OwnContextChain(Chain):
+    new_context_type = OwnContext
+
+
+def test_what_is_around_links_can_be_added_to():
+    links = (extracts("b")(lambda a: a + 1), binds(b="c")(lambda c: c), lambda a, b: a + b)
+    assert Chain(*links)(a=1) == 3
+    assert DoublingChain(*links)(a=1) == ListChain(*links)(a=1) == 6
+    assert ReversedChain(*links)(a=1) == -3
+
+
+def test_the_context_may_be_of_another_type():
+    assert type(OwnContextChain(lambda context: context)()) is OwnContext
+    assert OwnContextChain(lambda a: a)({"a": 1}) == 1
+
+
+@pytest.mark.parametrize("make_context", [dict, SafeContext])
+def test_decorators_one_by_one(make_context):
+    context = make_context(a=1, b=2)
+
+    def extract_sum(a, b=3, *, c=4):
+        return a + b + c
+
+    assert context_decorators.get_from_context(context, extract_sum)() == 7
+    assert context_decorators.get_positional_args(extract_sum) == ["a", "b"]
+    call = context_decorators.get_from_context(context, binds(b="a")(extract_sum))
+    assert call() == 7
+    assert context_decorators.temporarily_replace_context_keys(context, call)() == 9
+    with pytest.raises(ContextKeyNotFound):
+        context_decorators.get_from_context(context, lambda missing: missing)()
+    assert context_decorators.save_to_context_by_func_name(context, extracts("s")(lambda: 1))() == 1
+    assert dict(context) == {"a": 1, "b": 2}
+    context_decorators.save_to_context(context, extracts("d", "e")(lambda: (1, 2)))()
+    context_decorators.save_to_context_by_func_name(context, call)()
+    assert dict(context) == {"a": 1, "b": 2, "d": 1, "e": 2, "sum": 7}
+
+
+def test_to_function():
+    class Link:
+        def __call__(self, a):
+            return a
+
+    function = to_function(Link())
+    assert inspect.isfunction(function)
+    assert Chain(function)(a=1) == 1
+    assert to_function(function) is function

@@ -112,10 +112,11 @@ def test_a_renamed_key_is_not_overwritten_either():
 
 
 def test_keys_are_attributes():
-    context = SafeContext(arg=1)
-
-    assert context.arg == context["arg"] == 1
-    assert context.local(other=2).arg == 1
+    context = SafeContext(a=1)
+    assert context.a == 1
     assert context.context is context
-    with pytest.raises(AttributeError, match="'missing'"):
-        _ = context.missing
+    assert context.local(b=2).a == 1
+    assert ScopedSafeContext(context, a=3).a == 3
+    with pytest.raises(AttributeError, match="'b'"):
+        _ = context.b
+    assert not hasattr(context.local(), "b")

@@ -45,13 +45,15 @@ def test_statements_are_found_in_both_places():
 
 # -- assign
 
-MESSAGE = {"uri": "u", "customer": SimpleNamespace(name="you", tags={"a": 1}), "items": [1]}
+MESSAGE = {"uri": "u", "customer": SimpleNamespace(name="you", tags={"a": 1}), "count": 3}
 
 PATHS = {
     "message": MESSAGE,
     "message.uri": "u",
     "message.customer.name": "you",
     "message.customer.tags.a": 1,
+    "message.__class__": dict,
+    "message.count": 3,
 }
 
 
@@ -61,16 +63,17 @@ def test_assign(path, expected):
 
 
 @pytest.mark.parametrize(
-    ("path", "name"),
+    ("path", "reached", "name"),
     [
-        ("message.absent", "absent"),
-        ("message.customer.absent", "absent"),
-        ("message.uri.absent.name", "absent"),
-        ("nothing.name", "name"),
+        ("message.absent", "message", "absent"),
+        ("message.customer.absent", "message.customer", "absent"),
+        ("message.customer.tags.kys", "message.customer.tags", "kys"),
+        ("message.uri.absent.name", "message.uri", "absent"),
+        ("nothing.name", "nothing", "name"),
     ],
 )
-def test_assign_without_attribute(path, name):
-    with pytest.raises(AttributeNotFound, match=f"Failed to find attribute `{name}` on `.*'{path}'"):
+def test_assign_without_attribute(path, reached, name):
+    with pytest.raises(AttributeNotFound, match=f"^Failed to find attribute `{name}` on `{reached}`"):
         run(assign(path).to("c"), message=MESSAGE, nothing=None)
 
 
@@ -353,21 +356,3 @@ def test_try_chain_keeps_what_was_extracted_before():
 def test_try_chain_catches_classes_of_errors_only(error):
     with pytest.raises(ConfigurationError):
         try_chain().catch(error, give(1))
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("message.__class__", dict), ("message.items.__name__", "items"), ("message.uri.__class__", str)],
-)
-def test_attributes_come_before_keys(path, expected):
-    assert run(assign(path).to("c"), message=MESSAGE)[0] == expected
-
-
-def test_a_name_that_occurs_twice_in_a_path():
-    with pytest.raises(AttributeNotFound, match=r"`b` on `a\.bc`, a dict"):
-        run(assign("a.bc.b").to("c"), a={"bc": {}})
-
-
-@pytest.mark.parametrize("builtin", [dict, int, list])
-def test_assign_a_builtin(builtin):
-    assert run(assign_function(builtin).to("c"))[0] == builtin()
