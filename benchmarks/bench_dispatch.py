@@ -15,6 +15,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from json import dumps, loads
 from logging import getLogger
+from math import inf
 from os import cpu_count
 from time import monotonic, process_time
 from typing import Any
@@ -24,8 +25,6 @@ from rich.table import Table
 
 from benchmarks.consumers import BenchDaemon
 from benchmarks.endpoint import make_message
-from microcosm_pubsub.registry.options import DEFAULT_OPTIONS
-from microcosm_pubsub.worker.buffer import Unit
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.worker import Worker
 
@@ -42,41 +41,48 @@ def iter_parts() -> Iterator[tuple[str, Callable[[], Any]]]:
     graph = daemon.graph
     consumer, dispatcher = graph.sqs_consumer, graph.sqs_message_dispatcher
     worker = Worker(consumer, dispatcher, Settings())
-    worker.handlers = daemon.bound_handlers
+    worker.handling.routes = dispatcher.find_routes(daemon.bound_handlers)
     raw = make_message(1)
-    message = consumer._parse(raw)
+    message = consumer.read(raw)
     codec = graph.pubsub_message_schema_registry.find(message.media_type)
     body = loads(raw["Body"])
     result = dispatcher.run(message, daemon.bound_handlers)
-    unit = Unit([message], DEFAULT_OPTIONS)
 
-    def buffer() -> None:
-        worker.buffer.put([message])
-        worker.buffer.done(worker.buffer.take() or unit, 0.001)
+    def lanes() -> None:
+        worker.lanes.put([message])
+        worker.lanes.done(worker.lanes.take())  # type: ignore[arg-type]
+        worker.parts.admission.done(0.001, 1)
 
     def settle() -> None:
         dispatcher.settle([(message, result)], worker.settler)
-        worker.settler._deletes.clear()
+        forget_entries(worker)
 
     def everything() -> None:
-        worker._accept([consumer._parse(raw)], monotonic())
-        taken = worker.buffer.take()
+        worker.handling.accept([consumer.read(raw)], monotonic())
+        taken = worker.lanes.take()
         assert taken is not None
-        worker.handle(taken)(0.001)
-        worker.settler._deletes.clear()
-        worker.keeper._held.clear()
+        worker.handling.finish(taken, worker.handling.handle(taken), 0.001)
+        forget_entries(worker)
 
     yield "body: JSON", lambda: loads(raw["Body"])
     yield "schema", lambda: codec.schema.load(body, unknown="exclude")
-    yield "envelope, with JSON and schema", lambda: consumer._parse(raw)
-    yield "lease", lambda: worker.keeper.hold([message], 0.0)
-    yield "buffer", buffer
+    yield "envelope, with JSON and schema", lambda: consumer.read(raw)
+    yield "lease", lambda: worker.parts.keeper.hold([message], 0.0)
+    yield "lanes and admission", lanes
     yield "context", lambda: graph.sqs_message_context(message)
     yield "dispatch, with context and middleware", lambda: dispatcher.run(message, daemon.bound_handlers)
     yield "settling", settle
     yield "log line", lambda: result.log(dispatcher.logger, message.context)
     yield "observers, with the log line", lambda: dispatcher.notify(message, result)
     yield "all of it", everything
+
+
+def forget_entries(worker: Worker) -> None:
+    """Forget what waits to be settled, and what is held until then."""
+    entries = worker.parts.entries
+    for settlement in entries.pop_batch(inf):
+        worker.parts.keeper.forget(settlement.message)
+    entries.end(entries.sending[0])
 
 
 def measure(call: Callable[[], Any], rounds: int) -> float:

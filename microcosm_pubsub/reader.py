@@ -52,6 +52,9 @@ def answer_all(entries: list[dict[str, Any]]) -> dict[str, Any]:
 class Reader:
     """Base of clients whose messages come once, from somewhere else than a queue."""
 
+    #: Whether messages that are not settled come again.
+    redelivers = False
+
     def receive_message(self, **kwargs: Any) -> dict[str, Any]:
         """
         Return the next messages.

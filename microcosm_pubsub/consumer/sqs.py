@@ -14,9 +14,11 @@ from logging import getLogger
 from typing import Any
 
 from microcosm_pubsub.backoff import BackoffPolicy, growing
-from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, convert_receive_error, error_code
-from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
+from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, error_code
+from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error
+from microcosm_pubsub.consumer.queue_calls import QueueCalls
 from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
 from microcosm_pubsub.errors import SettleError
@@ -24,17 +26,6 @@ from microcosm_pubsub.message import SQSMessage
 
 
 logger = getLogger("microcosm_pubsub.consumer")
-
-#: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
-#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
-ATTRIBUTES = [
-    "ApproximateFirstReceiveTimestamp",
-    "ApproximateReceiveCount",
-    "AWSTraceHeader",
-    "MessageGroupId",
-    "SentTimestamp",
-    "SequenceNumber",
-]
 
 
 class SQSConsumer:
@@ -62,6 +53,7 @@ class SQSConsumer:
     ) -> None:
         self.sqs_client = sqs_client
         self.sqs_queue_url = sqs_queue_url
+        self.calls = QueueCalls(sqs_queue_url, wait_seconds)
         self.envelope = envelope
         self.backoff_policy = backoff_policy
         self.limit = limit
@@ -94,26 +86,8 @@ class SQSConsumer:
         :param attempt_id: names this receive, so that another one with the same name, after this one's answer was
             lost, gives the same messages; of a FIFO queue alone
         """
-        call = self.receive_call(limit, visibility_timeout_seconds, attempt_id)
+        call = self.calls.receive(limit, visibility_timeout_seconds, attempt_id)
         return self.read_messages(partial(self.sqs_client.receive_message, **call))
-
-    def receive_call(
-        self, limit: int, visibility_timeout_seconds: int | None = None, attempt_id: str | None = None
-    ) -> dict[str, Any]:
-        """Return the parameters of the client's `receive_message`; see `receive` for ours."""
-        more: dict[str, Any] = {}
-        if visibility_timeout_seconds is not None:
-            more["VisibilityTimeout"] = visibility_timeout_seconds
-        if attempt_id is not None:
-            more["ReceiveRequestAttemptId"] = attempt_id
-        return {
-            "QueueUrl": self.sqs_queue_url,
-            "MaxNumberOfMessages": limit,
-            "WaitTimeSeconds": self.wait_seconds,
-            "AttributeNames": ATTRIBUTES,
-            "MessageAttributeNames": ["All"],
-            **more,
-        }
 
     def read_messages(self, get: Callable[[], Any]) -> list[SQSMessage]:
         """
@@ -121,19 +95,20 @@ class SQSConsumer:
 
         :param get: returns the client's answer, or raises its error
         """
-        try:
-            response = get()
-        except CLIENT_ERRORS as error:
-            raise convert_receive_error(error, self.sqs_queue_url) from error
-        return [self._parse(raw_message) for raw_message in response.get("Messages") or ()]
+        return [self.read(raw) for raw in self.calls.read_received(get)]
 
-    def _parse(self, raw_message: Mapping[str, Any]) -> SQSMessage:
+    def read(self, raw: Mapping[str, Any]) -> SQSMessage:
+        """
+        Return the message that a raw one is; a body that cannot be decoded is said in its `error`.
+
+        :param raw: a message as `receive_message` gives it
+        """
         # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this
         # message alone.
         try:
-            return self.envelope.parse_raw_message(self, raw_message)
+            return self.envelope.parse_raw_message(self, raw)
         except Exception as error:
-            message = blank_message(self, raw_message)
+            message = blank_message(self, raw)
             message.error = error
             message.media_type = getattr(error, "media_type", None)
             return message
@@ -219,10 +194,8 @@ class SQSConsumer:
         # `ack` would refuse those that nobody can read
         return [
             refusal.error
-            for start in range(0, len(messages), MAX_BATCH_ENTRIES)
-            for refusal in self.settle_chunk(
-                [(message, None) for message in messages[start : start + MAX_BATCH_ENTRIES]]
-            )
+            for chunk in split_calls([(message, None) for message in messages])
+            for refusal in self._settle_chunk(chunk)
         ]
 
     def send_dead_letters(self, messages: Sequence[GivenUp]) -> tuple[list[SQSMessage], list[SettleError]]:
@@ -260,60 +233,18 @@ class SQSConsumer:
             return seconds
         return growing(seconds, message.approximate_receive_count)
 
-    def settle_chunk(self, entries: Sequence[Entry]) -> list[Refusal]:
-        """
-        Settle messages in one call, and return those that the queue refused.
-
-        :param entries: at most ten, all of them to delete or all of them to release
-        """
-        method, call = self.settle_call(entries)
-        return self.read_refusals(entries, partial(getattr(self.sqs_client, method), **call))
-
-    def settle_call(self, entries: Sequence[Entry]) -> tuple[str, dict[str, Any]]:
-        """Return which method of the client settles messages in one call, and its parameters."""
-        settled = [
-            {"Id": str(index), "ReceiptHandle": message.receipt_handle}
-            if timeout is None
-            else {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
-            for index, (message, timeout) in enumerate(entries)
-        ]
-        method = "delete_message_batch" if entries[0][1] is None else "change_message_visibility_batch"
-        return method, {"QueueUrl": self.sqs_queue_url, "Entries": settled}
-
-    def read_refusals(self, entries: Sequence[Entry], get: Callable[[], Any]) -> list[Refusal]:
-        """
-        Return those of some messages that the queue refused to settle.
-
-        :param get: returns the client's answer, or raises its error
-        """
-        verb = "delete" if entries[0][1] is None else "release"
-        try:
-            response = get()
-        except CLIENT_ERRORS as error:
-            code = error_code(error)
-            return [Refusal(entry, settle_error(verb, entry[0], code), False, code) for entry in entries]
-        refusals = {
-            entry["Id"]: Refusal(
-                entries[int(entry["Id"])],
-                settle_error(verb, entries[int(entry["Id"])][0], str(entry.get("Code"))),
-                not entry.get("SenderFault"),
-                str(entry.get("Code")),
-            )
-            for entry in response.get("Failed") or ()
-        }
-        for index, (message, _) in enumerate(entries):
-            if str(index) not in refusals:
-                message.settled = True
-        return list(refusals.values())
+    def _settle_chunk(self, entries: Sequence[Entry]) -> list[Refusal]:
+        """Settle messages in one call, and return those that the queue refused."""
+        method, call = self.calls.settle(entries)
+        return self.calls.read_refusals(entries, partial(getattr(self.sqs_client, method), **call))
 
     def _settle_batch(self, entries: Sequence[Entry]) -> list[SettleError]:
         pending = [entry for entry in entries if not entry[0].settled]
         errors: list[SettleError] = []
-        for start in range(0, len(pending), MAX_BATCH_ENTRIES):
-            chunk = pending[start : start + MAX_BATCH_ENTRIES]
+        for chunk in split_calls(pending):
             again = chunk
             if len(chunk) > 1:
-                refusals = self.settle_chunk(chunk)
+                refusals = self._settle_chunk(chunk)
                 errors.extend(refusal.error for refusal in refusals if not refusal.try_alone)
                 again = [refusal.entry for refusal in refusals if refusal.try_alone]
             for message, timeout in again:
@@ -332,5 +263,5 @@ class SQSConsumer:
 
         :param visibility_timeout_seconds: what the nack itself asks for; the backoff policy decides if None
         """
-        # a policy is foreign code, and no number would delete the message
+        # A backoff policy is user code: `int()` rejects None, which an entry would read as "delete".
         return int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))

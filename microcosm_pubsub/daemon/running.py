@@ -17,9 +17,10 @@ from microcosm_pubsub.daemon.services import Services
 from microcosm_pubsub.errors import PubSubError, QueueAccessError
 from microcosm_pubsub.health import HealthServer, Report, Route, report_routes
 from microcosm_pubsub.types import Handlers
+from microcosm_pubsub.worker.assembly import only_enabled
 from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.health import report
-from microcosm_pubsub.worker.worker import Ending, Worker, only_enabled
+from microcosm_pubsub.worker.worker import Ending, Worker
 
 
 class Prepared(Protocol):

@@ -19,6 +19,7 @@ from microcosm_pubsub.dead_letters.reason import remove_reason, without_reason
 from microcosm_pubsub.dead_letters.scan import Scan
 from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender, Raw
 from microcosm_pubsub.dead_letters.sources import Targets
+from microcosm_pubsub.message import Groups
 
 
 MAX_REDRIVES: Final = 3
@@ -92,8 +93,8 @@ class Redrive:
         #: The targets of those that would be sent, by letter, of a dry run.
         self.planned: list[tuple[Letter, str]] = []
         #: Groups of which a message stays, and those of them of which one could not be sent or deleted.
-        self._blocked: set[str] = set()
-        self._failed: set[str] = set()
+        self._blocked = Groups(ordered=scan.fifo)
+        self._failed = Groups(ordered=scan.fifo)
         self._senders: dict[str, QueueSender] = {}
 
     @property
@@ -134,7 +135,7 @@ class Redrive:
         return self.max_messages is not None and self.count >= self.max_messages
 
     def _decide(self, letter: Letter) -> tuple[str | None, str]:
-        if self.scan.fifo and letter.group_id in self._blocked:
+        if self._blocked.is_blocked(letter.group_id):
             return None, BLOCKED
         if not self.choose(letter):
             return None, FILTERED
@@ -144,8 +145,7 @@ class Redrive:
 
     def _keep(self, letter: Letter, why: str) -> None:
         self.tally.kept[why] += 1
-        if self.scan.fifo and letter.group_id is not None:
-            self._blocked.add(letter.group_id)
+        self._blocked.block(letter.group_id)
 
     def _send_all(self, chosen: Sequence[tuple[Letter, str]]) -> None:
         remaining = list(chosen)
@@ -163,7 +163,7 @@ class Redrive:
     def _send_some(self, chosen: Sequence[tuple[Letter, str]]) -> None:
         by_target: dict[str, list[Letter]] = {}
         for letter, url in chosen:
-            if self.scan.fifo and letter.group_id in self._failed:
+            if self._failed.is_blocked(letter.group_id):
                 self._keep(letter, BLOCKED)
             elif not self.scan.holds(letter.raw):
                 self._keep(letter, LOST)
@@ -192,9 +192,8 @@ class Redrive:
                 self._fail(letter)
 
     def _fail(self, letter: Letter) -> None:
-        if letter.group_id is not None:
-            self._blocked.add(letter.group_id)
-            self._failed.add(letter.group_id)
+        self._blocked.block(letter.group_id)
+        self._failed.block(letter.group_id)
 
 
 def to_outgoing(raw: Raw) -> Outgoing:

@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from itertools import islice
 from math import inf
 from time import monotonic, time
 from types import TracebackType
 from typing import Any, Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
-from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
+from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.dead_letters.sender import Raw
 
 
@@ -58,7 +58,8 @@ class Held:
 
 class Scan:
     """
-    Receive what a queue holds, each message once; as a context manager, give back what was not deleted.
+    Receive what a queue holds, each message once: as a context manager, which begins, and gives back what was not
+    deleted.
 
     :param client: boto3's SQS client, or one like it
     :param queue_url: the queue's URL
@@ -102,13 +103,22 @@ class Scan:
         self._empty_receives = 0
         self._full = False
         self._renew_at = inf
-        self._until_ms = self._begin(now)
+        self._now = now
+        self._until_ms = inf
+
+    def begin(self) -> None:
+        """
+        Ask the queue how many messages it has: those that are sent later are not looked at.
+
+        :raises Exception: the client's error, but for a right that is missing
+        """
+        self._until_ms = self._count()
         likely = min(self.expected or 0, self.limit if self.limit is not None else MAX_IN_FLIGHT)
         self.visibility_seconds = max(self.visibility_seconds, likely // RENEWED_PER_SECOND)
 
-    def _begin(self, now: Callable[[], float]) -> float:
-        """Ask how many messages there are, and return when this was: what is sent later is not looked at."""
-        until_ms = now() * 1000
+    def _count(self) -> float:
+        """Ask how many messages there are, and return when this was."""
+        until_ms = self._now() * 1000
         try:
             answer = self.client.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=list(COUNTS))
         except CLIENT_ERRORS as error:
@@ -126,6 +136,7 @@ class Scan:
             yield from messages
 
     def __enter__(self) -> Scan:
+        self.begin()
         return self
 
     def __exit__(
@@ -249,8 +260,7 @@ class Scan:
     def _call(self, call: Callable[..., Any], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
         """Call a batch operation, and return the messages for which it failed."""
         failed: list[Held] = []
-        remaining = iter(held)
-        while chunk := list(islice(remaining, MAX_BATCH_ENTRIES)):
+        for chunk in split_calls(list(held)):
             entries = [
                 {"Id": str(index), "ReceiptHandle": item.raw["ReceiptHandle"], **more}
                 for index, item in enumerate(chunk)

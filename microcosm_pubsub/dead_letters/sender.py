@@ -19,6 +19,7 @@ from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_BATCH_ENTRIES
 from microcosm_pubsub.dead_letters.queue import DeadLetterQueue
 from microcosm_pubsub.dead_letters.reason import Reason, add_reason, without_reason
 from microcosm_pubsub.errors import SettleError
+from microcosm_pubsub.message import Groups
 
 
 #: One call takes at most so many bytes.
@@ -94,16 +95,15 @@ class QueueSender:
     def send(self, messages: Sequence[Outgoing]) -> list[SettleError | None]:
         """Send messages, and return for each None, or the error that says why it was not taken."""
         errors: list[SettleError | None] = [None] * len(messages)
-        failed_groups: set[str] = set()
+        groups = Groups(ordered=self.fifo)
         pending = list(range(len(messages)))
         while pending:
             chunk, pending = self._split(messages, pending)
             for index, error in zip(chunk, self._send_chunk([messages[index] for index in chunk]), strict=True):
                 errors[index] = error
-                group_id = messages[index].group_id
-                if self.fifo and error is not None and group_id is not None:
-                    failed_groups.add(group_id)
-            for index in [index for index in pending if messages[index].group_id in failed_groups]:
+                if error is not None:
+                    groups.block(messages[index].group_id)
+            for index in [index for index in pending if groups.is_blocked(messages[index].group_id)]:
                 errors[index] = self._error(messages[index], "an earlier message of its group was not sent")
                 pending.remove(index)
         return errors

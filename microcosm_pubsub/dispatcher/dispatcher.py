@@ -31,12 +31,11 @@ from microcosm_pubsub.dispatcher.unit import (
     make_route,
 )
 from microcosm_pubsub.errors import PubSubError, SettleError
-from microcosm_pubsub.message import Groups, SQSMessage
+from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
-from microcosm_pubsub.retry.releases import Releases
 from microcosm_pubsub.types import Handled, Handler, Layer, Observer, UnitLayer
 
 
@@ -96,7 +95,8 @@ class SQSMessageDispatcher:
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
-        self.releases = Releases()
+        #: how often messages were handed back unhandled: SQS counts these receives, but they are no attempts
+        self.releases = Recent()
 
     @property
     def sqs_consumer(self) -> SQSConsumer:
@@ -186,7 +186,7 @@ class SQSMessageDispatcher:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
             routes.choose(message)
-            message.releases = self.releases.count(message)
+            message.releases = self.releases.count(message.message_id)
 
     def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """
@@ -206,7 +206,7 @@ class SQSMessageDispatcher:
             if held is result:
                 judge(message, result)
             else:
-                self.releases.note(message)
+                self.releases.add(message.message_id)
             results.append(held)
         return results
 
@@ -224,21 +224,24 @@ class SQSMessageDispatcher:
             self.loop,
         )
 
-    def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> None:
+    def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> list[SQSMessage]:
         """
-        Make results true at the queue.
+        Make results true at the queue, and return the messages that stay there.
 
         What the queue does not take is logged and counted; such a message will be received again.
 
         :param settler: settles, if not the dispatcher's own consumer
         """
         acked: list[SQSMessage] = []
+        stayed: list[SQSMessage] = []
         nacked: list[tuple[SQSMessage, int | None]] = []
         given_up: list[GivenUp] = []
         for message, result in handled:
             if not stays(message, result):
                 acked.append(message)
-            elif result.dead_letter:
+                continue
+            stayed.append(message)
+            if result.dead_letter:
                 given_up.append(GivenUp(message, make_reason(message, result), result.retry_timeout_seconds))
             else:
                 nacked.append((message, result.retry_timeout_seconds))
@@ -249,6 +252,7 @@ class SQSMessageDispatcher:
             self._settle(settler.nack_batch, nacked)
         if given_up:
             self._settle(settler.dead_letter_batch, given_up)
+        return stayed
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
@@ -262,7 +266,7 @@ class SQSMessageDispatcher:
 
     def release(self, message: SQSMessage, reason: str = NOT_IN_TURN) -> MessageHandlingResult:
         """Return the result of a message that is not handled, and why."""
-        self.releases.note(message)
+        self.releases.add(message.message_id)
         return make_release(message, reason)
 
     def count(self, what: str) -> None:

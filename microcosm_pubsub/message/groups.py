@@ -12,17 +12,18 @@ class Groups:
     """
     The groups of which a message stays, so that later ones of the group must wait.
 
-    :param blocked: those that are blocked from the beginning
+    :param ordered: whether order counts; on standard queues groups are about fairness, and none blocks
     """
 
-    __slots__ = ("blocked",)
+    __slots__ = ("blocked", "ordered")
 
-    def __init__(self, blocked: set[str] | None = None) -> None:
-        self.blocked: set[str] = set() if blocked is None else blocked
+    def __init__(self, ordered: bool = True) -> None:
+        self.ordered = ordered
+        self.blocked: set[str] = set()
 
     def block(self, group: str | None) -> None:
         """Note that a message of a group stays; None is no group, and blocks nothing."""
-        if group:
+        if group and self.ordered:
             self.blocked.add(group)
 
     def is_blocked(self, group: str | None) -> bool:

@@ -21,41 +21,38 @@ RAN_OUT = "its visibility timeout ran out"
 
 class Lease:
     """
-    Return whether a received message is still ours.
+    Know whether a received message is still ours.
 
     Of a message that no worker received (on Lambda, in tests), nobody knows better: it counts as ours.
 
-    :param opened_at: when the receive began, by a monotonic clock, in seconds
-    :param timeout_seconds: for how long the receive hid the message
-    :param max_seconds: for how long the message may be ours at most
+    :param deadline: until when the message is ours, by a monotonic clock, in seconds
+    :param limit: until when it may be ours at most
     :param renew_at: when to ask for more time
     :param clock: that clock
     :param drop: has messages not extended any more, from when it returns
     """
 
-    __slots__ = ("clock", "deadline", "drop", "limit", "lost_reason", "opened_at", "renew_at")
+    __slots__ = ("clock", "deadline", "drop", "limit", "lost_reason", "renew_at")
 
     def __init__(
         self,
-        opened_at: float = 0.0,
-        timeout_seconds: float = inf,
-        max_seconds: float = inf,
+        deadline: float = inf,
+        limit: float = inf,
         renew_at: float = inf,
         clock: Callable[[], float] = monotonic,
         drop: Callable[[Iterable[Any]], None] = lambda messages: None,
     ) -> None:
         self.clock = clock
         self.drop = drop
-        self.opened_at = opened_at
-        self.deadline = opened_at + timeout_seconds
-        self.limit = opened_at + max_seconds
+        self.deadline = deadline
+        self.limit = limit
         self.renew_at = renew_at
         self.lost_reason: str | None = None
 
     @property
     def lost(self) -> bool:
         """Return whether the message may be somebody else's now."""
-        # nobody may have come to say so: who extends leases may wait for an answer itself
+        # The keeper may be blocked in a call and not have marked the lease lost yet: look at the clock too.
         return self.lost_reason is not None or self.clock() >= self.deadline
 
     def lose(self, reason: str) -> None:

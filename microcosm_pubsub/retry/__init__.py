@@ -4,11 +4,9 @@ What becomes of a message that was not handled: another attempt, and when, or th
 
 from microcosm_pubsub.retry.policies import RetryPolicies, configure_pubsub_retry_policies
 from microcosm_pubsub.retry.policy import RetryPolicy
-from microcosm_pubsub.retry.releases import Releases
 
 
 __all__ = [
-    "Releases",
     "RetryPolicies",
     "RetryPolicy",
     "configure_pubsub_retry_policies",

@@ -19,7 +19,7 @@ def report(worker: Worker) -> Report:
         "healthy": not problems,
         "ready": worker.is_ready,
         "problems": problems,
-        "paused": worker.pausing or (None if worker.breaker.state is State.CLOSED else "circuit breaker"),
+        "paused": worker.pausing or (None if worker.parts.breaker.state is State.CLOSED else "circuit breaker"),
         "draining": worker.ending.reason if worker.ending else None,
         "threshold_seconds": threshold,
         "slots": {
@@ -28,15 +28,15 @@ def report(worker: Worker) -> Report:
             "abandoned": worker.slots.abandoned,
             "oldest_seconds": round(max((slot.seconds(now) for slot in busy), default=0.0), 3),
         },
-        "buffer": {"waiting": worker.buffer.waiting, "lanes": worker.buffer.lanes},
-        "leases": {"held": len(worker.keeper), "lost": worker.keeper.lost},
+        "buffer": {"waiting": worker.lanes.waiting, "lanes": worker.lanes.groups},
+        "leases": {"held": len(worker.parts.keeper), "lost": worker.parts.keeper.lost},
         "pollers": {
-            "active": worker.pollers.active,
-            "failed_receives": worker.pollers.failed_receives,
-            "oldest_seconds": round(worker.pollers.oldest_seconds, 3),
+            "active": worker.receiver.active,
+            "failed_receives": worker.receiver.failed_receives,
+            "oldest_seconds": round(worker.receiver.oldest_seconds, 3),
         },
         "settler": {
-            "pending": worker.settler.pending,
+            "pending": worker.parts.entries.count,
             "oldest_seconds": round(worker.settler.oldest_seconds, 3),
         },
         "counts": dict(worker.dispatcher.counts),
@@ -47,8 +47,8 @@ def find_problems(worker: Worker, now: float) -> list[str]:
     """Return what is wrong with a worker, one sentence each."""
     threshold = worker.settings.health_threshold_seconds
     problems = []
-    if worker.pollers.oldest_seconds > threshold + worker.consumer.wait_seconds:
-        problems.append(f"no receive was answered for {worker.pollers.oldest_seconds:.0f} s")
+    if worker.receiver.oldest_seconds > threshold + worker.consumer.wait_seconds:
+        problems.append(f"no receive was answered for {worker.receiver.oldest_seconds:.0f} s")
     if worker.settler.oldest_seconds > threshold:
         problems.append(f"a message waits to be settled for {worker.settler.oldest_seconds:.0f} s")
     for slot in worker.slots.busy:

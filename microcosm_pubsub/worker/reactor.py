@@ -14,19 +14,16 @@ https://www.dre.vanderbilt.edu/~schmidt/PDF/lf.pdf
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from logging import getLogger
 from math import inf
-from selectors import EVENT_READ, DefaultSelector
-from socket import socketpair
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
 from microcosm_pubsub.fast.transport import begin_call, finish_call
 from microcosm_pubsub.fast.transport.calls import Flight
+from microcosm_pubsub.worker.answers import Answers, Done, OpenCall
 from microcosm_pubsub.worker.threads import Threads
 
 
@@ -41,23 +38,8 @@ HELP_SECONDS = 0.0005
 #: How often calls are looked for whose answer is overdue, in seconds.
 OVERDUE_SECONDS = 1.0
 
-MIN_SLEEP_SECONDS = 0.0005
-MOST_WAKES = 256
-
-#: Is told of the end of a call, by what returns its answer or raises its error.
-Done = Callable[[Callable[[], Any]], None]
-
 #: Does what is due, and returns after how many seconds it wants to be called again; None when it asks to be.
-Look = Callable[[], float | None]
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """A call whose answer is waited for, until when, and who is told of it."""
-
-    flight: Flight
-    done: Done
-    overdue_at: float
+RunDue = Callable[[], float | None]
 
 
 class Reactor:
@@ -75,7 +57,7 @@ class Reactor:
         self.threads = Threads("caller", max_threads)
         #: the fault of ours that ended something
         self.error: BaseException | None = None
-        self._looks: tuple[Look, ...] = ()
+        self._jobs: tuple[RunDue, ...] = ()
         self._answers: Answers | None = None
         #: is held by who looks for answers
         self._looking = Lock()
@@ -86,13 +68,13 @@ class Reactor:
         self._sleeps_until = -inf
         self._naps = False
 
-    def start(self, *looks: Look) -> None:
+    def start(self, *jobs: RunDue) -> None:
         """
         Begin to look for answers.
 
-        :param looks: do what is due, besides
+        :param jobs: do what is due, besides
         """
-        self._looks = looks
+        self._jobs = jobs
         self._answers = Answers()
         Thread(target=self._run, args=(self._answers,), name="reactor", daemon=True).start()
 
@@ -114,12 +96,17 @@ class Reactor:
         if flight is None or self._answers is None:
             self.run(partial(done, partial(getattr(self.client, method), **parameters)))
             return
-        waiting = Waiting(flight, done, self._overdue_at(flight))
+        waiting = OpenCall(flight, done, self._overdue_at(flight))
         if flight.exchange.result is None:
             self._answers.add(waiting)
         else:
             # it could not be sent
             self._end(waiting)
+
+    @property
+    def is_using_threads(self) -> bool:
+        """Return whether calls take threads of their own at the moment."""
+        return self.threads.busy > 0
 
     def run(self, job: Callable[[], None]) -> None:
         """Do what has to wait for something, in a thread of its own."""
@@ -163,7 +150,7 @@ class Reactor:
     def _turn(self, answers: Answers) -> None:
         # before it looks at what is due: what becomes due after that wakes it
         self._sleeps_until = inf
-        dues = [look() for look in self._looks]
+        dues = [run_due() for run_due in self._jobs]
         seconds = min([OVERDUE_SECONDS, *(due for due in dues if due is not None)])
         if self._is_helped:
             self._is_helped = False
@@ -181,7 +168,7 @@ class Reactor:
                 self._end(waiting)
         self._sleeps_until = -inf
 
-    def _take(self, answers: Answers, seconds: float) -> list[Waiting]:
+    def _take(self, answers: Answers, seconds: float) -> list[OpenCall]:
         """Wait for answers, for so long at most, and return those that have come."""
         ended = []
         for waiting in answers.wait(seconds):
@@ -189,11 +176,11 @@ class Reactor:
                 answers.remove(waiting)
                 ended.append(waiting)
             else:
-                # a part of it came, and no timeout is for the whole
+                # Part of the answer arrived. The read timeout bounds each silence, not the whole answer, so restart it.
                 waiting.overdue_at = self._overdue_at(waiting.flight)
         return ended
 
-    def _give_up_overdue(self, answers: Answers) -> list[Waiting]:
+    def _give_up_overdue(self, answers: Answers) -> list[OpenCall]:
         now = self.clock()
         if now < answers.overdue_at:
             return []
@@ -207,7 +194,7 @@ class Reactor:
     def _overdue_at(self, flight: Flight) -> float:
         return self.clock() + (flight.read_timeout or inf)
 
-    def _end(self, waiting: Waiting) -> None:
+    def _end(self, waiting: OpenCall) -> None:
         answer = waiting.flight.read_answer()
         if answer is None:
             self.run(partial(waiting.done, partial(finish_call, self.client, waiting.flight)))
@@ -230,59 +217,3 @@ def failed(error: BaseException) -> Callable[[], Any]:
         raise error
 
     return get
-
-
-class Answers:
-    """The answers that are waited for, and a way to wake who waits for them."""
-
-    def __init__(self) -> None:
-        self.waiting: set[Waiting] = set()
-        self.overdue_at = 0.0
-        # on Linux and the BSDs one that waits already waits for what is registered meanwhile, too
-        # https://man7.org/linux/man-pages/man2/epoll_wait.2.html
-        self._selector = DefaultSelector()
-        self._waker, self._woken = socketpair()
-        self._waker.setblocking(False)
-        self._selector.register(self._woken, EVENT_READ)
-
-    def add(self, waiting: Waiting) -> None:
-        """Wait for an answer."""
-        waiting.flight.sock.settimeout(0)
-        self.waiting.add(waiting)
-        self._selector.register(waiting.flight.sock, EVENT_READ, waiting)
-
-    def remove(self, waiting: Waiting) -> None:
-        """Wait for an answer no longer."""
-        self._selector.unregister(waiting.flight.sock)
-        self.waiting.discard(waiting)
-
-    def wait(self, seconds: float) -> list[Waiting]:
-        """Wait for answers, for so long at most, and return what some of has arrived."""
-        return [key.data for key, _ in self._selector.select(seconds) if key.data is not None]
-
-    def sleep(self, seconds: float) -> None:
-        """Wait to be woken, for so long at most."""
-        self._woken.settimeout(max(seconds, MIN_SLEEP_SECONDS))
-        with suppress(TimeoutError):
-            self._woken.recv(MOST_WAKES)
-
-    def wake(self) -> None:
-        """Wake who waits or sleeps, now or when it does so next."""
-        # none is needed when there are so many that no more fit in, or nobody is left to be woken
-        with suppress(OSError):
-            self._waker.send(b"w")
-
-    def stop_waking(self) -> None:
-        """Forget that somebody was to be woken."""
-        self._woken.settimeout(0)
-        with suppress(BlockingIOError):
-            self._woken.recv(MOST_WAKES)
-
-    def close(self) -> None:
-        """Give up what is waited for."""
-        for waiting in list(self.waiting):
-            self.remove(waiting)
-            waiting.flight.give_up()
-        self._selector.close()
-        self._waker.close()
-        self._woken.close()

@@ -19,6 +19,28 @@ LEASE_MARGIN_SECONDS = 2
 LEASES_PER_SECOND = 100
 
 
+#: A queue that answers at once that it is empty is not asked more often than this.
+MIN_EMPTY_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervals:
+    """
+    How often a worker looks at what, and for how long it waits for others; nothing that an operator decides.
+
+    :param watch_seconds: how often it looks after its threads
+    :param min_empty_seconds: a queue that answers at once that it is empty is not asked more often than this
+    :param grace_seconds: how much longer than they should the last receives, and the last settling, may take
+    """
+
+    watch_seconds: float = 0.25
+    min_empty_seconds: float = MIN_EMPTY_SECONDS
+    grace_seconds: float = 5.0
+
+
+INTERVALS = Intervals()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """

@@ -7,23 +7,25 @@ it, another thread takes its place, and what it does in the end is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import getLogger
 from threading import Lock, Thread
 from time import monotonic
 from typing import Protocol
 
-from microcosm_pubsub.worker.buffer import Buffer, Unit
+from microcosm_pubsub.types import Handled
+from microcosm_pubsub.worker.lanes import Lanes, Unit
 
 
 logger = getLogger(__name__)
 
 
 class Work(Protocol):
-    """What is done with a unit."""
+    """What is done with a unit: `Handling` does it."""
 
-    def handle(self, unit: Unit) -> Callable[[float], None]:
-        """Handle a unit, and return what settles it, given the seconds that it took."""
+    def handle(self, unit: Unit) -> list[Handled]: ...
+
+    def finish(self, unit: Unit, handled: Sequence[Handled], seconds: float | None) -> None: ...
 
 
 class Slot:
@@ -45,7 +47,7 @@ class Slot:
     def run(self) -> None:
         """Handle units until there are none to come, or this slot was abandoned."""
         try:
-            while not self.abandoned and (unit := self.slots.buffer.take()) is not None:
+            while not self.abandoned and (unit := self.slots.lanes.take()) is not None:
                 self._handle(unit)
         except BaseException as error:
             # nothing that a handler raises gets here: a fault of ours, and the worker must not go on without it
@@ -76,7 +78,7 @@ class Slot:
     def _handle(self, unit: Unit) -> None:
         self.started_at = self.clock()
         self.unit = unit
-        settle = self.slots.work.handle(unit)
+        handled = self.slots.work.handle(unit)
         with self._lock:
             if self.abandoned:
                 logger.warning(
@@ -85,14 +87,14 @@ class Slot:
                 )
                 return
             self.unit = None
-        settle(self.clock() - self.started_at)
+        self.slots.work.finish(unit, handled, self.clock() - self.started_at)
 
 
 class Slots:
     """
     Handle units, a number of them at a time.
 
-    :param buffer: gives units
+    :param lanes: give units
     :param work: what is done with them
     :param concurrency: how many are handled at a time
     :param clock: a monotonic clock, in seconds
@@ -100,12 +102,12 @@ class Slots:
 
     def __init__(
         self,
-        buffer: Buffer,
+        lanes: Lanes,
         work: Work,
         concurrency: int,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.buffer = buffer
+        self.lanes = lanes
         self.work = work
         self.concurrency = concurrency
         self.clock = clock

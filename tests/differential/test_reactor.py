@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from benchmarks.endpoint import serve
 from microcosm_pubsub.fast.transport import begin_call
-from microcosm_pubsub.worker.reactor import NAP_SECONDS, Answers, Reactor
+from microcosm_pubsub.worker.answers import Answers
+from microcosm_pubsub.worker.reactor import NAP_SECONDS, Reactor
 from tests.differential.server import Reply
 from tests.told import Told
 

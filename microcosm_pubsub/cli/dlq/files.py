@@ -21,6 +21,7 @@ from microcosm_pubsub.dead_letters.scan import Scan
 from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender, Raw
 from microcosm_pubsub.dead_letters.transfer import from_line, to_line
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
+from microcosm_pubsub.message import Groups
 
 
 STANDARD = "-"
@@ -117,7 +118,7 @@ class Import:
         self.bad = 0
         self.next_number = 1
         self._batch: list[tuple[int, Outgoing]] = []
-        self._failed_groups: set[str | None] = set()
+        self._groups = Groups(ordered=self.sender.fifo)
 
     def add(self, number: int, line: bytes) -> None:
         """Take a line."""
@@ -127,7 +128,7 @@ class Import:
             except DecodeError as error:
                 self._refuse(number, str(error))
             else:
-                if self.sender.fifo and message.group_id in self._failed_groups:
+                if self._groups.is_blocked(message.group_id):
                     self._refuse(number, "an earlier message of its group was not sent")
                 else:
                     self._batch.append((number, message))
@@ -144,8 +145,7 @@ class Import:
                 self.sent += 1
                 continue
             self._refuse(number, str(error))
-            if message.group_id is not None:
-                self._failed_groups.add(message.group_id)
+            self._groups.block(message.group_id)
         if self._batch:
             self.next_number = self._batch[-1][0] + 1
         self._batch = []

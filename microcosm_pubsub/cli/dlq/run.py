@@ -76,24 +76,8 @@ def handle(daemon: ConsumerDaemon, raw: Raw, debugger: bool) -> tuple[SQSMessage
         handlers = {media_type: under_debugger(handler) for media_type, handler in handlers.items()}
     # it was received too often to get here, which is not to end it here too
     attributes = {**(raw.get("Attributes") or {}), "ApproximateReceiveCount": "1"}
-    (message,) = parse(graph, {**raw, "Attributes": attributes})
+    message = graph.sqs_consumer.read({**raw, "Attributes": attributes})
     return message, graph.sqs_message_dispatcher.run(message, handlers)
-
-
-def parse(graph: Any, raw: Raw) -> list[SQSMessage]:
-    """Return the message that a raw one is, as the daemon's consumer gives it."""
-
-    class OneMessage:
-        def receive_message(self, **kwargs: Any) -> dict[str, Any]:
-            return {"Messages": [raw]}
-
-    consumer = graph.sqs_consumer
-    client, consumer.sqs_client = consumer.sqs_client, OneMessage()
-    try:
-        messages: list[SQSMessage] = consumer.consume()
-    finally:
-        consumer.sqs_client = client
-    return messages
 
 
 class Debugged:
@@ -101,6 +85,8 @@ class Debugged:
 
     def __init__(self, handler: Callable[[Any], Any]) -> None:
         self.handler = handler
+        #: by which the options of the handler are found
+        self.__wrapped__ = handler
 
     def __call__(self, content: Any) -> Any:
         """Call the handler."""

@@ -89,7 +89,7 @@ class Session:
         return queue
 
     def scan(self, queue: QueueInfo, limit: int | None = None) -> Scan:
-        """Begin to receive what is in a queue."""
+        """Return what receives, as a context manager, what is in a queue."""
         return Scan(self.client, queue.url, limit=limit, stopped=lambda: self.interrupts.is_set)
 
     def note(self, text: str) -> None:

@@ -123,8 +123,8 @@ def test_without_the_right_to_read_counts(box, spoil):
 
 
 def test_a_missing_queue_is_an_error(box):
-    with pytest.raises(ClientError, match="NonExistentQueue"):
-        Scan(box.client, "http://broker/000000000000/missing")
+    with pytest.raises(ClientError, match="NonExistentQueue"), Scan(box.client, "http://broker/000000000000/missing"):
+        pass
 
 
 def test_more_than_can_be_hidden(box, spoil):
@@ -185,8 +185,10 @@ class TestLeases:
         answer = {"Attributes": {"ApproximateNumberOfMessages": "30000"}}
         client.get_queue_attributes = lambda **parameters: answer
 
-        assert box.scan(client).visibility_seconds == 300
-        assert box.scan(client, limit=100).visibility_seconds == 60
+        with box.scan(client) as scan:
+            assert scan.visibility_seconds == 300
+        with box.scan(client, limit=100) as scan:
+            assert scan.visibility_seconds == 60
 
     def test_a_lapsed_message_comes_once_all_the_same(self, box, clock):
         box.send("a", "b")

@@ -17,14 +17,14 @@ def test_what_no_worker_received_counts_as_ours():
 
 
 def test_a_lease_runs_from_the_receive(clock):
-    lease = Lease(opened_at=clock(), timeout_seconds=30, max_seconds=3600, clock=clock)
+    lease = Lease(deadline=clock() + 30, limit=clock() + 3600, clock=clock)
 
     assert (lease.deadline - clock(), lease.limit - clock()) == (30, 3600)
     lease.check()
 
 
 def test_a_lost_lease_is_told(clock):
-    lease = Lease(clock(), 30, clock=clock)
+    lease = Lease(clock() + 30, clock=clock)
     lease.lose("ReceiptHandleIsInvalid")
 
     assert lease.lost
@@ -33,7 +33,7 @@ def test_a_lost_lease_is_told(clock):
 
 
 def test_a_lease_that_ran_out_is_lost_before_anybody_says_so(clock):
-    lease = Lease(clock(), 30, clock=clock)
+    lease = Lease(clock() + 30, clock=clock)
 
     clock.advance(29.9)
     lease.check()

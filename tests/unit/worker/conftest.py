@@ -15,11 +15,8 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import Lease
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.worker.keeper import Keeper
-
-
-#: No test takes nearly so long, unless it fails.
-SECONDS = 30
+from microcosm_pubsub.worker.leases import LeaseKeeper
+from tests.waiting import SECONDS
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def make_message(clock, find_route):
             receipt_handle=f"r{number}",
             group_id=group,
             attributes={"SequenceNumber": str(number)} if fifo else {},
-            **{"lease": Lease(clock(), 30, 3600, clock=clock), "route": find_route(media_type), **more},
+            **{"lease": Lease(clock() + 30, clock() + 3600, clock=clock), "route": find_route(media_type), **more},
         )
 
     return make
@@ -64,7 +61,7 @@ def consumer(client):
 
 @pytest.fixture
 def keeper(consumer, clock):
-    return Keeper(consumer, 30, 3600, clock, Random(1))
+    return LeaseKeeper(consumer, 30, 3600, clock, Random(1))
 
 
 @pytest.fixture
@@ -84,7 +81,7 @@ class InlineReactor:
 
     def __init__(self, client):
         self.client = client
-        self.threads = SimpleNamespace(busy=0)
+        self.is_using_threads = False
         self.woken_by = []
 
     def call(self, method, parameters, done):

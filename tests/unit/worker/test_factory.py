@@ -70,11 +70,11 @@ def test_what_cannot_work_is_refused(make_graph, config, text):
 
 def test_metrics_are_those_of_the_graph(make_graph):
     assert make_graph().pubsub_worker.gauges.tell is None
-    assert make_graph().pubsub_worker.receives.tell is None
+    assert make_graph().pubsub_worker.handling.timer.tell is None
     graph = make_graph(metrics={"host": "statsd.example.com"})
     worker = graph.pubsub_worker
 
     worker.gauges()
 
-    assert worker.receives.tell is graph.pubsub_send_batch_metrics
+    assert worker.handling.timer.tell is graph.pubsub_send_batch_metrics
     assert {call.args[0] for call in graph.metrics.gauge.call_args_list} == set(worker.read_gauges())

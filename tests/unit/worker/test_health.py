@@ -2,14 +2,17 @@
 What an orchestrator asks of a daemon.
 """
 
+from threading import Event
+
 import pytest
 
 from microcosm_pubsub.registry.options import HandlerOptions
-from microcosm_pubsub.worker.buffer import Unit
+from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.health import find_problems, report
-from microcosm_pubsub.worker.poller import Asking
+from microcosm_pubsub.worker.lanes import Unit
 from microcosm_pubsub.worker.settings import Settings
 from microcosm_pubsub.worker.worker import Ending, Worker
+from tests.waiting import SECONDS, wait_until
 
 
 @pytest.fixture
@@ -18,8 +21,8 @@ def worker(graph, clock):
 
 
 def test_a_healthy_worker(worker, make_message, clock):
-    worker.keeper.hold([make_message(1), make_message(2)], clock())
-    worker.buffer.put([make_message(1), make_message(2, "g", fifo=True)])
+    worker.parts.keeper.hold([make_message(1), make_message(2)], clock())
+    worker.lanes.put([make_message(1), make_message(2, "g", fifo=True)])
     worker.dispatcher.count("SUCCEEDED")
 
     assert report(worker) == {
@@ -38,14 +41,20 @@ def test_a_healthy_worker(worker, make_message, clock):
     }
 
 
-def test_a_poller_without_an_answer(worker, clock):
-    worker.pollers._asking.add(Asking(1, None, False, clock(), clock()))
+def test_a_receive_without_an_answer(worker, graph, clock):
+    asking, answer = Event(), Event()
+    graph.sqs_client.receive_message.side_effect = lambda **parameters: asking.set() or (answer.wait(SECONDS) and {})
+    worker.receiver.run_due()
+    assert asking.wait(SECONDS)
     clock.advance(65)
     assert report(worker)["healthy"]
     clock.advance(1)
 
     assert report(worker)["problems"] == ["no receive was answered for 66 s"]
     assert not report(worker)["healthy"]
+    worker.receiver.stop()
+    answer.set()
+    wait_until(lambda: worker.receiver.has_ended)
 
 
 def test_a_settling_that_takes_long(worker, make_message, clock):
@@ -69,7 +78,7 @@ def test_a_handler_over_its_timeout(worker, make_message, find_route, clock):
     assert current["problems"] == ["a handler runs for 7 s, 5 s are its timeout"]
     assert current["slots"] == {"total": 3, "busy": 1, "abandoned": 0, "oldest_seconds": 7.0}
     slot.unit = None
-    worker.buffer.close()
+    worker.lanes.close()
 
 
 def test_a_thread_that_was_given_up(worker):
@@ -82,10 +91,11 @@ def test_when_it_is_not_ready(worker, clock):
     worker.pausing = "told to"
     assert (report(worker)["ready"], report(worker)["paused"], report(worker)["healthy"]) == (False, "told to", True)
     worker.pausing = None
-    worker.breaker.failure_share = 0.5
-    worker.breaker._open("for the test")
+    worker.parts.breaker.failure_share = 0.5
+    for _ in range(20):
+        worker.parts.breaker.record(failed=True)
     assert (report(worker)["ready"], report(worker)["paused"]) == (False, "circuit breaker")
-    worker.breaker.state = type(worker.breaker.state).CLOSED
+    worker.parts.breaker.state = State.CLOSED
     worker.ending = Ending("told to stop")
 
     assert (report(worker)["ready"], report(worker)["draining"]) == (False, "told to stop")

@@ -10,11 +10,15 @@ from time import monotonic
 
 import pytest
 
+from microcosm_pubsub.message.recent import MAX_REMEMBERED
+from microcosm_pubsub.worker.admission import Admission
+from microcosm_pubsub.worker.breaker import Breaker
+from microcosm_pubsub.worker.entries import Entries
+from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.reactor import Reactor
-from microcosm_pubsub.worker.settler import MAX_REMEMBERED, Settler
-
-
-SECONDS = 30
+from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settler import Settler
+from tests.waiting import SECONDS, wait_until
 
 
 @pytest.fixture
@@ -23,22 +27,39 @@ def failed():
 
 
 @pytest.fixture
-def settler(consumer, reactor, keeper, failed, clock):
-    return Settler(
-        consumer, reactor, keeper, 8, lambda message: failed.append(message.message_id), clock=clock, random=Random(1)
-    )
+def make_settler(consumer, keeper, failed):
+    def make(reactor, max_calls=8, **options):
+        entries = Entries(max_calls)
+        admission = Admission(Lanes(), entries, Breaker(None, 30, 20, 30), Settings())
+        settler = Settler(consumer, reactor, keeper, entries, admission, **options)
+        settler.subscribe(lambda message: failed.append(message.message_id))
+        return settler
+
+    return make
+
+
+@pytest.fixture
+def settler(make_settler, reactor, clock):
+    return make_settler(reactor, clock=clock, random=Random(1))
+
+
+def raising(error):
+    def call(*args):
+        raise error
+
+    return call
 
 
 def send_after(settler, clock, seconds=0.05):
     clock.advance(seconds)
-    return settler.look()
+    return settler.run_due()
 
 
 def test_ten_go_at_once(settler, hold, client):
     settler.ack_batch(hold(23))
 
     assert [len(handles) for _, handles in client.calls] == [10, 10]
-    assert settler.pending == 3
+    assert settler.entries.count == 3
 
 
 def test_the_reactor_looks_at_what_is_due_first(settler, hold, reactor, clock):
@@ -48,7 +69,7 @@ def test_the_reactor_looks_at_what_is_due_first(settler, hold, reactor, clock):
     clock.advance(0.01)
     settler.add(second, None)
     assert reactor.woken_by == [pytest.approx(began + 0.05)]
-    assert settler.look() == pytest.approx(0.04)
+    assert settler.run_due() == pytest.approx(0.04)
 
     assert send_after(settler, clock) is None
     settler.add(third, 0)
@@ -56,35 +77,31 @@ def test_the_reactor_looks_at_what_is_due_first(settler, hold, reactor, clock):
     assert reactor.woken_by[1:] == [pytest.approx(clock() + 0.05)]
 
 
-def test_whoever_takes_an_answer_sees_to_it_that_somebody_looks_at_the_rest(settler, hold, client, reactor, clock):
+def test_whoever_takes_an_answer_sees_to_it_that_somebody_looks_at_the_rest(settler, hold, stopped_reactor, clock):
     """The reactor may sleep for long, and the answer be taken by a slot."""
-    client.failed = {"r0": {"Code": "InternalError"}}
-    messages = hold(10)
-    settler.ack_batch(messages[:9])
-    assert settler.look() == pytest.approx(0.05)
-    clock.advance(1)
-    settler.look()
-    assert settler.pending == 1
+    settler.reactor = stopped_reactor
+    settler.ack_batch(hold(10))
+    # nothing is due while they are under way
+    assert settler.run_due() is None
+    stopped_reactor.woken_by.clear()
 
-    reactor.woken_by.clear()
-    settler._look_at = inf
-    settler._sending.append(batch := [])
-    settler._finish(batch, lambda batch: None)
+    stopped_reactor.answer({"Failed": [{"Id": "3", "Code": "InternalError"}]})
 
-    assert reactor.woken_by == [settler._refused[0].due]
+    assert settler.entries.count == 1
+    assert stopped_reactor.woken_by == [pytest.approx(clock() + 0.15, abs=0.05)]
 
 
 def test_threads_are_few_while_some_send(settler, hold, stopped_reactor):
     """What takes a thread waits until it is worth one more; what takes none is sent at once."""
     settler.reactor = stopped_reactor
-    stopped_reactor.threads.busy = 1
+    stopped_reactor.is_using_threads = True
     messages = hold(50)
     settler.ack_batch(messages[:25])
     assert len(stopped_reactor.calls) == 1
     settler.ack_batch(messages[25:30])
     assert len(stopped_reactor.calls) == 2
 
-    stopped_reactor.threads.busy = 0
+    stopped_reactor.is_using_threads = False
     settler.ack_batch(messages[30:40])
 
     assert len(stopped_reactor.calls) == 4
@@ -92,20 +109,20 @@ def test_threads_are_few_while_some_send(settler, hold, stopped_reactor):
 
 def test_no_more_calls_at_a_time_than_there_may_be(settler, hold, client, stopped_reactor, clock):
     settler.reactor = stopped_reactor
-    settler.max_settlers = 2
+    settler.entries.max_calls = 2
     settler.ack_batch(hold(35))
     clock.advance(1)
 
     # the next is sent when one of them ends, and nobody looks before
-    assert settler.look() is None
+    assert settler.run_due() is None
     assert len(stopped_reactor.calls) == 2
     stopped_reactor.answer()
     assert len(stopped_reactor.calls) == 2
-    assert settler.pending == 25
+    assert settler.entries.count == 25
     for _ in range(3):
         stopped_reactor.answer()
 
-    assert settler.pending == 0
+    assert settler.entries.count == 0
     assert len(client.deleted) == 35
 
 
@@ -114,16 +131,16 @@ def test_fewer_wait_for_others_for_a_moment(settler, hold, client, clock):
     settler.ack_batch([first])
     clock.advance(0.04)
     settler.ack_batch([second])
-    settler.look()
+    settler.run_due()
     assert client.calls == []
     assert settler.oldest_seconds == pytest.approx(0.04)
 
     clock.advance(0.01)
-    settler.look()
+    settler.run_due()
 
     assert client.calls == [("delete_message_batch", ["r0", "r1"])]
     assert first.settled
-    assert (settler.pending, settler.oldest_seconds) == (0, 0)
+    assert (settler.entries.count, settler.oldest_seconds) == (0, 0)
 
 
 def test_deletes_and_changes_are_calls_of_their_own(settler, hold, client, clock):
@@ -140,7 +157,7 @@ def test_deletes_and_changes_are_calls_of_their_own(settler, hold, client, clock
 
 def test_neither_kind_waits_for_the_other_to_end(settler, hold, stopped_reactor, clock):
     settler.reactor = stopped_reactor
-    settler.max_settlers = 1
+    settler.entries.max_calls = 1
     messages = hold(41)
     settler.ack_batch(messages[:20])
     clock.advance(0.01)
@@ -181,7 +198,7 @@ def test_what_is_settled_is_held_no_longer(settler, keeper, hold, clock):
     send_after(settler, clock)
 
     assert len(keeper) == 0
-    assert settler.pending == 0
+    assert settler.entries.count == 0
 
 
 def test_a_nack_is_never_followed_by_an_extension(settler, keeper, hold, client, clock):
@@ -189,7 +206,7 @@ def test_a_nack_is_never_followed_by_an_extension(settler, keeper, hold, client,
     settler.nack_batch([(message, 0) for message in messages])
     clock.advance(20)
     client.failed = {"r1": {"Code": "InternalError"}}
-    settler.look()
+    settler.run_due()
     keeper.renew()
 
     # refused as well, it is not extended: it is only tried again
@@ -207,7 +224,7 @@ def test_what_waits_for_its_delete_is_extended(settler, keeper, hold, client, cl
     keeper.renew()
 
     assert client.released == {"r0": 30}
-    settler.look()
+    settler.run_due()
     assert message.settled
 
 
@@ -216,12 +233,12 @@ def test_a_partial_failure_concerns_its_entries_alone(settler, hold, client, clo
     client.failed = {"r1": {"Code": "InternalError", "SenderFault": False}}
     settler.ack_batch(messages)
     send_after(settler, clock)
-    assert (client.deleted, settler.pending) == (["r0", "r2"], 1)
+    assert (client.deleted, settler.entries.count) == (["r0", "r2"], 1)
     client.failed = {}
     send_after(settler, clock, 0.2)
 
     assert client.calls[1:] == [("delete_message_batch", ["r1"])]
-    assert (settler.pending, failed) == (0, [])
+    assert (settler.entries.count, failed) == (0, [])
 
 
 def test_a_refused_call_is_tried_again_with_growing_waits(settler, hold, client, client_error, clock):
@@ -233,7 +250,7 @@ def test_a_refused_call_is_tried_again_with_growing_waits(settler, hold, client,
         clock.advance(0.05)
         message.lease.deadline = clock() + 30
         client.calls = []
-        settler.look()
+        settler.run_due()
         if client.calls:
             tries.append(clock() - began)
 
@@ -241,7 +258,7 @@ def test_a_refused_call_is_tried_again_with_growing_waits(settler, hold, client,
     assert 0.1 <= waits[0] <= 0.3
     assert max(waits) <= 10.1
     assert waits[-1] > 2
-    assert settler.pending == 1
+    assert settler.entries.count == 1
 
 
 @pytest.mark.parametrize("verb", ["ack", "nack"])
@@ -256,7 +273,7 @@ def test_it_is_given_up_when_the_lease_is_over(settler, hold, client, client_err
         send_after(settler, clock, 1)
 
     assert failed == ["m0"]
-    assert settler.pending == 0
+    assert settler.entries.count == 0
     assert "ServiceUnavailable; it will be received again when its visibility timeout runs out" in caplog.text
     assert settler.is_done(message) is (verb == "ack")
 
@@ -268,7 +285,7 @@ def test_what_is_refused_for_good_is_not_tried_again(settler, hold, client, cloc
     settler.ack_batch([first, second])
     send_after(settler, clock)
 
-    assert (failed, settler.pending, len(client.calls)) == (["m0"], 0, 1)
+    assert (failed, settler.entries.count, len(client.calls)) == (["m0"], 0, 1)
 
 
 def test_a_handler_that_was_given_up_does_not_keep_its_message_from_being_released(settler, hold, client, clock):
@@ -305,7 +322,7 @@ def test_only_so_many_are_remembered(settler, make_message, client, clock):
         client.failed[f"r{number}"] = {"Code": "ReceiptHandleIsInvalid"}
         settler.add(make_message(number), None)
         clock.advance(0.05)
-        settler.look()
+        settler.run_due()
 
     assert not settler.is_done(make_message(4))
     assert settler.is_done(make_message(5))
@@ -354,24 +371,24 @@ def test_whatever_a_client_raises_the_thread_goes_on(settler, hold, client, cloc
 def test_what_cannot_be_sent_is_tried_again(settler, reactor, hold, client, clock, caplog, failed):
     """Else it would be held for as long as a lease may be."""
     messages = hold(3)
-    call, reactor.call = reactor.call, lambda *_: exec("raise ZeroDivisionError")
+    call, reactor.call = reactor.call, raising(ZeroDivisionError())
     settler.ack_batch(messages)
     send_after(settler, clock)
-    assert settler.pending == 3
+    assert settler.entries.count == 3
     assert "Cannot settle 3 messages" in caplog.text
     reactor.call = call
     send_after(settler, clock, 0.2)
 
     assert client.deleted == ["r0", "r1", "r2"]
-    assert (settler.pending, failed) == (0, [])
+    assert (settler.entries.count, failed) == (0, [])
 
 
 class TestThreads:
     @pytest.fixture
-    def settler(self, consumer, keeper, failed):
+    def settler(self, consumer, make_settler):
         reactor = Reactor(consumer.sqs_client, 3)
-        settler = Settler(consumer, reactor, keeper, 3, lambda message: failed.append(message.message_id))
-        reactor.start(settler.look)
+        settler = make_settler(reactor, max_calls=3)
+        reactor.start(settler.run_due)
         yield settler
         reactor.close()
         assert reactor.error is None
@@ -389,15 +406,14 @@ class TestThreads:
         assert len(client.deleted) == 13
         assert len(client.released) == 12
 
-    def test_flushing_tries_once_more_what_was_refused(self, settler, hold, client):
+    def test_flushing_tries_once_more_what_was_refused(self, settler, hold, client, monkeypatch):
+        monkeypatch.setattr("microcosm_pubsub.worker.settler.MIN_RETRY_SECONDS", 20.0)
+        monkeypatch.setattr("microcosm_pubsub.worker.settler.MAX_RETRY_SECONDS", 20.0)
         (message,) = hold(1)
+        message.lease.deadline = inf
         client.failed = {"r0": {"Code": "InternalError"}}
-        refused = Event()
-        settler._refused = NotifyingList(refused)
         settler.ack_batch([message])
-        assert refused.wait(SECONDS)
-        with settler._lock:
-            settler._refused[0].due += 3600
+        wait_until(lambda: client.calls and not settler.entries.sending)
         client.failed = {}
 
         assert settler.flush(SECONDS) == 0
@@ -418,7 +434,7 @@ class TestThreads:
         assert sending.wait(SECONDS)
         clock.advance(61)
 
-        assert (settler.pending, settler.oldest_seconds) == (10, 61)
+        assert (settler.entries.count, settler.oldest_seconds) == (10, 61)
         assert settler.flush(0) == 10
         go_on.set()
         settler.clock = monotonic
@@ -442,11 +458,14 @@ class TestThreads:
         assert settler.flush(SECONDS) == 0
 
     def test_who_waits_for_room_is_told_of_what_was_sent(self, settler, hold):
-        sent = Event()
-        settler.on_sent = sent.set
-        settler.ack_batch(hold(1))
+        told = Event()
+        settler.admission.subscribe(told.set)
+        settler.admission.max_unsettled = 1
+        (message,) = hold(1)
+        settler.add(message, None)
+        assert settler.admission.reserve() == 0
 
-        assert sent.wait(SECONDS)
+        assert told.wait(SECONDS)
 
     def test_everything_is_settled_in_the_end(self, settler, client, make_message):
         messages = [make_message(number) for number in range(500)]
@@ -463,20 +482,9 @@ class TestThreads:
         for number, message in enumerate(messages):
             settler.add(message, None if number % 3 else 0)
 
-        while settler.flush(SECONDS):
-            pass
+        wait_until(lambda: settler.flush(1) == 0)
         assert len(client.deleted) == 333
         assert len(client.released) == 167
-
-
-class NotifyingList(list):
-    def __init__(self, event):
-        super().__init__()
-        self.event = event
-
-    def append(self, item):
-        super().append(item)
-        self.event.set()
 
 
 def test_an_entry_that_is_refused_again_and_again_grows_old(settler, hold, client, clock):
@@ -485,7 +493,7 @@ def test_an_entry_that_is_refused_again_and_again_grows_old(settler, hold, clien
     settler.ack_batch([message])
     for _ in range(100):
         clock.advance(1)
-        settler.look()
+        settler.run_due()
         message.lease.deadline = clock() + 30
 
     assert settler.oldest_seconds == pytest.approx(100)

@@ -6,11 +6,9 @@ from threading import Event, current_thread
 
 import pytest
 
-from microcosm_pubsub.worker.buffer import Buffer
+from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.slots import Slots
-
-
-SECONDS = 30
+from tests.waiting import SECONDS
 
 
 class Work:
@@ -31,7 +29,10 @@ class Work:
         assert self.go_on[number].wait(SECONDS)
         if self.error:
             raise self.error
-        return lambda seconds: self.settled[number].set()
+        return [number]
+
+    def finish(self, unit, handled, seconds):
+        self.settled[handled[0]].set()
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def make_slots(work, clock):
     made = []
 
     def make(concurrency):
-        slots = Slots(Buffer(concurrency), work, concurrency, clock)
+        slots = Slots(Lanes(), work, concurrency, clock)
         made.append(slots)
         slots.start()
         return slots
@@ -54,7 +55,7 @@ def make_slots(work, clock):
         event.set()
     for slots in made:
         threads = [slot.thread for slot in list(slots.slots)]
-        slots.buffer.close()
+        slots.lanes.close()
         for thread in threads:
             thread.join(SECONDS)
             assert not thread.is_alive()
@@ -65,7 +66,7 @@ def put(work, make_message):
     def put_some(slots, *numbers):
         for number in numbers:
             work.watch(number)
-        slots.buffer.put([make_message(number) for number in numbers])
+        slots.lanes.put([make_message(number) for number in numbers])
 
     return put_some
 
@@ -77,7 +78,7 @@ def test_so_many_at_a_time(make_slots, put, work):
     for number in range(3):
         assert work.began[number].wait(SECONDS)
     assert len(slots.busy) == 3
-    assert slots.buffer.waiting == 1
+    assert slots.lanes.waiting == 1
     work.go_on[1].set()
 
     assert work.began[3].wait(SECONDS)
@@ -89,7 +90,7 @@ def test_closing_the_buffer_ends_them(make_slots, put, work):
     put(slots, 0)
     assert work.began[0].wait(SECONDS)
     threads = [slot.thread for slot in slots.slots]
-    slots.buffer.close()
+    slots.lanes.close()
     assert not slots.have_ended
     work.go_on[0].set()
     for thread in threads:

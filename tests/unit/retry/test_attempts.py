@@ -6,7 +6,6 @@ from marshmallow import fields
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.retry.releases import MAX_REMEMBERED, Releases
 
 
 MEDIA_TYPE = "application/vnd.releases.parcel"
@@ -20,20 +19,6 @@ class ParcelSchema(PubSubMessageSchema):
 
 def make(message_id, receives=1):
     return SQSMessage(None, {}, MEDIA_TYPE, message_id, "r", approximate_receive_count=receives)
-
-
-def test_only_the_last_are_remembered():
-    releases = Releases()
-    assert releases.count(make("first")) == 0
-
-    for number in range(MAX_REMEMBERED):
-        releases.note(make(str(number)))
-    releases.note(make("0"))
-    releases.note(make("more"))
-    releases.note(make(None))
-
-    assert [releases.count(make(name)) for name in ("0", "1", "more", "none")] == [2, 0, 1, 0]
-    assert releases.count(make(None)) == 0
 
 
 def test_attempts():

@@ -1,10 +1,9 @@
 """
-Received messages on their way to a slot, in the order that they may be handled.
+Received messages on their way to a slot, in the order in which they may be handled.
 
 Messages without a group are handled as slots come free. Messages of a FIFO group go through a lane, one after
 another; those of a fair-queue group too, a few at a time, if that is limited. Messages of a batch handler wait for
-each other. The buffer also knows how many messages it is worth receiving: free slots, and as much work as is done
-in a moment.
+each other. How many messages to ask for is decided elsewhere (`admission`), by the numbers that stand here.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ from dataclasses import dataclass, field
 from threading import Condition, Lock
 from time import monotonic
 
-from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.dispatcher import get_route
-from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.registry import HandlerOptions, Route
 
 
-#: The newest handling time counts for so much of the mean.
-MEAN_WEIGHT = 0.1
+NONE = Groups()
 
 
 @dataclass(slots=True)
@@ -37,7 +34,11 @@ class Lane:
 
 @dataclass(slots=True, eq=False)
 class Unit:
-    """Messages to be handled by one call."""
+    """
+    Messages to be handled by one call of their handler.
+
+    :param due: when a batch is handled even if it is not full
+    """
 
     messages: list[SQSMessage]
     route: Route
@@ -45,52 +46,31 @@ class Unit:
 
     @property
     def options(self) -> HandlerOptions:
-        """Return how their handler wants its messages."""
+        """Return how the handler wants its messages."""
         return self.route.options
 
     @property
     def missing(self) -> int:
         """Return how many messages may still join."""
-        return (self.options.batch_size or 1) - len(self.messages)
+        return (self.route.options.batch_size or 1) - len(self.messages)
 
 
-class Buffer:
+class Lanes:
     """
     Hold received messages until a slot takes them.
 
-    :param concurrency: how many slots there are
-    :param limit: how many messages one receive gives at most
-    :param max_buffer_seconds: how much work may wait, in seconds of all slots together
-    :param max_buffer: how many messages may wait
     :param max_per_group: how many messages of one group of a standard queue may be handled at a time
-    :param count_unsettled: tells how many messages were handled and not settled yet
-    :param max_unsettled: with so many of them, none are asked for
-    :param on_room: is called when it is worth asking for messages, if it was not before
     :param on_idle: is called when a slot has nothing to take, with the lock held
     :param clock: a monotonic clock, in seconds
     """
 
     def __init__(
         self,
-        concurrency: int,
-        limit: int = MAX_RECEIVE_MESSAGES,
-        max_buffer_seconds: float = 1.0,
-        max_buffer: int = 200,
         max_per_group: int | None = None,
-        count_unsettled: Callable[[], int] = lambda: 0,
-        max_unsettled: int = 200,
-        on_room: Callable[[], object] = lambda: None,
         on_idle: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.concurrency = concurrency
-        self.limit = limit
-        self.max_buffer_seconds = max_buffer_seconds
-        self.max_buffer = max_buffer
         self.max_per_group = max_per_group
-        self.count_unsettled = count_unsettled
-        self.max_unsettled = max_unsettled
-        self.on_room = on_room
         self.on_idle = on_idle
         self.clock = clock
         self._lock = Lock()
@@ -98,23 +78,17 @@ class Buffer:
         self._ready = deque[Unit]()
         self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
-        self._closed = False
         self._idle_slots = 0
-        self._is_asked = False
-        self._mean_seconds: float | None = None
-        #: how many messages wait, how many units run, and how many messages are being asked for
+        self.is_closed = False
+        #: how many messages wait, how many units run, and for how many messages the neediest batch waits
         self.waiting = 0
         self.running = 0
-        self.reserved = 0
-        #: how many slots are held for longer than the buffer may be deep
-        self.stuck = 0
-        #: how many messages may be here, those included that run
-        self.capacity = concurrency
+        self.missing = 0
 
     def put(self, messages: Iterable[SQSMessage]) -> bool:
-        """Add received messages, in their order, and return whether the buffer took them: a closed one takes none."""
+        """Add received messages, in their order, and return whether they were taken: after `close`, none are."""
         with self._lock:
-            if self._closed:
+            if self.is_closed:
                 return False
             for message in messages:
                 self.waiting += 1
@@ -125,9 +99,9 @@ class Buffer:
             return True
 
     def take(self) -> Unit | None:
-        """Wait for what may be handled next, and return it; None if the buffer was closed."""
+        """Wait for what may be handled next, and return it; None after `close`."""
         with self._lock:
-            while not self._closed:
+            while not self.is_closed:
                 unit = self._pop()
                 if unit is not None:
                     self.waiting -= len(unit.messages)
@@ -139,22 +113,18 @@ class Buffer:
                 self._idle_slots -= 1
             return None
 
-    def done(self, unit: Unit, seconds: float | None = None, failed_groups: Iterable[str] = ()) -> list[SQSMessage]:
+    def done(self, unit: Unit, groups: Groups = NONE) -> list[SQSMessage]:
         """
         Note that a unit was handled, and return the messages that must not be handled now.
 
-        :param seconds: how long its slot took; None if it does not tell how long the next will take
-        :param failed_groups: FIFO groups one of whose messages stays in the queue, so that later ones must wait
+        :param groups: FIFO groups of which a message stays in the queue, so that later ones must wait
         """
         with self._lock:
             self.running -= 1
-            if seconds is not None:
-                self._measure(seconds / len(unit.messages))
-            refused = [message for group in failed_groups for message in self._empty_lane(group)]
+            refused = [message for group in groups.blocked for message in self._empty_lane(group)]
             if self._lanes:
                 for message in unit.messages:
                     self._leave_lane(message)
-        self.tell_of_room()
         return refused
 
     def refuse_group(self, group: str) -> list[SQSMessage]:
@@ -165,47 +135,15 @@ class Buffer:
     def close(self) -> list[SQSMessage]:
         """Take and give no more messages, let nobody wait, and return the messages that waited, in their order."""
         with self._lock:
-            self._closed = True
+            self.is_closed = True
             messages = [message for unit in (*self._ready, *self._batches.values()) for message in unit.messages]
             messages += [message for lane in self._lanes.values() for message in lane.waiting]
             self._ready.clear()
             self._batches.clear()
             self._lanes.clear()
-            self.waiting = 0
+            self.waiting = self.missing = 0
             self._work.notify_all()
             return messages
-
-    def reserve(self, most: int = MAX_RECEIVE_MESSAGES) -> int:
-        """
-        Reserve the places of messages that it is worth asking for, and return how many.
-
-        :param most: at most so many
-        :returns: 1 to `limit`; 0 if it is not worth asking now: then `on_room` is called when it is
-        """
-        with self._lock:
-            room = self._count_room()
-            if self._closed or not self._is_worth_asking(room):
-                self._is_asked = True
-                return 0
-            count = min(self.limit, room, most)
-            self.reserved += count
-            return count
-
-    def unreserve(self, count: int) -> None:
-        """Give back places that were reserved."""
-        with self._lock:
-            self.reserved -= count
-        self.tell_of_room()
-
-    def tell_of_room(self) -> None:
-        """Have those called that asked for room, if there is some now."""
-        if not self._is_asked:
-            return
-        with self._lock:
-            if self._closed or not self._is_worth_asking(self._count_room()):
-                return
-            self._is_asked = False
-        self.on_room()
 
     @property
     def is_empty(self) -> bool:
@@ -214,55 +152,22 @@ class Buffer:
             return self.waiting == 0 and self.running == 0
 
     @property
-    def has_room(self) -> bool:
-        """Return whether it is worth asking for more messages."""
-        with self._lock:
-            return self._is_worth_asking(self._count_room())
+    def ready(self) -> int:
+        """Return how many units a slot might take."""
+        return len(self._ready)
 
     @property
-    def lanes(self) -> int:
+    def has_work(self) -> bool:
+        """Return whether a slot would get something now."""
+        with self._lock:
+            return bool(self._ready) or self._seconds_until_due() == 0
+
+    @property
+    def groups(self) -> int:
         """Return how many groups have messages here."""
         return len(self._lanes)
 
-    def note_stuck(self, stuck: int) -> None:
-        """Note how many slots are held for longer than the buffer may be deep."""
-        with self._lock:
-            self.stuck = stuck
-            self.capacity = self._find_capacity()
-        self.tell_of_room()
-
-    # how many to receive; with the lock held
-
-    def _find_capacity(self) -> int:
-        if self._mean_seconds is None:
-            return self.concurrency
-        free = self.concurrency - self.stuck
-        prefetch = int(free * self.max_buffer_seconds / max(self._mean_seconds, 1e-6))
-        return self.concurrency + min(self.max_buffer, prefetch)
-
-    def _count_room(self) -> int:
-        if self.count_unsettled() >= self.max_unsettled:
-            return 0
-        room = self.capacity - self.running - len(self._ready)
-        if self._batches:
-            room = max(room, *(unit.missing for unit in self._batches.values()))
-        # messages that wait in lanes take no slot, but a lease each
-        return min(room, self.max_buffer + self.concurrency - self.running - self.waiting) - self.reserved
-
-    def _is_worth_asking(self, room: int) -> bool:
-        if room <= 0:
-            return False
-        hungry = self.concurrency - self.running > len(self._ready) + self.reserved
-        return hungry or room >= min(self.limit, max(1, self.capacity // 2))
-
-    def _measure(self, seconds: float) -> None:
-        if self._mean_seconds is None:
-            self._mean_seconds = seconds
-        else:
-            self._mean_seconds += MEAN_WEIGHT * (seconds - self._mean_seconds)
-        self.capacity = self._find_capacity()
-
-    # lanes and batches; with the lock held
+    # with the lock held
 
     def _put(self, message: SQSMessage) -> None:
         group = message.group_id
@@ -318,16 +223,23 @@ class Buffer:
             unit = self._batches[route] = Unit([], route, due)
         unit.messages.append(message)
         if unit.missing > 0:
+            self._note_missing()
             return unit
         self._ready.append(self._batches.pop(route))
+        self._note_missing()
         return None
+
+    def _note_missing(self) -> None:
+        self.missing = max((unit.missing for unit in self._batches.values()), default=0)
 
     def _pop(self) -> Unit | None:
         if self._batches:
             now = self.clock()
             for key, unit in self._batches.items():
                 if unit.due <= now:
-                    return self._batches.pop(key)
+                    del self._batches[key]
+                    self._note_missing()
+                    return unit
         return self._ready.popleft() if self._ready else None
 
     def _seconds_until_due(self) -> float | None:

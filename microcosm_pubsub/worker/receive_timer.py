@@ -25,7 +25,7 @@ class Receive:
         self.left = self.size = size
 
 
-class Receives:
+class ReceiveTimer:
     """
     Tell, of each receive, when its last message was handled, or handed back.
 
@@ -38,6 +38,9 @@ class Receives:
         self.clock = clock
         self._receives: dict[int, Receive] = {}
         self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._receives)
 
     def began(self, messages: Sequence[SQSMessage]) -> None:
         """Note what a receive gave."""

@@ -8,10 +8,8 @@ from threading import Event
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from microcosm_pubsub.worker.keeper import Keeper
-
-
-SECONDS = 30
+from microcosm_pubsub.worker.leases import LeaseKeeper
+from tests.waiting import SECONDS
 
 
 def renewed(client):
@@ -25,7 +23,7 @@ def test_a_lease_is_counted_from_the_start_of_the_receive(keeper, make_message, 
 
     keeper.hold([message], began)
 
-    assert (message.lease.opened_at, message.lease.deadline, message.lease.limit) == (began, began + 30, began + 3600)
+    assert (message.lease.deadline, message.lease.limit) == (began + 30, began + 3600)
     assert len(keeper) == 1
 
 
@@ -48,7 +46,7 @@ def test_daemons_that_started_together_do_not_call_together(consumer, make_messa
     due = set()
     for seed in range(50):
         message = make_message()
-        Keeper(consumer, 30, 3600, clock, Random(seed)).hold([message], clock())
+        LeaseKeeper(consumer, 30, 3600, clock, Random(seed)).hold([message], clock())
         due.add(message.lease.renew_at - clock())
 
     assert len(due) == 50
@@ -67,7 +65,7 @@ def test_ten_to_a_call(keeper, hold, client, clock):
 
 
 def test_a_message_is_held_for_no_longer_than_it_may_be(consumer, client, make_message, clock):
-    keeper = Keeper(consumer, 30, 50, clock, Random(1))
+    keeper = LeaseKeeper(consumer, 30, 50, clock, Random(1))
     message = make_message()
     keeper.hold([message], clock())
     deadlines = set()
@@ -87,7 +85,7 @@ def test_a_message_is_held_for_no_longer_than_it_may_be(consumer, client, make_m
 
 
 def test_twelve_hours_are_the_most_that_sqs_allows(consumer, make_message, clock):
-    keeper = Keeper(consumer, 30, 99_999_999, clock)
+    keeper = LeaseKeeper(consumer, 30, 99_999_999, clock)
     message = make_message()
 
     keeper.hold([message], clock())
@@ -151,9 +149,9 @@ def test_a_queue_that_does_not_answer_costs_leases_in_the_end(keeper, hold, clie
 
 def test_what_is_dropped_is_not_extended(keeper, hold, client, clock):
     first, second, third = hold(3)
-    keeper.drop([first])
-    keeper.drop_one(second)
-    keeper.drop([first])
+    keeper.stop_extending([first])
+    keeper.forget(second)
+    keeper.stop_extending([first])
     clock.advance(20)
 
     keeper.renew()
@@ -186,7 +184,7 @@ def test_who_drops_a_message_waits_for_its_extension_to_end(keeper, hold, client
         return extend(**kwargs)
 
     def drop():
-        keeper.drop([message])
+        keeper.stop_extending([message])
         assert client.released == {"r0": 30}
         dropped.set()
 
@@ -218,7 +216,7 @@ def test_others_may_be_dropped_meanwhile(keeper, hold, client, clock, in_thread)
     assert extending.wait(SECONDS)
 
     # the eleventh is not in the call that is under way, and will be in none
-    keeper.drop(messages[10:])
+    keeper.stop_extending(messages[10:])
     go_on.set()
     thread.join(SECONDS)
 

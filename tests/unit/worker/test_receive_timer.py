@@ -4,7 +4,7 @@ How long the messages of each receive took.
 
 import pytest
 
-from microcosm_pubsub.worker.receives import Receives
+from microcosm_pubsub.worker.receive_timer import ReceiveTimer
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def told():
 
 @pytest.fixture
 def receives(told, clock):
-    return Receives(lambda milliseconds, size: told.append((milliseconds, size)), clock)
+    return ReceiveTimer(lambda milliseconds, size: told.append((milliseconds, size)), clock)
 
 
 def test_until_the_last_message_was_handled(receives, told, make_message, clock):
@@ -42,7 +42,7 @@ def test_nobody_is_told_twice_or_of_what_is_not_known(receives, told, make_messa
 
 
 def test_nothing_is_kept_if_nobody_wants_it(make_message, clock):
-    receives = Receives(None, clock)
+    receives = ReceiveTimer(None, clock)
     receives.began([make_message()])
     receives.ended([make_message()])
 
@@ -63,7 +63,7 @@ def test_metrics_can_change_nothing(make_message, clock, caplog):
     def fail(milliseconds, size):
         raise OSError("no such host")
 
-    receives = Receives(fail, clock)
+    receives = ReceiveTimer(fail, clock)
     message = make_message()
     receives.began([message])
     receives.ended([message])

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from logging import getLogger
 from random import Random
-from threading import Condition, Lock
+from threading import Condition, Event, Lock, Thread
 from time import monotonic
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
-from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
+from microcosm_pubsub.clients.batch_calls import read_failures, split_calls
+from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import RAN_OUT, Lease
@@ -26,6 +27,10 @@ logger = getLogger(__name__)
 #: call together.
 RENEW_AT = 0.5
 RENEW_JITTER = 0.1
+
+#: The keeper looks ten times within a visibility timeout, within these bounds, in seconds.
+MIN_LOOK_SECONDS = 0.1
+MAX_LOOK_SECONDS = 1.0
 
 #: Codes of a failed extension after which the message is not ours any more.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
@@ -39,7 +44,7 @@ LOST_CODES = frozenset(
 )
 
 
-class Keeper:
+class LeaseKeeper:
     """
     Extend the leases of the messages that are held.
 
@@ -67,9 +72,27 @@ class Keeper:
         self._renewing: frozenset[int] = frozenset()
         self._lock = Lock()
         self._renewed = Condition(self._lock)
+        self._stopped = Event()
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def start(self) -> None:
+        """Begin to extend what is held, in a thread."""
+        Thread(target=self._keep, name="keeper", daemon=True).start()
+
+    def stop(self) -> None:
+        """Extend no more."""
+        self._stopped.set()
+
+    def _keep(self) -> None:
+        seconds = min(MAX_LOOK_SECONDS, max(MIN_LOOK_SECONDS, self.visibility_timeout_seconds / 10))
+        while not self._stopped.wait(seconds):
+            try:
+                self.renew()
+            except Exception:
+                # A client is user code, and without this thread every lease would be lost.
+                logger.exception("Cannot extend leases")
 
     def hold(self, messages: Iterable[SQSMessage], opened_at: float) -> None:
         """
@@ -77,14 +100,15 @@ class Keeper:
 
         :param opened_at: when their receive began; their visibility timeout began then or later
         """
-        renew_at = opened_at + self._renew_after(self.visibility_timeout_seconds)
+        seconds = self.visibility_timeout_seconds
+        renew_at = opened_at + self._renew_after(seconds)
         for message in messages:
             message.lease = Lease(
-                opened_at, self.visibility_timeout_seconds, self.max_lease_seconds, renew_at, self.clock, self.drop
+                opened_at + seconds, opened_at + self.max_lease_seconds, renew_at, self.clock, self.stop_extending
             )
             self._held[id(message)] = message
 
-    def drop(self, messages: Iterable[SQSMessage]) -> None:
+    def stop_extending(self, messages: Iterable[SQSMessage]) -> None:
         """
         Hold messages no longer; after this returns, none of them is being extended.
 
@@ -95,8 +119,12 @@ class Keeper:
             while self._is_extending(keys):
                 self._renewed.wait()
 
-    def try_to_drop(self, messages: Iterable[SQSMessage]) -> bool:
-        """Hold messages no longer, and return whether none of them is being extended: else `drop` waits for that."""
+    def try_to_stop(self, messages: Iterable[SQSMessage]) -> bool:
+        """
+        Hold messages no longer, and return whether none of them is being extended.
+
+        If one is, `stop_extending` waits for the end of that.
+        """
         with self._lock:
             return not self._is_extending({id(message) for message in messages})
 
@@ -105,7 +133,7 @@ class Keeper:
             self._held.pop(key, None)
         return bool(self._renewing & keys)
 
-    def drop_one(self, message: SQSMessage) -> None:
+    def forget(self, message: SQSMessage) -> None:
         """Hold a message no longer, that nobody will make visible."""
         self._held.pop(id(message), None)
 
@@ -118,8 +146,8 @@ class Keeper:
             if now >= message.lease.deadline and message.lease.lost_reason is None:
                 self._lose(message, RAN_OUT)
         due = [message for message in held if now >= message.lease.renew_at and message.lease.lost_reason is None]
-        for start in range(0, len(due), MAX_BATCH_ENTRIES):
-            self._renew_batch(due[start : start + MAX_BATCH_ENTRIES])
+        for chunk in split_calls(due):
+            self._renew_batch(chunk)
 
     def _renew_batch(self, messages: Sequence[SQSMessage]) -> None:
         with self._lock:
@@ -136,30 +164,24 @@ class Keeper:
     def _extend(self, messages: Sequence[SQSMessage]) -> None:
         asked_at = self.clock()
         seconds = [self._extension(message.lease, asked_at) for message in messages]
-        entries = [
-            {"Id": str(index), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": timeout}
-            for index, (message, timeout) in enumerate(zip(messages, seconds, strict=True))
-            if timeout > 0
-        ]
-        if not entries:
+        extended = [(message, timeout) for message, timeout in zip(messages, seconds, strict=True) if timeout > 0]
+        if not extended:
             return
+        method, call = self.consumer.calls.settle(extended)
         try:
-            response = self.consumer.sqs_client.change_message_visibility_batch(
-                QueueUrl=self.consumer.sqs_queue_url, Entries=entries
-            )
+            failures = read_failures(getattr(self.consumer.sqs_client, method)(**call))
         except CLIENT_ERRORS as error:
-            logger.warning("Cannot extend the leases of %d messages: %s", len(entries), error_code(error))
-            self._try_again(messages, asked_at)
+            logger.warning("Cannot extend the leases of %d messages: %s", len(extended), error_code(error))
+            self._try_again([message for message, _ in extended], asked_at)
             return
-        failed = {entry.get("Id"): str(entry.get("Code")) for entry in response.get("Failed") or ()}
-        for index, (message, timeout) in enumerate(zip(messages, seconds, strict=True)):
-            code = failed.get(str(index))
-            if code is None and timeout > 0:
+        for index, (message, timeout) in enumerate(extended):
+            failure = failures.get(str(index))
+            if failure is None:
                 message.lease.deadline = asked_at + timeout
                 message.lease.renew_at = asked_at + self._renew_after(timeout)
-            elif code in LOST_CODES:
-                self._lose(message, code)
-            elif code is not None:
+            elif failure.code in LOST_CODES:
+                self._lose(message, failure.code)
+            else:
                 self._try_again([message], asked_at)
 
     def _extension(self, lease: Lease, now: float) -> int:

@@ -1,0 +1,49 @@
+"""
+The last messages of which something is remembered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+
+#: This many messages are remembered by default.
+MAX_REMEMBERED: Final = 10_000
+
+
+class Recent:
+    """
+    Remember a number for each of the last messages, by their ids.
+
+    :param limit: of more messages than this the oldest are forgotten
+    """
+
+    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+        self.limit = limit
+        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, message_id: str | None) -> None:
+        """Add one to the number of a message; None is no message."""
+        if message_id is None:
+            return
+        with self._lock:
+            self._counts[message_id] = self._counts.pop(message_id, 0) + 1
+            if len(self._counts) > self.limit:
+                self._counts.popitem(last=False)
+
+    def count(self, message_id: str | None) -> int:
+        """Return the number of a message: 0 if nothing is remembered of it."""
+        # nearly always there are none
+        return self._counts.get(message_id or "", 0) if self._counts else 0
+
+    def forget(self, message_id: str | None) -> None:
+        """Forget a message."""
+        if self._counts:
+            with self._lock:
+                self._counts.pop(message_id or "", None)

@@ -1,0 +1,145 @@
+"""
+What waits to be settled, and what goes into the next call.
+
+Deletes, visibility changes and dead letters have queues of their own, since a call is of one kind. An entry waits a
+moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; whoever uses it holds a lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
+from microcosm_pubsub.consumer import Entry, GivenUp
+from microcosm_pubsub.message import SQSMessage
+
+
+#: An entry waits this long for others, in seconds.
+#: https://docs.awspring.io/spring-cloud-aws/docs/current/reference/html/index.html#acknowledging-messages
+MAX_DELAY_SECONDS = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Settlement:
+    """
+    What is to become of a message.
+
+    :param timeout: after how many seconds it becomes visible; None deletes it
+    :param due: when it is to be settled at the latest
+    :param since: when it was added
+    :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
+    :param attempts: how often the queue refused it
+    """
+
+    message: SQSMessage
+    timeout: int | None
+    due: float
+    since: float
+    given_up: GivenUp | None = None
+    attempts: int = 0
+
+    @property
+    def entry(self) -> Entry:
+        """Return the message, with what is to become of it."""
+        return self.message, self.timeout
+
+
+Batch = list[Settlement]
+
+
+class Entries:
+    """
+    Hold entries until they are settled.
+
+    :param max_calls: at most this many calls at a time
+    """
+
+    def __init__(self, max_calls: int) -> None:
+        self.max_calls = max_calls
+        self.is_flushing = False
+        #: how many entries are not settled yet; others read it without a lock
+        self.count = 0
+        #: what is being sent
+        self.sending: list[Batch] = []
+        self._deletes = deque[Settlement]()
+        self._changes = deque[Settlement]()
+        self._dead_letters = deque[Settlement]()
+        self._queues = (self._deletes, self._changes, self._dead_letters)
+        self._refused: list[Settlement] = []
+
+    def add(self, message: SQSMessage, timeout: int | None, now: float, given_up: GivenUp | None = None) -> int:
+        """Add an entry, and return how many of its kind wait."""
+        settlement = Settlement(message, timeout, now + MAX_DELAY_SECONDS, now, given_up)
+        queue = self._queue_of(settlement)
+        queue.append(settlement)
+        self.count += 1
+        return len(queue)
+
+    def pop_batch(self, now: float) -> Batch:
+        """Return what is to be sent in one call now, and note that it is being sent; nothing if nothing is."""
+        if len(self.sending) >= self.max_calls:
+            return []
+        if self._refused:
+            self._requeue(now)
+        # the queue that has waited longest first, so that none waits for another's end
+        waiting = [queue for queue in self._queues if queue and self._is_due(queue, now)]
+        if not waiting:
+            return []
+        queue = min(waiting, key=_first_due_of) if len(waiting) > 1 else waiting[0]
+        batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH_ENTRIES))]
+        self.sending.append(batch)
+        return batch
+
+    def end(self, batch: Batch) -> None:
+        """Note that a batch was sent, whatever came of it."""
+        self.sending.remove(batch)
+        self.count -= len(batch)
+
+    def refuse(self, settlement: Settlement, due: float) -> None:
+        """Have an entry that was refused tried again at some time."""
+        settlement.attempts += 1
+        settlement.due = due
+        self._refused.append(settlement)
+        self.count += 1
+
+    def flush(self, now: float) -> None:
+        """Let nothing wait any more, neither for others nor to be tried again."""
+        self.is_flushing = True
+        for settlement in self._refused:
+            settlement.due = now
+
+    def find_due(self) -> float:
+        """Return when something is to be sent, if nothing else happens before; infinity if nothing is."""
+        if len(self.sending) >= self.max_calls:
+            # when one of them has ended
+            return inf
+        due = min((queue[0].due for queue in self._queues if queue), default=inf)
+        return min(due, min(settlement.due for settlement in self._refused)) if self._refused else due
+
+    def find_oldest(self) -> float:
+        """Return when the oldest entry was added; infinity if there is none."""
+        firsts = [queue[0].since for queue in self._queues if queue]
+        others = [*self._refused, *(settlement for batch in self.sending for settlement in batch)]
+        return min([*firsts, *(settlement.since for settlement in others)], default=inf)
+
+    def _is_due(self, queue: deque[Settlement], now: float) -> bool:
+        return len(queue) >= MAX_BATCH_ENTRIES or queue[0].due <= now or self.is_flushing
+
+    def _queue_of(self, settlement: Settlement) -> deque[Settlement]:
+        if settlement.given_up is not None:
+            return self._dead_letters
+        return self._deletes if settlement.timeout is None else self._changes
+
+    def _requeue(self, now: float) -> None:
+        """Put refused entries whose wait is over in front of the others."""
+        due = [settlement for settlement in self._refused if settlement.due <= now]
+        if due:
+            self._refused = [settlement for settlement in self._refused if settlement.due > now]
+            for settlement in reversed(due):
+                self._queue_of(settlement).appendleft(settlement)
+
+
+def _first_due_of(queue: deque[Settlement]) -> float:
+    return queue[0].due

@@ -1,0 +1,218 @@
+"""
+The way of a message through a worker: accepted, handled, settled, told of.
+
+    accept   its lease begins, its route is found, it goes into its lane
+    handle   by a slot: through its layers to its handler, which gives a result
+    finish   the result is made true at the queue, then observers are told, then others are asked for
+
+What is not handled goes back to the queue, in order: what comes after a failure in its group, or is left at the end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from logging import getLogger
+
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher, judge
+from microcosm_pubsub.errors import HandlerTimeout
+from microcosm_pubsub.message import Groups, SQSMessage
+from microcosm_pubsub.registry import Routes
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handled
+from microcosm_pubsub.worker.admission import Admission
+from microcosm_pubsub.worker.breaker import Breaker
+from microcosm_pubsub.worker.lanes import Lanes, Unit
+from microcosm_pubsub.worker.leases import LeaseKeeper
+from microcosm_pubsub.worker.reactor import Reactor
+from microcosm_pubsub.worker.receive_timer import ReceiveTimer
+from microcosm_pubsub.worker.settler import Settler
+
+
+logger = getLogger("microcosm_pubsub.worker")
+
+
+class Handling:
+    """
+    Accept messages, handle them, and finish with them.
+
+    :param dispatcher: runs handlers and tells observers
+    :param keeper: extends leases
+    :param lanes: hold what waits for a slot
+    :param settler: settles messages
+    :param admission: is told of what was done
+    :param breaker: is told of what failed
+    :param timer: is told of what is no longer here
+    :param reactor: looks for answers, between messages
+    :param has_leases: whether a message is ours only for a time, and comes again if it is not settled
+    """
+
+    def __init__(
+        self,
+        dispatcher: SQSMessageDispatcher,
+        keeper: LeaseKeeper,
+        lanes: Lanes,
+        settler: Settler,
+        admission: Admission,
+        breaker: Breaker,
+        timer: ReceiveTimer,
+        reactor: Reactor,
+        has_leases: bool = True,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.keeper = keeper
+        self.lanes = lanes
+        self.settler = settler
+        self.admission = admission
+        self.breaker = breaker
+        self.timer = timer
+        self.reactor = reactor
+        self.has_leases = has_leases
+        #: how messages are handled here, from when the worker has its handlers
+        self.routes: Routes = dispatcher.find_routes({})
+        #: what is to go back at the end
+        self._left_over = deque[SQSMessage]()
+        settler.subscribe(self.settle_failed)
+
+    def accept(self, messages: Sequence[SQSMessage], opened_at: float) -> None:
+        """
+        Take received messages.
+
+        :param opened_at: when their receive began
+        """
+        if self.has_leases:
+            self.keeper.hold(messages, opened_at)
+        self.timer.began(messages)
+        if self.settler.knows_undeleted:
+            messages = [message for message in messages if not self._is_done(message)]
+        self.dispatcher.accept(messages, self.routes)
+        if not self.lanes.put(messages):
+            self._left_over += messages
+
+    def handle(self, unit: Unit) -> list[Handled]:
+        """Run the handler of a unit, and return the messages that it got, or that must wait, with their results."""
+        messages = unit.messages
+        if len(messages) == 1 and not messages[0].lease.lost:
+            # what nearly all units are
+            return [(messages[0], self.dispatcher.run_unit(messages)[0])]
+        lost = self._drop_lost(messages)
+        # what is lost may be somebody else's by now, and the rest of its group must not be handled before
+        groups = block_groups(lost)
+        kept = [message for message in messages if message not in lost]
+        run = [message for message in kept if not groups.is_blocked(message.fifo_group)]
+        results = self.dispatcher.run_unit(run) if run else []
+        held_back = [message for message in kept if groups.is_blocked(message.fifo_group)]
+        return [
+            *zip(run, results, strict=True),
+            *((message, self.dispatcher.release(message)) for message in held_back),
+        ]
+
+    def finish(self, unit: Unit, handled: Sequence[Handled], seconds: float | None) -> None:
+        """
+        Settle what was handled, tell observers of it, and let others be asked for.
+
+        :param seconds: how long a slot took; None if that does not tell how long the next unit will take
+        """
+        stayed = self.dispatcher.settle(handled, self.settler)
+        if len(handled) < len(unit.messages):
+            stayed = [*stayed, *find_missing(unit, handled)]
+        refused = self.lanes.done(unit, block_groups(stayed))
+        was_run = False
+        for message, result in handled:
+            # what was released took no time
+            if result.elapsed_time is not None:
+                was_run = True
+                self.breaker.record(result.result is MessageHandlingResultType.FAILED)
+            self.dispatcher.notify(message, result)
+        self.release(refused)
+        self.timer.ended(unit.messages)
+        self.admission.done(seconds if was_run else None, len(unit.messages))
+        self.reactor.help()
+
+    def release(self, messages: Iterable[SQSMessage]) -> None:
+        """Hand back messages whose turn has not come, since an earlier one of their group stays in the queue."""
+        for message in messages:
+            self.settler.add(message, 0)
+            self.timer.ended([message])
+            self.dispatcher.notify(message, self.dispatcher.release(message))
+
+    # what does not go as it should
+
+    def time_out(self, unit: Unit, timeout: float, seconds: float) -> None:
+        """
+        Finish with a unit whose handler was abandoned.
+
+        :param timeout: how long it may take
+        :param seconds: how long it has taken
+        """
+        lose(unit.messages)
+        error = HandlerTimeout(
+            f"The handler took longer than its timeout of {timeout:g} s and was given up; its thread goes on until "
+            "the handler returns"
+        )
+        handled = []
+        for message in unit.messages:
+            result = MessageHandlingResult.from_error(message, error)
+            result.elapsed_time = seconds * 1000
+            judge(message, result)
+            handled.append((message, result))
+        self.finish(unit, handled, None)
+
+    def settle_failed(self, message: SQSMessage) -> None:
+        """Note that the queue did not take what was to become of a message, which stays there for now."""
+        self.dispatcher.count("SETTLE_FAILED")
+        if message.fifo_group is not None:
+            self.release(self.lanes.refuse_group(message.fifo_group))
+
+    def keep_for_the_end(self, messages: Iterable[SQSMessage]) -> None:
+        """Note messages that nobody handles any more."""
+        self._left_over += messages
+
+    def hand_back(self) -> None:
+        """Hand back what nobody handles any more."""
+        if self._left_over:
+            logger.info("Releasing %d messages that were not handled", len(self._left_over))
+        while self._left_over:
+            message = self._left_over.popleft()
+            self.settler.add(message, 0)
+            self.dispatcher.releases.add(message.message_id)
+            self.dispatcher.count("RELEASED")
+            self.timer.ended([message])
+
+    def _is_done(self, message: SQSMessage) -> bool:
+        """Return whether a message was handled before, and have it deleted again if so."""
+        if not self.settler.is_done(message):
+            return False
+        logger.info("Message %s was handled before: deleting it", message.message_id)
+        self.settler.add(message, None)
+        self.timer.ended([message])
+        return True
+
+    def _drop_lost(self, messages: Iterable[SQSMessage]) -> list[SQSMessage]:
+        """Return the messages whose lease is lost, which are neither handled nor settled."""
+        lost = [message for message in messages if message.lease.lost]
+        for message in lost:
+            logger.warning("Not handling message %s: its lease is lost", message.message_id)
+            self.dispatcher.count("LEASE_LOST")
+            self.keeper.forget(message)
+        return lost
+
+
+def block_groups(messages: Sequence[SQSMessage]) -> Groups:
+    """Return the groups of messages that stay in the queue."""
+    groups = Groups()
+    for message in messages:
+        groups.block(message.fifo_group)
+    return groups
+
+
+def find_missing(unit: Unit, handled: Iterable[Handled]) -> list[SQSMessage]:
+    """Return the messages of a unit that have no result: their leases were lost."""
+    known = {id(message) for message, _ in handled}
+    return [message for message in unit.messages if id(message) not in known]
+
+
+def lose(messages: Iterable[SQSMessage]) -> None:
+    """Tell a handler that goes on, if it asks, that its messages are somebody else's."""
+    for message in messages:
+        message.lease.lose("its handler was given up")

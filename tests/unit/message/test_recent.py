@@ -1,0 +1,36 @@
+"""
+The last messages of which something is remembered.
+"""
+
+from microcosm_pubsub.message import Recent
+from microcosm_pubsub.message.recent import MAX_REMEMBERED
+
+
+def test_numbers_are_counted_up():
+    recent = Recent()
+    assert recent.count("a") == 0
+    recent.add("a")
+    recent.add("a")
+    recent.add(None)
+
+    assert [recent.count(name) for name in ("a", "b", None)] == [2, 0, 0]
+
+
+def test_only_the_last_are_remembered():
+    recent = Recent(limit=3)
+    for name in ("a", "b", "c", "a", "d"):
+        recent.add(name)
+
+    assert [recent.count(name) for name in ("a", "b", "c", "d")] == [2, 0, 1, 1]
+    assert len(recent) == 3
+    assert Recent().limit == MAX_REMEMBERED
+
+
+def test_one_can_be_forgotten():
+    recent = Recent()
+    recent.forget("a")
+    recent.add("a")
+    recent.forget("a")
+    recent.forget(None)
+
+    assert (recent.count("a"), len(recent)) == (0, 0)
