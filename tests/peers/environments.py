@@ -50,12 +50,7 @@ PYTHON_PEERS = {
     "dramatiq": ("dramatiq-sqs==0.4.4",),
 }
 
-NODE_PEERS = (
-    "@aws-sdk/client-sns@3.1175.0",
-    "@aws-sdk/client-sqs@3.1175.0",
-    "sqs-consumer@14.2.8",
-    "sqs-producer@8.0.4",
-)
+NODE_PEERS = ("@aws-sdk/client-sns@3", "@aws-sdk/client-sqs@3", "sqs-consumer@14", "sqs-producer@8")
 
 
 def install(command: Sequence[str | Path], directory: Path, log: Path) -> None:
