@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any, Protocol
 
 from microcosm_pubsub.backoff import NaiveBackoffPolicy
+from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.envelope import from_lambda_record
@@ -54,6 +55,7 @@ class LambdaHandler:
         self._prepare = prepare
         self._daemon: Prepared | None = None
         self._lock = Lock()
+        renew_lock_in_child(self, "_lock")
 
     def __call__(self, event: Mapping[str, Any], context: Any = None) -> Any:
         """

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from microcosm_pubsub.broker.store import Store
+from microcosm_pubsub.config.fork import start_anew_in_child
 
 
 #: Other processes' messages, and those whose time has come, are noticed so soon.
@@ -27,6 +28,7 @@ class Notifier:
     def __init__(self) -> None:
         self._condition = Condition()
         self._generation = 0
+        start_anew_in_child(self, type(self).start_anew)
         #: Is called at each `wake` as well, by whatever thread that is.
         self.on_wake: Callable[[], None] = lambda: None
 
@@ -66,6 +68,10 @@ class Notifier:
     def close(self) -> None:
         """Stop listening."""
 
+    def start_anew(self) -> None:
+        """Have a lock of its own, in a forked child."""
+        self._condition = Condition()
+
 
 class PostgresNotifier(Notifier):
     """
@@ -103,6 +109,11 @@ class PostgresNotifier(Notifier):
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
+
+    def start_anew(self) -> None:
+        """Have a lock of its own, in a forked child, and listen anew when asked to."""
+        super().start_anew()
+        self._stopped, self._thread = Event(), None
 
     def _listen(self) -> None:
         while not self._stopped.is_set():

@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleErr
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.upgrade import upgrade
+from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
@@ -101,6 +102,7 @@ class Store:
         self._turn = RLock() if self.is_sqlite else None
         self._transactions = 0
         self.engine = self._create_engine()
+        start_anew_in_child(self, Store.start_anew)
         # a store that nobody closes is closed when nobody uses it any more
         finalize(self, self.engine.dispose)
         try:
@@ -164,6 +166,18 @@ class Store:
             logger.warning("Cannot put the write-ahead log back into %s: %s", self, error)
         finally:
             connection.close()
+
+    def start_anew(self) -> None:
+        """
+        Use no connection of the parent's any more, in a forked child; a database in memory is a copy of the parent's.
+
+        https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
+        """
+        if self._turn is not None:
+            self._turn = RLock()
+        if not self.is_memory:
+            keep_inherited(self.engine.pool)
+            self.engine.dispose(close=False)
 
     def close(self) -> None:
         """Close the connections."""

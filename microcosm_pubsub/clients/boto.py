@@ -15,7 +15,9 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from microcosm_pubsub.clients.fork import start_client_anew
 from microcosm_pubsub.clients.urls import check_endpoint
+from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, start
@@ -87,6 +89,7 @@ def make_client(
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
     if parts:
         start(client)
+    start_anew_in_child(client, start_client_anew)
     return client
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code
+from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -53,6 +54,7 @@ class DeadLetterQueue:
         self.configured_url = url or None
         self.clock = clock
         self._lock = Lock()
+        renew_lock_in_child(self, "_lock")
         self._look_at: float | None = None
         self._found_url: str | None = None
         #: whether the last look failed for a reason that may pass

@@ -18,6 +18,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Any, Protocol
 
+from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import GivenUp, SQSConsumer
 from microcosm_pubsub.dispatcher.reason import make_reason, name_of, stays
@@ -95,6 +96,7 @@ class SQSMessageDispatcher:
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
+        renew_lock_in_child(self, "_counting")
         #: how often messages were handed back unhandled: SQS counts these receives, but they are no attempts
         self.releases = Recent()
 

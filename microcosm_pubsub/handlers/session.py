@@ -28,6 +28,7 @@ from requests import (
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
+from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.config.values import integer, names, number
 from microcosm_pubsub.errors import ResourceError
@@ -88,7 +89,9 @@ class ResourceSession:
         self.max_redirects = max_redirects
         self.max_response_bytes = max_response_bytes
         self._clock = clock
+        self._pool_size = pool_size
         self._session = _BareSession(pool_size)
+        start_anew_in_child(self, ResourceSession._start_anew)
 
     def get(self, uri: str, headers: Mapping[str, Any] | None = None) -> Any:
         """
@@ -106,6 +109,10 @@ class ResourceSession:
                 return self._follow(uri, clean_headers(headers or {}), deadline)
         except (RequestException, TransportError, TimeoutError, ValueError) as error:
             raise ResourceError(f"GET {locate(uri)} failed: {self._explain(error, deadline)}") from error
+
+    def _start_anew(self) -> None:
+        keep_inherited(self._session)
+        self._session = _BareSession(self._pool_size)
 
     def close(self) -> None:
         """Close the connections that are kept."""

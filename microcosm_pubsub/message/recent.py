@@ -8,6 +8,8 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Final
 
+from microcosm_pubsub.config.fork import renew_lock_in_child
+
 
 #: This many messages are remembered by default.
 MAX_REMEMBERED: Final = 10_000
@@ -24,6 +26,7 @@ class Recent:
         self.limit = limit
         self._counts: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
+        renew_lock_in_child(self, "_lock")
 
     def __len__(self) -> int:
         return len(self._counts)

@@ -14,6 +14,7 @@ from logging import getLogger
 from threading import Lock, Thread, current_thread
 from typing import Any, TypeVar
 
+from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import HandlerError
 
 
@@ -26,6 +27,10 @@ class EventLoop:
     """Run coroutines for other threads; the loop's thread starts with the first one."""
 
     def __init__(self) -> None:
+        self._start()
+        start_anew_in_child(self, EventLoop._start)
+
+    def _start(self) -> None:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[Thread, Future[Any]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
+from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import DeadLetter, IgnoreMessage, UnhandledMessage
 from microcosm_pubsub.message import SQSMessage
@@ -47,6 +48,7 @@ class UnhandledMessages(Check):
         #: how many came of each media type
         self.counts: Counter[str] = Counter()
         self._lock = Lock()
+        renew_lock_in_child(self, "_lock")
 
     def refuse(self, message: SQSMessage) -> None:
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from logging import getLogger
+from os import getpid
 from threading import Lock, Thread
 from time import monotonic
 from typing import Protocol
@@ -79,6 +80,10 @@ class Slot:
         self.started_at = self.clock()
         self.unit = unit
         handled = self.slots.work.handle(unit)
+        if getpid() != self.slots.pid:
+            # The handler forked, and its child came back here: the messages are the parent's to settle.
+            self.abandoned = True
+            return
         with self._lock:
             if self.abandoned:
                 logger.warning(
@@ -119,6 +124,7 @@ class Slots:
         self.dropped: list[Unit] = []
         self._started = 0
         self._lock = Lock()
+        self.pid = getpid()
 
     def start(self) -> None:
         """Begin to handle."""

@@ -26,6 +26,7 @@ __all__ = [
     "choose_parts",
     "client_transport",
     "finish_call",
+    "forget_connections",
     "make_parts",
     "start",
 ]
@@ -81,6 +82,13 @@ def start(client: Any) -> None:
         logger.info(
             "All calls of %s are made by boto3, of a release that is not known here: %r", type(client).__name__, error
         )
+
+
+def forget_connections(client: Any) -> None:
+    """Have a client find its pool of connections anew, as in a forked child."""
+    calls = client._hot_calls if isinstance(client, HotClient) else None
+    if calls is not None:
+        calls.forget_pool()
 
 
 def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:

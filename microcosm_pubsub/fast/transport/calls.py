@@ -116,6 +116,10 @@ class HotCalls:
         flight.exchange.send(request, self.read_timeout)
         return flight
 
+    def forget_pool(self) -> None:
+        """Find botocore's pool of connections anew, at the next call."""
+        self._pool = lambda: None
+
     def _take_connection(self, pool: Any) -> Any:
         """Take a connection from botocore's pool that is open."""
         if self._client._endpoint.http_session is not self._session:
