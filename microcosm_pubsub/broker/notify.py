@@ -28,6 +28,8 @@ class Notifier:
     def __init__(self) -> None:
         self._condition = Condition()
         self._generation = 0
+        #: A number that changes whenever waiting receives are to end.
+        self.interruptions = 0
         start_anew_in_child(self, type(self).start_anew)
         #: Is called at each `wake` as well, by whatever thread that is.
         self.on_wake: Callable[[], None] = lambda: None
@@ -46,6 +48,12 @@ class Notifier:
             self._generation += 1
             self._condition.notify_all()
         self.on_wake()
+
+    def interrupt(self) -> None:
+        """Have receives that wait end without a message, now."""
+        with self._condition:
+            self.interruptions += 1
+            self._condition.notify_all()
 
     def wait(self, generation: int, deadline: float) -> bool:
         """

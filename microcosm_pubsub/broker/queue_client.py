@@ -27,6 +27,10 @@ class BrokerQueueClient:
         """Return the exceptions of the service, as boto3's client does."""
         return load_exceptions("sqs")
 
+    def interrupt(self) -> None:
+        """Have receives that wait for messages end without one, now."""
+        self.broker.notifier.interrupt()
+
     add_permission = operation("sqs", "AddPermission", permissions.add_permission)
     cancel_message_move_task = operation("sqs", "CancelMessageMoveTask", moving.cancel_message_move_task)
     change_message_visibility = operation("sqs", "ChangeMessageVisibility", settling.change_message_visibility)

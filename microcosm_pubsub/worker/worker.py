@@ -32,6 +32,9 @@ from microcosm_pubsub.worker.slots import Slot
 
 logger = getLogger(__name__)
 
+#: How often a worker that ends looks whether it has ended, at most, in seconds.
+END_SECONDS = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -151,10 +154,14 @@ class Worker:
         self.slots.start()
         self.parts.reactor.start(self.settler.run_due, self.receiver.run_due)
 
-    def obey_next(self) -> str | None:
-        """Wait a moment for a command, do what it asks for, and return it; `run` does it again and again."""
+    def obey_next(self, seconds: float | None = None) -> str | None:
+        """
+        Wait a moment for a command, do what it asks for, and return it; `run` does it again and again.
+
+        :param seconds: for how long, if not for as long as usual
+        """
         try:
-            command = self._commands.get(timeout=self.intervals.watch_seconds)
+            command = self._commands.get(timeout=self.intervals.watch_seconds if seconds is None else seconds)
         except Empty:
             return None
         if command == "toggle":
@@ -228,6 +235,8 @@ class Worker:
     def _end(self, ending: Ending, on_watch: Callable[[], None]) -> Ending:
         logger.info("Ending: %s", ending.reason)
         self.receiver.stop()
+        # A client that can end its receives at once has this method; others are waited for.
+        interrupt = getattr(self.consumer.sqs_client, "interrupt", lambda: None)
         self.handling.keep_for_the_end(self.lanes.close())
         receives_end = self.clock() + self.consumer.wait_seconds + self.intervals.grace_seconds
         handlers_end = self.clock() + self.settings.shutdown_timeout_seconds
@@ -238,7 +247,10 @@ class Worker:
                 self.handling.hand_back()
                 handed_back = True
                 continue
-            if self.obey_next() == "stop":
+            if not handed_back:
+                # Each time: one that was asked for may only begin now.
+                interrupt()
+            if self.obey_next(min(self.intervals.watch_seconds, END_SECONDS)) == "stop":
                 logger.warning("Told to stop again: not waiting for handlers")
                 handlers_end = self.clock()
             self._supervise(on_watch)

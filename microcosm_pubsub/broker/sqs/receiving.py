@@ -45,12 +45,14 @@ MAX_ROW_ID = 2**63 - 1
 def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
     """Receive messages, waiting for a first one if asked to."""
     deadline: float | None = None
+    interruptions = broker.notifier.interruptions
     while True:
         generation = broker.notifier.generation
         received = receive_now(broker, **parameters)
         if deadline is None:
             deadline = monotonic() + received.wait_seconds
-        if received.messages or not broker.notifier.wait(generation, deadline):
+        waited = not received.messages and broker.notifier.wait(generation, deadline)
+        if not waited or broker.notifier.interruptions != interruptions:
             return received.to_answer()
 
 
