@@ -170,16 +170,18 @@ class MessageHandlingResult:
         """
         if not logger.isEnabledFor(self.result.level):
             return
+        # by its short name: `name` is looked up by two functions, each time
+        outcome = self.result._name_
         error = self.exc_info[1] if self.exc_info else None
         why = describe(error) if error else str(self.extra.get("reason") or "")
-        entry = {**(opaque or {}), **self.extra, "media_type": self.media_type, "result": self.result.name}
+        entry = {**(opaque or {}), **self.extra, "media_type": self.media_type, "result": outcome}
         if error is not None:
             entry["error"] = type(error).__name__
         if self.elapsed_time is not None:
             entry["elapsed_time"] = self.elapsed_time
         text = "%s: %s (message %s)%s"
         args = (
-            self.result.name,
+            outcome,
             self.media_type or "unknown media type",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",

@@ -23,7 +23,6 @@ from microcosm_pubsub.consumer import GivenUp, SQSConsumer
 from microcosm_pubsub.dispatcher.reason import make_reason, name_of, stays
 from microcosm_pubsub.dispatcher.unit import (
     NOT_IN_TURN,
-    get_route,
     hold_back,
     iter_units,
     judge,
@@ -185,8 +184,11 @@ class SQSMessageDispatcher:
     def accept(self, messages: Iterable[SQSMessage], routes: Routes) -> None:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
-            routes.choose(message)
-            message.releases = self.releases.count(message.message_id)
+            route = routes.find(message.media_type)
+            message.route = route
+            message.handler = route.handler
+            if self.releases:
+                message.releases = self.releases.count(message.message_id)
 
     def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """
@@ -194,19 +196,21 @@ class SQSMessageDispatcher:
 
         :param messages: accepted ones of one route: a single one, or several if its handler takes batches
         """
-        route = get_route(messages[0])
+        route = messages[0].route
+        assert isinstance(route, Route), "messages are accepted before they are handled"
         if route.run is None:
             result = MessageHandlingResult.capture(route.call, messages[0])
-            judge(messages[0], result)
+            if stays(messages[0], result):
+                judge(messages[0], result)
             return [result]
         groups = Groups()
         results = []
         for message, result in zip(messages, route.run(messages), strict=True):
             held = hold_back(groups, message, result)
-            if held is result:
-                judge(message, result)
-            else:
+            if held is not result:
                 self.releases.add(message.message_id)
+            elif stays(message, result):
+                judge(message, result)
             results.append(held)
         return results
 
@@ -256,7 +260,7 @@ class SQSMessageDispatcher:
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
-        self.count(result.result.name)
+        self.count(result.result._name_)
         for observer in self.observers:
             # The outermost ring: observers are foreign code, and can change nothing.
             try:

@@ -47,6 +47,8 @@ def find_opaque_data(content: Any) -> dict[str, Any]:
     if not isinstance(content, (dict, Mapping)):
         return {}
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
+    if opaque_data is None:
+        return {}
     if isinstance(opaque_data, dict):
         return opaque_data
     return dict(opaque_data) if isinstance(opaque_data, Mapping) else {}
@@ -60,7 +62,10 @@ def find_value(opaque_data: Mapping[str, Any], name: str) -> Any:
     """
     if name in opaque_data:
         return opaque_data[name]
-    return next((value for key, value in opaque_data.items() if isinstance(key, str) and key.lower() == name), None)
+    for key, value in opaque_data.items():
+        if isinstance(key, str) and key.lower() == name:
+            return value
+    return None
 
 
 def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:

@@ -39,8 +39,7 @@ class Recent:
 
     def count(self, message_id: str | None) -> int:
         """Return the number of a message: 0 if nothing is remembered of it."""
-        # nearly always there are none
-        return self._counts.get(message_id or "", 0) if self._counts else 0
+        return self._counts.get(message_id or "", 0)
 
     def forget(self, message_id: str | None) -> None:
         """Forget a message."""

@@ -2,19 +2,22 @@
 Make the context of a message known while it is handled.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeAlias
 
 from microcosm.opaque import NormalizedDict, Opaque
 
 from microcosm_pubsub.constants import TTL_KEY
-from microcosm_pubsub.context import current_messages_or_none, handling
+from microcosm_pubsub.context.current import MESSAGES, current_messages_or_none, handling
 from microcosm_pubsub.fast import PLAIN
-from microcosm_pubsub.fast.context_value import ContextValue
+from microcosm_pubsub.fast.context_value import ContextValues
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.layer import Steps
 from microcosm_pubsub.types import Call
+
+
+EnterContext: TypeAlias = Callable[[Mapping[str, Any], SQSMessage], AbstractContextManager[None]]
 
 
 class ProvideContext:
@@ -28,12 +31,13 @@ class ProvideContext:
     def __init__(self, opaque: Any, make_context: Callable[[SQSMessage], dict[str, Any]]) -> None:
         self.make_context = make_context
         is_plain = PLAIN or type(opaque) is not Opaque
-        self.initialize = initialize_by_itself(opaque) if is_plain else initialize_shallowly(opaque)
+        #: enters the context of a message
+        self.enter_context = enter_plainly(opaque) if is_plain else enter_shallowly(opaque)
 
     def __call__(self, call_next: Call, message: SQSMessage) -> Any:
         """Handle a message in its context."""
         message.context = context = self.make_context(message)
-        with self.initialize(context), handling(message):
+        with self.enter_context(context, message):
             return call_next(message)
 
     def enter(self, message: SQSMessage) -> Steps:
@@ -44,24 +48,30 @@ class ProvideContext:
             # what the handler of a batch causes has as few hops left as any of its messages
             context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
         message.context = context
-        with self.initialize(context), handling(message):
+        with self.enter_context(context, message):
             return (yield)
 
 
-def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
-    """Return what `opaque.initialize` does, without the deep copy that it makes for every message."""
+def enter_shallowly(opaque: Opaque) -> EnterContext:
+    """Return what `opaque.initialize` and `handling` do together, without a deep copy for every message."""
     store = opaque._store
 
-    def initialize(context: Mapping[str, Any]) -> ContextValue[Any]:
+    def enter(context: Mapping[str, Any], message: SQSMessage) -> ContextValues:
         # as they are: the keys of both are in lower case already
         values = NormalizedDict.__new__(NormalizedDict)
         dict.update(values, store.get())
         dict.update(values, context)
-        return ContextValue(store, values)
+        return ContextValues(store, values, MESSAGES, (*MESSAGES.get(), message))
 
-    return initialize
+    return enter
 
 
-def initialize_by_itself(opaque: Any) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
-    """Return what initializes opaque data of another kind than microcosm's."""
-    return lambda context: opaque.initialize(lambda: context)
+def enter_plainly(opaque: Any) -> EnterContext:
+    """Return what puts a context into opaque data of any kind, and notes that its message is being handled."""
+
+    @contextmanager
+    def enter(context: Mapping[str, Any], message: SQSMessage) -> Iterator[None]:
+        with opaque.initialize(lambda: context), handling(message):
+            yield
+
+    return enter

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.worker.breaker import Breaker
+from microcosm_pubsub.worker.breaker import Breaker, State
 from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.settings import Settings
@@ -74,7 +74,10 @@ class Admission:
 
     def reserve(self) -> int:
         """Return how many messages to ask for, 1 to `limit`; 0 for none: then subscribers are told when it is more."""
-        allowed = self._count_allowed()
+        allowed = self.limit if self.budget is None else min(self.limit, self.budget)
+        # nearly always closed, so that all may be received
+        if self.breaker.state is not State.CLOSED:
+            allowed = min(allowed, self.breaker.limit() or 0)
         if allowed <= 0 or self.lanes.is_closed:
             return 0
         # before the numbers are read: what changes them from now on looks here
@@ -83,11 +86,11 @@ class Admission:
         if not self._is_worth_asking(room):
             return 0
         self._is_asked = False
-        count = min(self.limit, room, allowed)
+        count = min(room, allowed)
         self.reserved += count
         if self.budget is not None:
             self.budget -= count
-        if self.breaker.limit() is not None:
+        if self.breaker.state is not State.CLOSED:
             self.breaker.probe(began=True)
         return count
 
@@ -116,7 +119,10 @@ class Admission:
         :param messages: how many messages it held
         """
         if seconds is not None:
-            self._measure(seconds / messages)
+            mean, newest = self._mean_seconds, seconds / messages
+            # two slots at once may forget one of two times, which does the mean no harm
+            self._mean_seconds = newest if mean is None else mean + MEAN_WEIGHT * (newest - mean)
+            self.capacity = self._find_capacity()
         if self._is_asked:
             self.tell_of_room()
 
@@ -134,12 +140,6 @@ class Admission:
 
     # inside
 
-    def _count_allowed(self) -> int:
-        """Return how many messages may be received, whatever there is room for."""
-        allowed = MAX_RECEIVE_MESSAGES if self.budget is None else min(MAX_RECEIVE_MESSAGES, self.budget)
-        probe = self.breaker.limit()
-        return allowed if probe is None else min(allowed, probe)
-
     def _count_room(self) -> int:
         if self.entries.count >= self.max_unsettled:
             return 0
@@ -156,14 +156,6 @@ class Admission:
         # a slot has nothing to do, or a call will bring enough to be worth its price
         is_hungry = self.concurrency - self.lanes.running > self.lanes.ready + self.reserved
         return is_hungry or room >= min(self.limit, max(1, self.capacity // 2))
-
-    def _measure(self, seconds: float) -> None:
-        # two slots at once may forget one of two times, which does the mean no harm
-        if self._mean_seconds is None:
-            self._mean_seconds = seconds
-        else:
-            self._mean_seconds += MEAN_WEIGHT * (seconds - self._mean_seconds)
-        self.capacity = self._find_capacity()
 
     def _find_capacity(self) -> int:
         """Return how many messages may be here: one for each slot, and those that are handled in a moment."""

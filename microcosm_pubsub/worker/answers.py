@@ -5,7 +5,6 @@ The answers that a reactor waits for, and a way to wake it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
@@ -63,26 +62,32 @@ class Answers:
     def sleep(self, seconds: float) -> None:
         """Wait to be woken, for this long at most."""
         self._woken.settimeout(max(seconds, MIN_SLEEP_SECONDS))
-        with suppress(TimeoutError):
-            self._woken.recv(MAX_WAKES)
+        self._take_wakes()
 
     def wake(self) -> None:
         """Wake who waits or sleeps, now or when it does so next."""
-        # The pipe is full of wake-ups already, or the reactor is closed: either way there is nothing to do.
-        with suppress(OSError):
+        try:
             self._waker.send(b"w")
+        except OSError:
+            # The pipe is full of wake-ups already, or the reactor is closed: either way there is nothing to do.
+            return
 
     def stop_waking(self) -> None:
         """Forget that somebody was to be woken."""
         self._woken.settimeout(0)
-        with suppress(BlockingIOError):
+        self._take_wakes()
+
+    def _take_wakes(self) -> None:
+        try:
             self._woken.recv(MAX_WAKES)
+        except (TimeoutError, BlockingIOError):
+            return
 
     def close(self) -> None:
         """Give up what is waited for."""
-        for waiting in list(self.waiting):
-            self.remove(waiting)
-            waiting.flight.give_up()
+        for call in list(self.waiting):
+            self.remove(call)
+            call.flight.give_up()
         self._selector.close()
         self._waker.close()
         self._woken.close()

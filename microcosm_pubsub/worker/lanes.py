@@ -92,7 +92,10 @@ class Lanes:
                 return False
             for message in messages:
                 self.waiting += 1
-                self._put(message)
+                if message.group_id is None:
+                    self._enqueue(message)
+                else:
+                    self._put_in_lane(message, message.group_id)
             if self._idle_slots:
                 # one more, to wait until a batch is due
                 self._work.notify(len(self._ready) + bool(self._batches))
@@ -102,7 +105,10 @@ class Lanes:
         """Wait for what may be handled next, and return it; None after `close`."""
         with self._lock:
             while not self.is_closed:
-                unit = self._pop()
+                # most often nothing waits but what is ready
+                unit = self._pop_due() if self._batches else None
+                if unit is None and self._ready:
+                    unit = self._ready.popleft()
                 if unit is not None:
                     self.waiting -= len(unit.messages)
                     self.running += 1
@@ -121,10 +127,11 @@ class Lanes:
         """
         with self._lock:
             self.running -= 1
+            if not self._lanes:
+                return []
             refused = [message for group in groups.blocked for message in self._empty_lane(group)]
-            if self._lanes:
-                for message in unit.messages:
-                    self._leave_lane(message)
+            for message in unit.messages:
+                self._leave_lane(message)
         return refused
 
     def refuse_group(self, group: str) -> list[SQSMessage]:
@@ -169,9 +176,8 @@ class Lanes:
 
     # with the lock held
 
-    def _put(self, message: SQSMessage) -> None:
-        group = message.group_id
-        if group is None or (self.max_per_group is None and message.fifo_group is None):
+    def _put_in_lane(self, message: SQSMessage, group: str) -> None:
+        if self.max_per_group is None and message.fifo_group is None:
             self._enqueue(message)
             return
         lane = self._lanes.setdefault(group, Lane())
@@ -213,7 +219,8 @@ class Lanes:
 
     def _enqueue(self, message: SQSMessage) -> Unit | None:
         """Add a message that may be handled, and return the batch that waits for more, if it is in one."""
-        route = get_route(message)
+        route = message.route
+        assert isinstance(route, Route), "the dispatcher accepts messages before the lanes do"
         if route.options.batch_size is None:
             self._ready.append(Unit([message], route))
             return None
@@ -232,15 +239,14 @@ class Lanes:
     def _note_missing(self) -> None:
         self.missing = max((unit.missing for unit in self._batches.values()), default=0)
 
-    def _pop(self) -> Unit | None:
-        if self._batches:
-            now = self.clock()
-            for key, unit in self._batches.items():
-                if unit.due <= now:
-                    del self._batches[key]
-                    self._note_missing()
-                    return unit
-        return self._ready.popleft() if self._ready else None
+    def _pop_due(self) -> Unit | None:
+        now = self.clock()
+        for route, unit in self._batches.items():
+            if unit.due <= now:
+                del self._batches[route]
+                self._note_missing()
+                return unit
+        return None
 
     def _seconds_until_due(self) -> float | None:
         if not self._batches:

@@ -150,8 +150,11 @@ class Reactor:
     def _turn(self, answers: Answers) -> None:
         # before it looks at what is due: what becomes due after that wakes it
         self._sleeps_until = inf
-        dues = [run_due() for run_due in self._jobs]
-        seconds = min([OVERDUE_SECONDS, *(due for due in dues if due is not None)])
+        seconds = OVERDUE_SECONDS
+        for run_due in self._jobs:
+            due = run_due()
+            if due is not None and due < seconds:
+                seconds = due
         if self._is_helped:
             self._is_helped = False
             self._naps = True

@@ -23,7 +23,7 @@ from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Recent, SQSMessage
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
-from microcosm_pubsub.worker.entries import Batch, Entries, Settlement
+from microcosm_pubsub.worker.entries import Batch, Entries, Settlement, to_entries
 from microcosm_pubsub.worker.leases import LOST_CODES, LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor, failed
 
@@ -69,7 +69,7 @@ class Settler:
         #: when the reactor will look at what is due
         self._runs_at = inf
         #: messages that were handled, and could not be deleted
-        self._undeleted = Recent()
+        self.undeleted = Recent()
         self._on_failure: Callable[[SQSMessage], None] = lambda message: None
 
     def subscribe(self, on_failure: Callable[[SQSMessage], None]) -> None:
@@ -137,12 +137,7 @@ class Settler:
 
     def is_done(self, message: SQSMessage) -> bool:
         """Return whether a received message was handled before, and could not be deleted then."""
-        return self._undeleted.count(message.message_id) > 0
-
-    @property
-    def knows_undeleted(self) -> bool:
-        """Return whether any message was handled before, and could not be deleted then."""
-        return len(self._undeleted) > 0
+        return self.undeleted.count(message.message_id) > 0
 
     @property
     def oldest_seconds(self) -> float:
@@ -156,8 +151,8 @@ class Settler:
         """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
         self._send_due()
         with self._lock:
-            self._runs_at = self.entries.find_due()
-            return None if self._runs_at == inf else max(0.0, self._runs_at - self.clock())
+            self._runs_at = due = self.entries.find_due()
+        return None if due == inf else max(0.0, due - self.clock())
 
     def flush(self, timeout_seconds: float) -> int:
         """
@@ -180,7 +175,7 @@ class Settler:
         return MAX_BATCH_ENTRIES * (1 + len(self.entries.sending)) if self.reactor.is_using_threads else 0
 
     def _send_due(self) -> None:
-        while self._send_next():
+        while self.entries.waiting and self._send_next():
             pass
 
     def _send_next(self) -> bool:
@@ -210,7 +205,7 @@ class Settler:
         self._call(batch)
 
     def _call(self, batch: Batch) -> None:
-        method, call = self.consumer.calls.settle([settlement.entry for settlement in batch])
+        method, call = self.consumer.calls.settle(to_entries(batch))
         self.reactor.call(method, call, partial(self._answered, batch))
 
     def _note_due(self) -> float | None:
@@ -242,7 +237,7 @@ class Settler:
             self._ended(batch)
 
     def _read_refusals(self, batch: Batch, get: Callable[[], Any]) -> list[Refusal]:
-        entries = [settlement.entry for settlement in batch]
+        entries = to_entries(batch)
         try:
             return self.consumer.calls.read_refusals(entries, get)
         except Exception as error:
@@ -255,7 +250,8 @@ class Settler:
     def _settled(self, settlement: Settlement) -> None:
         if settlement.timeout is None:
             self.keeper.forget(settlement.message)
-            self._undeleted.forget(settlement.message.message_id)
+            if self.undeleted:
+                self.undeleted.forget(settlement.message.message_id)
 
     def _refuse(self, settlement: Settlement, refusal: Refusal) -> None:
         message = settlement.message
@@ -268,7 +264,7 @@ class Settler:
             return
         self.keeper.forget(message)
         if settlement.timeout is None:
-            self._undeleted.add(message.message_id)
+            self.undeleted.add(message.message_id)
         logger.error("%s", refusal.error)
         self._on_failure(message)
 
