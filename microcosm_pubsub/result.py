@@ -235,7 +235,8 @@ def describe(error: BaseException) -> str:
 
 def waited_seconds(message: SQSMessage, now: Callable[[], float] = time) -> float | None:
     """Return the seconds from publish to now; None if the message does not tell, or not as a number."""
-    published = find_value(message.opaque_data, PUBLISHED_KEY)
+    opaque_data = message.opaque_data
+    published = find_value(opaque_data, PUBLISHED_KEY) if opaque_data else None
     try:
         return None if published is None else max(0.0, now() - float(published))
     except (TypeError, ValueError, OverflowError):

@@ -187,7 +187,7 @@ class SQSMessageDispatcher:
             route = routes.find(message.media_type)
             message.route = route
             message.handler = route.handler
-            if self.releases:
+            if self.releases.counts:
                 message.releases = self.releases.count(message.message_id)
 
     def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
@@ -200,7 +200,7 @@ class SQSMessageDispatcher:
         assert isinstance(route, Route), "messages are accepted before they are handled"
         if route.run is None:
             result = MessageHandlingResult.capture(route.call, messages[0])
-            if stays(messages[0], result):
+            if result.result.retry or messages[0].error is not None:
                 judge(messages[0], result)
             return [result]
         groups = Groups()
@@ -260,7 +260,8 @@ class SQSMessageDispatcher:
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
-        self.count(result.result._name_)
+        with self._counting:
+            self.counts[result.result._name_] += 1
         for observer in self.observers:
             # The outermost ring: observers are foreign code, and can change nothing.
             try:

@@ -43,35 +43,6 @@ class ContextValue(Generic[T]):
         self._variable.reset(self._token)
 
 
-class ContextValues:
-    """
-    Give two context variables a value each while the block runs.
-
-    One is entered for every message: one block costs half of two.
-    """
-
-    __slots__ = ("_first", "_second", "_tokens", "_values")
-
-    def __init__(self, first: ContextVar[Any], first_value: Any, second: ContextVar[Any], second_value: Any) -> None:
-        self._first, self._second = first, second
-        self._values = (first_value, second_value)
-        self._tokens: tuple[Token[Any], Token[Any]] | None = None
-
-    def __enter__(self) -> None:
-        first, second = self._values
-        self._tokens = (self._first.set(first), self._second.set(second))
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._tokens is not None
-        self._second.reset(self._tokens[1])
-        self._first.reset(self._tokens[0])
-
-
 @contextmanager
 def set_value(variable: ContextVar[T], value: T) -> Iterator[None]:
     """Give a context variable a value while the block runs, plainly."""

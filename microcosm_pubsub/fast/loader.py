@@ -88,7 +88,17 @@ class Loader:
             self._compile()
         if self._steps is not None:
             try:
-                return walk(self._steps, data)
+                content = {}
+                for key, name, as_is, is_optional, deserialize in self._steps:
+                    value = data.get(key, missing)
+                    if type(value) is not as_is:
+                        if is_optional and value is missing:
+                            continue
+                        value = deserialize(value, key, data)
+                        if value is missing:
+                            continue
+                    content[name] = value
+                return content
             except Exception:
                 # this only saves time: whatever a field raises, marshmallow has its own way to say it
                 pass
@@ -100,21 +110,6 @@ class Loader:
         self._steps = make_steps(schema) if is_plain(schema) else None
         self._partial = schema.partial
         self._fields = dict(schema.load_fields)
-
-
-def walk(steps: tuple[Step, ...], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return content that is made of data step by step."""
-    content = {}
-    for key, name, as_is, is_optional, deserialize in steps:
-        value = data.get(key, missing)
-        if type(value) is not as_is:
-            if is_optional and value is missing:
-                continue
-            value = deserialize(value, key, data)
-            if value is missing:
-                continue
-        content[name] = value
-    return content
 
 
 def is_plain(schema: Schema) -> bool:

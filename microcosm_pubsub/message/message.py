@@ -70,7 +70,9 @@ def find_value(opaque_data: Mapping[str, Any], name: str) -> Any:
 
 def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
     """Return how many hops opaque data says are left, or None if it does not tell (or not as a number)."""
-    value = find_value(opaque_data, TTL_KEY)
+    value = opaque_data.get(TTL_KEY)
+    if value is None and opaque_data:
+        value = find_value(opaque_data, TTL_KEY)
     try:
         return None if value is None else int(value)
     except (TypeError, ValueError, OverflowError):

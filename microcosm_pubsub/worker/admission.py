@@ -60,8 +60,6 @@ class Admission:
         self.reserved = 0
         #: how many slots have been busy with one unit for longer than messages should wait
         self.stuck = 0
-        #: how many messages may be here, those included that run
-        self.capacity = settings.concurrency
         self._mean_seconds: float | None = None
         self._is_asked = False
         self._on_room: Callable[[], object] = lambda: None
@@ -122,14 +120,12 @@ class Admission:
             mean, newest = self._mean_seconds, seconds / messages
             # two slots at once may forget one of two times, which does the mean no harm
             self._mean_seconds = newest if mean is None else mean + MEAN_WEIGHT * (newest - mean)
-            self.capacity = self._find_capacity()
         if self._is_asked:
             self.tell_of_room()
 
     def note_stuck(self, stuck: int) -> None:
         """Note how many slots have been busy with one unit for longer than messages should wait."""
         self.stuck = stuck
-        self.capacity = self._find_capacity()
         self.tell_of_room()
 
     def tell_of_room(self) -> None:
@@ -145,7 +141,7 @@ class Admission:
             return 0
         lanes = self.lanes
         # a batch that waits for messages gets them, whatever the slots do
-        room = max(self.capacity - lanes.running - lanes.ready, lanes.missing)
+        room = max(self.capacity - lanes.running - len(lanes.ready), lanes.missing)
         # messages that wait in lanes take no slot, but a lease each
         leases = self.max_buffer + self.concurrency - lanes.running - lanes.waiting
         return min(room, leases) - self.reserved
@@ -154,10 +150,11 @@ class Admission:
         if room <= 0:
             return False
         # a slot has nothing to do, or a call will bring enough to be worth its price
-        is_hungry = self.concurrency - self.lanes.running > self.lanes.ready + self.reserved
+        is_hungry = self.concurrency - self.lanes.running > len(self.lanes.ready) + self.reserved
         return is_hungry or room >= min(self.limit, max(1, self.capacity // 2))
 
-    def _find_capacity(self) -> int:
+    @property
+    def capacity(self) -> int:
         """Return how many messages may be here: one for each slot, and those that are handled in a moment."""
         if self._mean_seconds is None:
             return self.concurrency

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
-from microcosm_pubsub.consumer import Entry, GivenUp
+from microcosm_pubsub.consumer import GivenUp
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -44,11 +44,6 @@ class Settlement:
 
 
 Batch = list[Settlement]
-
-
-def to_entries(batch: Batch) -> list[Entry]:
-    """Return what is to become of messages, as calls of the queue take it."""
-    return [(settlement.message, settlement.timeout) for settlement in batch]
 
 
 class Entries:

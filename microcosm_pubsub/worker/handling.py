@@ -82,8 +82,9 @@ class Handling:
         """
         if self.has_leases:
             self.keeper.hold(messages, opened_at)
-        self.timer.began(messages)
-        if self.settler.undeleted:
+        if self.timer.tell is not None:
+            self.timer.began(messages)
+        if self.settler.undeleted.counts:
             messages = [message for message in messages if not self._is_done(message)]
         self.dispatcher.accept(messages, self.routes)
         if not self.lanes.put(messages):

@@ -75,7 +75,8 @@ class Lanes:
         self.clock = clock
         self._lock = Lock()
         self._work = Condition(self._lock)
-        self._ready = deque[Unit]()
+        #: what a slot may take
+        self.ready = deque[Unit]()
         self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
         self._idle_slots = 0
@@ -98,7 +99,7 @@ class Lanes:
                     self._put_in_lane(message, message.group_id)
             if self._idle_slots:
                 # one more, to wait until a batch is due
-                self._work.notify(len(self._ready) + bool(self._batches))
+                self._work.notify(len(self.ready) + bool(self._batches))
             return True
 
     def take(self) -> Unit | None:
@@ -107,15 +108,15 @@ class Lanes:
             while not self.is_closed:
                 # most often nothing waits but what is ready
                 unit = self._pop_due() if self._batches else None
-                if unit is None and self._ready:
-                    unit = self._ready.popleft()
+                if unit is None and self.ready:
+                    unit = self.ready.popleft()
                 if unit is not None:
                     self.waiting -= len(unit.messages)
                     self.running += 1
                     return unit
                 self._idle_slots += 1
                 self.on_idle()
-                self._work.wait(self._seconds_until_due())
+                self._work.wait(self._seconds_until_due() if self._batches else None)
                 self._idle_slots -= 1
             return None
 
@@ -143,9 +144,9 @@ class Lanes:
         """Take and give no more messages, let nobody wait, and return the messages that waited, in their order."""
         with self._lock:
             self.is_closed = True
-            messages = [message for unit in (*self._ready, *self._batches.values()) for message in unit.messages]
+            messages = [message for unit in (*self.ready, *self._batches.values()) for message in unit.messages]
             messages += [message for lane in self._lanes.values() for message in lane.waiting]
-            self._ready.clear()
+            self.ready.clear()
             self._batches.clear()
             self._lanes.clear()
             self.waiting = self.missing = 0
@@ -159,15 +160,10 @@ class Lanes:
             return self.waiting == 0 and self.running == 0
 
     @property
-    def ready(self) -> int:
-        """Return how many units a slot might take."""
-        return len(self._ready)
-
-    @property
     def has_work(self) -> bool:
         """Return whether a slot would get something now."""
         with self._lock:
-            return bool(self._ready) or self._seconds_until_due() == 0
+            return bool(self.ready) or self._seconds_until_due() == 0
 
     @property
     def groups(self) -> int:
@@ -222,7 +218,7 @@ class Lanes:
         route = message.route
         assert isinstance(route, Route), "the dispatcher accepts messages before the lanes do"
         if route.options.batch_size is None:
-            self._ready.append(Unit([message], route))
+            self.ready.append(Unit([message], route))
             return None
         unit = self._batches.get(route)
         if unit is None:
@@ -232,7 +228,7 @@ class Lanes:
         if unit.missing > 0:
             self._note_missing()
             return unit
-        self._ready.append(self._batches.pop(route))
+        self.ready.append(self._batches.pop(route))
         self._note_missing()
         return None
 

@@ -23,7 +23,7 @@ from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Recent, SQSMessage
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
-from microcosm_pubsub.worker.entries import Batch, Entries, Settlement, to_entries
+from microcosm_pubsub.worker.entries import MAX_DELAY_SECONDS, Batch, Entries, Settlement
 from microcosm_pubsub.worker.leases import LOST_CODES, LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor, failed
 
@@ -127,9 +127,13 @@ class Settler:
             # by its handler
             self.keeper.forget(message)
             return
+        now = self.clock()
         with self._lock:
-            waiting = self.entries.add(message, timeout, self.clock(), given_up)
-            due = self._note_due() if waiting == 1 else None
+            waiting = self.entries.add(message, timeout, now, given_up)
+            # the first of its kind is due before the others
+            due = now + MAX_DELAY_SECONDS if waiting == 1 and now + MAX_DELAY_SECONDS < self._runs_at else None
+            if due is not None:
+                self._runs_at = due
         if self.entries.is_flushing or (waiting >= MAX_BATCH_ENTRIES and waiting >= self._find_worthy()):
             self._send_next()
         elif due is not None:
@@ -149,9 +153,10 @@ class Settler:
 
     def run_due(self) -> float | None:
         """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
-        self._send_due()
+        while self.entries.waiting and self._send_next():
+            pass
         with self._lock:
-            self._runs_at = due = self.entries.find_due()
+            self._runs_at = due = self.entries.find_due() if self.entries.waiting else inf
         return None if due == inf else max(0.0, due - self.clock())
 
     def flush(self, timeout_seconds: float) -> int:
@@ -205,7 +210,7 @@ class Settler:
         self._call(batch)
 
     def _call(self, batch: Batch) -> None:
-        method, call = self.consumer.calls.settle(to_entries(batch))
+        method, call = self.consumer.calls.settle([(settlement.message, settlement.timeout) for settlement in batch])
         self.reactor.call(method, call, partial(self._answered, batch))
 
     def _note_due(self) -> float | None:
@@ -237,7 +242,7 @@ class Settler:
             self._ended(batch)
 
     def _read_refusals(self, batch: Batch, get: Callable[[], Any]) -> list[Refusal]:
-        entries = to_entries(batch)
+        entries = [(settlement.message, settlement.timeout) for settlement in batch]
         try:
             return self.consumer.calls.read_refusals(entries, get)
         except Exception as error:
@@ -250,7 +255,7 @@ class Settler:
     def _settled(self, settlement: Settlement) -> None:
         if settlement.timeout is None:
             self.keeper.forget(settlement.message)
-            if self.undeleted:
+            if self.undeleted.counts:
                 self.undeleted.forget(settlement.message.message_id)
 
     def _refuse(self, settlement: Settlement, refusal: Refusal) -> None:

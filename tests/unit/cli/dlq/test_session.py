@@ -3,7 +3,7 @@ What the commands share: queues that may not be looked at, and signals.
 """
 
 from os import getpid, kill
-from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, getsignal, signal
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, default_int_handler, getsignal, signal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -59,6 +59,14 @@ def test_the_only_queue_is_named(make_session):
 
 
 class TestInterrupts:
+    @pytest.fixture(autouse=True)
+    def listen(self):
+        """Let no signal be ignored, as SIGHUP is under nohup."""
+        before = {number: signal(number, default_int_handler) for number in (SIGINT, SIGTERM, SIGHUP)}
+        yield
+        for number, handler in before.items():
+            signal(number, handler)
+
     @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)])
     def test_the_first_is_noticed_and_the_second_ends_it(self, number, code):
         before = getsignal(number)
