@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from json import dumps, loads
 from os import read
 from os.path import isfile
@@ -42,6 +42,12 @@ def is_url(source: str) -> bool:
 def is_path(source: str) -> bool:
     """Return whether a source of messages looks like a file's path: no queue name has a slash, or such an ending."""
     return not is_url(source) and (os.sep in source or source.lower().endswith(PATH_ENDINGS))
+
+
+def is_event(source: Any) -> bool:
+    """Return whether a source of messages is a Lambda event that holds records."""
+    records = source.get("Records") if isinstance(source, Mapping) else None
+    return isinstance(records, list) and all(isinstance(record, Mapping) for record in records)
 
 
 def answer_all(entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -87,19 +93,24 @@ class Reader:
 
 class SQSJsonReader(Reader):
     """
-    Read one message.
+    Read one message, or the records of a Lambda event.
 
-    :param message: a raw message, or the message itself
+    :param message: a raw message, a record of a Lambda event, the whole event, or the message itself
     """
 
-    def __init__(self, message: dict[str, Any]) -> None:
-        self.messages: list[dict[str, Any]] = [raw_message(message, "message")]
+    def __init__(self, message: Mapping[str, Any]) -> None:
+        records = message["Records"] if is_event(message) else [message]
+        self.messages: list[dict[str, Any]] = [
+            raw_message(dict(record), "message" if len(records) == 1 else f"message:{number}")
+            for number, record in enumerate(records, 1)
+        ]
 
     def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
-        """Return the message, once."""
+        """Return the messages, each once."""
         if not self.messages:
             raise EndOfInput("The message was read")
-        return [self.messages.pop()]
+        messages, self.messages = self.messages[:limit], self.messages[limit:]
+        return messages
 
 
 class SQSFileReader(Reader):

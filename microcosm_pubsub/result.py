@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
 from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
-from microcosm_pubsub.message import SQSMessage, find_value
+from microcosm_pubsub.message import Replaceable, SQSMessage, find_value
 
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -67,7 +67,7 @@ class ErrorReporter(Protocol):
 
 
 @dataclass(slots=True)
-class MessageHandlingResult:
+class MessageHandlingResult(Replaceable):
     """
     What came of handling one message.
 
@@ -109,7 +109,7 @@ class MessageHandlingResult:
         :param clock: measures the time that the call takes, in seconds
         :param now: tells the time of day, in seconds since the epoch
         """
-        handle_start_time = waited_seconds(message, now)
+        started_at = now()
         start = clock()
         # The innermost ring: a handler is foreign code, and whatever it raises is a result, sys.exit() included.
         try:
@@ -120,7 +120,8 @@ class MessageHandlingResult:
                 raise
             instance = cls.from_error(message, error)
         instance.elapsed_time = (clock() - start) * 1000
-        instance.handle_start_time = handle_start_time
+        # only now, since a layer may have said when the message was published
+        instance.handle_start_time = waited_seconds(message, started_at)
         return instance
 
     @classmethod
@@ -233,11 +234,15 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def waited_seconds(message: SQSMessage, now: Callable[[], float] = time) -> float | None:
-    """Return the seconds from publish to now; None if the message does not tell, or not as a number."""
-    opaque_data = message.opaque_data
-    published = find_value(opaque_data, PUBLISHED_KEY) if opaque_data else None
+def waited_seconds(message: SQSMessage, at: float) -> float | None:
+    """
+    Return the seconds from when a message was published; None if it does not tell, or not as a number.
+
+    :param at: until when, in seconds since the epoch
+    """
     try:
-        return None if published is None else max(0.0, now() - float(published))
+        opaque_data = message.opaque_data
+        published = find_value(opaque_data, PUBLISHED_KEY) if opaque_data else None
+        return None if published is None else max(0.0, at - float(published))
     except (TypeError, ValueError, OverflowError):
         return None

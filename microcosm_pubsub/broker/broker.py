@@ -76,6 +76,9 @@ class Broker:
         except Refusal as refusal:
             raise refuse(service, operation, refusal.name, refusal.text, refusal.status) from None
         except StoreError as error:
+            if error.invalid:
+                name = "InvalidParameterValue" if service == "sqs" else "InvalidParameterException"
+                raise refuse(service, operation, name, str(error)) from error
             name = "StorageFull" if error.full else "ServiceUnavailable"
             raise refuse(service, operation, name, str(error), status=503) from error
 

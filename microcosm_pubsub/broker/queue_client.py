@@ -9,7 +9,7 @@ from typing import Any
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.errors import load_exceptions
 from microcosm_pubsub.broker.operation import operation
-from microcosm_pubsub.broker.sqs import moving, queues, receiving, sending, settling
+from microcosm_pubsub.broker.sqs import listing, moving, permissions, queues, receiving, sending, settling, tags
 
 
 class BrokerQueueClient:
@@ -27,6 +27,7 @@ class BrokerQueueClient:
         """Return the exceptions of the service, as boto3's client does."""
         return load_exceptions("sqs")
 
+    add_permission = operation("sqs", "AddPermission", permissions.add_permission)
     cancel_message_move_task = operation("sqs", "CancelMessageMoveTask", moving.cancel_message_move_task)
     change_message_visibility = operation("sqs", "ChangeMessageVisibility", settling.change_message_visibility)
     change_message_visibility_batch = operation(
@@ -39,16 +40,17 @@ class BrokerQueueClient:
     get_queue_attributes = operation("sqs", "GetQueueAttributes", queues.get_queue_attributes)
     get_queue_url = operation("sqs", "GetQueueUrl", queues.get_queue_url)
     list_dead_letter_source_queues = operation(
-        "sqs", "ListDeadLetterSourceQueues", queues.list_dead_letter_source_queues
+        "sqs", "ListDeadLetterSourceQueues", listing.list_dead_letter_source_queues
     )
     list_message_move_tasks = operation("sqs", "ListMessageMoveTasks", moving.list_message_move_tasks)
-    list_queue_tags = operation("sqs", "ListQueueTags", queues.list_queue_tags)
-    list_queues = operation("sqs", "ListQueues", queues.list_queues)
+    list_queue_tags = operation("sqs", "ListQueueTags", tags.list_queue_tags)
+    list_queues = operation("sqs", "ListQueues", listing.list_queues)
     purge_queue = operation("sqs", "PurgeQueue", queues.purge_queue)
     receive_message = operation("sqs", "ReceiveMessage", receiving.receive_message)
+    remove_permission = operation("sqs", "RemovePermission", permissions.remove_permission)
     send_message = operation("sqs", "SendMessage", sending.send_message)
     send_message_batch = operation("sqs", "SendMessageBatch", sending.send_message_batch)
     set_queue_attributes = operation("sqs", "SetQueueAttributes", queues.set_queue_attributes)
     start_message_move_task = operation("sqs", "StartMessageMoveTask", moving.start_message_move_task)
-    tag_queue = operation("sqs", "TagQueue", queues.tag_queue)
-    untag_queue = operation("sqs", "UntagQueue", queues.untag_queue)
+    tag_queue = operation("sqs", "TagQueue", tags.tag_queue)
+    untag_queue = operation("sqs", "UntagQueue", tags.untag_queue)

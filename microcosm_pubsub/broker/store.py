@@ -19,7 +19,7 @@ from weakref import finalize
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.upgrade import upgrade
@@ -48,11 +48,13 @@ class StoreError(PubSubError):
     Tell that the database failed; nothing of the call was done.
 
     :param full: whether it has no room any more
+    :param invalid: whether it cannot hold a value of the call, such as text with a zero byte
     """
 
-    def __init__(self, text: str, full: bool = False) -> None:
+    def __init__(self, text: str, full: bool = False, invalid: bool = False) -> None:
         super().__init__(text)
         self.full = full
+        self.invalid = invalid
 
 
 class Busy(Exception):
@@ -142,7 +144,11 @@ class Store:
         except (DBAPIError, sqlite3.Error) as error:
             text = first_line(error)
             full = "is full" in text or "No space left" in text
-            raise StoreError(f"The broker's database {self} failed: {text}", full) from error
+            raise StoreError(
+                f"The broker's database {self} failed: {text}", full, isinstance(error, DataError)
+            ) from error
+        except UnicodeEncodeError as error:
+            raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
 
     def _checkpoint(self) -> None:
         """Put the write-ahead log back into the file, now and then."""

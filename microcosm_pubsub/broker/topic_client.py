@@ -9,7 +9,7 @@ from typing import Any
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.errors import load_exceptions
 from microcosm_pubsub.broker.operation import operation
-from microcosm_pubsub.broker.sns import publishing, subscriptions, tags, topics
+from microcosm_pubsub.broker.sns import permissions, publishing, subscriptions, tags, topics
 
 
 class BrokerTopicClient:
@@ -27,6 +27,7 @@ class BrokerTopicClient:
         """Return the exceptions of the service, as boto3's client does."""
         return load_exceptions("sns")
 
+    add_permission = operation("sns", "AddPermission", permissions.add_permission)
     create_topic = operation("sns", "CreateTopic", topics.create_topic)
     delete_topic = operation("sns", "DeleteTopic", topics.delete_topic)
     get_subscription_attributes = operation(
@@ -41,6 +42,7 @@ class BrokerTopicClient:
     list_topics = operation("sns", "ListTopics", topics.list_topics)
     publish = operation("sns", "Publish", publishing.publish)
     publish_batch = operation("sns", "PublishBatch", publishing.publish_batch)
+    remove_permission = operation("sns", "RemovePermission", permissions.remove_permission)
     set_subscription_attributes = operation(
         "sns", "SetSubscriptionAttributes", subscriptions.set_subscription_attributes
     )

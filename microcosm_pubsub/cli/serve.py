@@ -8,12 +8,16 @@ import sys
 from argparse import ArgumentParser, Namespace
 from os import environ
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 
 from microcosm_pubsub.broker.factory import URL_VARIABLE, open_broker
 from microcosm_pubsub.server.description import apply_description, read_description
 from microcosm_pubsub.server.serving import make_server
 from microcosm_pubsub.server.settings import DEFAULT_PORT, Limits, Settings
 
+
+#: Open files beside connections: the database, and those of the system.
+OTHER_FILES = 200
 
 DEFAULT_URL = "sqlite:///pubsub.db"
 
@@ -58,8 +62,17 @@ def main(args: Namespace) -> int:
                 apply_description(clients.broker, read_description(path))
         if args.import_from is None:
             server = make_server(clients.broker, settings)
+            allow_files(args.max_connections)
             print(f"Serving SNS and SQS of {clients.broker.store} at {server.url}", flush=True)
             server.run()
     finally:
         clients.close()
     return 0
+
+
+def allow_files(connections: int) -> None:
+    """Let this process have as many open files as its connections need, as far as the system lets it."""
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft != RLIM_INFINITY and soft < wanted:
+        setrlimit(RLIMIT_NOFILE, (wanted if hard == RLIM_INFINITY else min(wanted, hard), hard))

@@ -4,6 +4,7 @@ The consumer of a graph, as configuration makes it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from re import fullmatch
 from typing import Any
 
@@ -16,7 +17,7 @@ from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES, MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.consumer.sqs import SQSConsumer
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
-from microcosm_pubsub.reader import Reader, is_stdin, is_url
+from microcosm_pubsub.reader import Reader, SQSJsonReader, is_stdin, is_url
 
 
 def resolve_queue_url(client: Any, source: str | Reader, testing: bool) -> str:
@@ -46,10 +47,12 @@ def resolve_queue_url(client: Any, source: str | Reader, testing: bool) -> str:
 
 def accept_source(value: Any) -> str | Reader:
     """
-    Accept where messages come from as a configuration value: text, or a reader.
+    Accept where messages come from as a configuration value: text, a reader, or a Lambda event or a record of one.
 
     :raises ConfigurationError: if it is anything else
     """
+    if isinstance(value, Mapping):
+        return SQSJsonReader(value)
     return value if isinstance(value, Reader) else values.text("sqs_consumer.sqs_queue_url")(value)
 
 

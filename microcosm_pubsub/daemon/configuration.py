@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
-from microcosm_pubsub.reader import STDIN
+from microcosm_pubsub.reader import STDIN, is_event
 from microcosm_pubsub.retry import RetryPolicy
 
 
@@ -47,6 +47,11 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         binding: {key: value for key, value in values.items() if value is not None}
         for binding, values in config.items()
     }
+
+
+def event_to_config(event: Any) -> dict[str, Any]:
+    """Return the configuration that the event stands for that a daemon was made for: its records are the queue."""
+    return {"sqs_consumer": {"sqs_queue_url": event}} if is_event(event) else {}
 
 
 def flags_to_config(args: Namespace | None) -> dict[str, Any]:

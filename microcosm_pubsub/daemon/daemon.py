@@ -25,7 +25,7 @@ from microcosm.caching import NaiveCache
 from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
 
-from microcosm_pubsub.daemon.configuration import attributes_to_config, flags_to_config
+from microcosm_pubsub.daemon.configuration import attributes_to_config, event_to_config, flags_to_config
 from microcosm_pubsub.daemon.process import (
     exit_on_signals,
 )
@@ -82,7 +82,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     list `components` to use (those that are handlers are the ones it runs), configuration `defaults`, and what
     stands below.
 
-    :param event: kept for programs that make a daemon per event
+    :param event: a Lambda event, whose records are handled as if they were the queue
     """
 
     #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
@@ -137,6 +137,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             ),
             load_from_dict(attributes_to_config(self)),
             super().loader,
+            load_from_dict(event_to_config(self.event)),
             load_from_dict(flags_to_config(self.args)),
         )
         return loader

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time
 from types import TracebackType
 from typing import Any
 
@@ -93,12 +93,12 @@ def _raise(error: type[BaseException]) -> None:
 class Passage:
     """One message of a batch on its way through its flat layers, and what comes of it."""
 
-    __slots__ = ("ended", "message", "outcome", "started", "waited", "waiting")
+    __slots__ = ("arrived_at", "ended", "message", "outcome", "started", "waiting")
 
     def __init__(self, message: SQSMessage) -> None:
         self.message = message
         self.waiting: list[Steps] = []
-        self.waited = waited_seconds(message)
+        self.arrived_at = time()
         self.started = self.ended = perf_counter()
         self.outcome = Outcome()
 
@@ -134,7 +134,7 @@ class Passage:
         """Return the message's result."""
         result = MessageHandlingResult.capture(lambda message: self.outcome.get(), self.message)
         result.elapsed_time = (self.ended - self.started) * 1000
-        result.handle_start_time = self.waited
+        result.handle_start_time = waited_seconds(self.message, self.arrived_at)
         return result
 
 

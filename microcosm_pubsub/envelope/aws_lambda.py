@@ -24,11 +24,12 @@ class LambdaSQSEnvelope(CodecSQSEnvelope):
 
 
 def from_lambda_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the raw message, in boto3's spelling, that a record of a Lambda event holds."""
+    """Return a record of a Lambda event with what it holds in boto3's spelling too, so that it is a raw message."""
     if "Body" in record:
         return dict(record)
     attributes = record.get("messageAttributes")
     return {
+        **record,
         "MessageId": record.get("messageId"),
         "ReceiptHandle": record.get("receiptHandle"),
         "Body": record.get("body"),

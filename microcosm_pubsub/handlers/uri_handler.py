@@ -8,6 +8,7 @@ not yet as the message says, is a reason to try again later. Each step can be ov
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from logging import DEBUG, INFO, getLogger
 from typing import Any
 
@@ -30,6 +31,9 @@ from microcosm_pubsub.handlers.session import (
 logger = getLogger(__name__)
 
 NOT_FOUND = 404
+
+#: The handler that fetches a resource, here and now.
+CALLER: ContextVar[URIHandler] = ContextVar("uri_handler")
 
 
 class URIHandler:
@@ -153,7 +157,11 @@ class URIHandler:
         cached = read_cache(cache, uri)
         if cached is not None:
             return cached
-        response = get(uri, headers=self.get_headers(message), session=self.session)
+        token = CALLER.set(self)
+        try:
+            response = get(uri, headers=self.get_headers(message))
+        finally:
+            CALLER.reset(token)
         if response.status_code == NOT_FOUND and self.nack_if_not_found:
             raise Nack(self.nack_timeout, reason="URI resource not found")
         raise_for_status(response)
@@ -227,13 +235,14 @@ class URIHandler:
         )
 
 
-def get(uri: str, headers: Mapping[str, str], session: Any) -> Any:
+def get(uri: str, headers: Mapping[str, str]) -> Any:
     """
-    Fetch a resource, and return the response.
+    Fetch a resource through the session of the handler that calls, and return the response.
 
-    It is looked up here for each message, so that a test may put something else in its place.
+    It is looked up here for each message, and takes no more than this, so that a test may put any function of its own
+    in its place.
     """
-    return session.get(uri, headers=headers)
+    return CALLER.get().session.get(uri, headers=headers)
 
 
 def resource_cache_whitelist_callable(media_type: str, uri: str) -> bool:

@@ -4,7 +4,7 @@ One received message, and the time for which it is ours.
 
 from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
-from microcosm_pubsub.message.message import Settler, SQSMessage, find_ttl, find_value
+from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_ttl, find_value
 from microcosm_pubsub.message.recent import Recent
 
 
@@ -12,6 +12,7 @@ __all__ = [
     "Groups",
     "Lease",
     "Recent",
+    "Replaceable",
     "SQSMessage",
     "Settler",
     "find_ttl",

@@ -41,17 +41,17 @@ class Route(Protocol):
     def policy(self) -> Any: ...
 
 
-def find_opaque_data(content: Any) -> dict[str, Any]:
-    """Return the opaque data that content carries: its own dict if it has one, so that changes are seen there too."""
+def find_opaque_data(content: Any) -> dict[str, Any] | None:
+    """Return the opaque data that content carries: its own dict, so that changes are seen there too; None if none."""
     # dict first: a check for any Mapping costs ten times as much
     if not isinstance(content, (dict, Mapping)):
-        return {}
+        return None
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
     if opaque_data is None:
         return {}
     if isinstance(opaque_data, dict):
         return opaque_data
-    return dict(opaque_data) if isinstance(opaque_data, Mapping) else {}
+    return dict(opaque_data) if isinstance(opaque_data, Mapping) else None
 
 
 def find_value(opaque_data: Mapping[str, Any], name: str) -> Any:
@@ -79,8 +79,16 @@ def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
         return None
 
 
+class Replaceable:
+    """
+    Base of slotted classes whose methods a test may replace on one instance, as `unittest.mock.patch.object` does.
+
+    It has a `__dict__`, which costs nothing before something is put into it.
+    """
+
+
 @dataclass(slots=True, eq=False)
-class SQSMessage:
+class SQSMessage(Replaceable):
     """
     One received message, to be settled exactly once.
 
@@ -122,17 +130,26 @@ class SQSMessage:
     context: dict[str, Any] | None = field(default=None, repr=False)
     route: Route | None = field(default=None, repr=False)
     settled: bool = False
-    _opaque_data: dict[str, Any] | None = field(default=None, repr=False)
+    _opaque_data: dict[str, Any] | None = field(default=None, init=False, repr=False)
+    _opaque_data_of: Any = field(default=None, init=False, repr=False)
 
     @property
     def opaque_data(self) -> dict[str, Any]:
-        """Return the opaque data that the message carries: the same dict each time, which may be changed."""
-        if self._opaque_data is None:
-            self._opaque_data = find_opaque_data(self.content)
+        """
+        Return the opaque data that the message carries: the same dict each time, which may be changed.
+
+        It is its content's own; content that is put in the place of another, and has none, leaves it as it is.
+        """
+        if self._opaque_data is None or self._opaque_data_of is not self.content:
+            self._opaque_data_of = self.content
+            found = find_opaque_data(self.content)
+            if found is not None or self._opaque_data is None:
+                self._opaque_data = {} if found is None else found
         return self._opaque_data
 
     @opaque_data.setter
     def opaque_data(self, opaque_data: dict[str, Any]) -> None:
+        self._opaque_data_of = self.content
         self._opaque_data = opaque_data
 
     @property

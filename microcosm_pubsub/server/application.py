@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from asyncio import wait_for
 from collections.abc import Awaitable, Callable
+from logging import getLogger
 from os import urandom
 from typing import Any
 
@@ -16,6 +17,8 @@ from microcosm_pubsub.server.http import Answer, Request, RequestError
 from microcosm_pubsub.server.routing import Router
 from microcosm_pubsub.server.settings import Limits
 
+
+logger = getLogger(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -48,6 +51,11 @@ class Application:
             answer = Answer(error.status, f"{error.code}: {error.text}\n".encode(), b"text/plain")
         except Disconnected:
             return
+        except Exception:
+            # The outermost ring: what is our own fault is told to the log, and harms this request alone.
+            logger.exception("Request %s failed unexpectedly", request_id)
+            text = f"InternalFailure: The server failed unexpectedly; its log says why, of {request_id}.\n"
+            answer = Answer(500, text.encode(), b"text/plain")
         headers = [
             (b"content-type", answer.content_type),
             (b"content-length", b"%d" % len(answer.body)),

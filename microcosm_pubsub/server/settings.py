@@ -59,6 +59,8 @@ class Settings:
 
         :raises ConfigurationError: if so
         """
+        if self.limits.connections < 1:
+            raise ConfigurationError("--max-connections must be at least 1")
         if (self.access_key is None) != (self.secret_key is None):
             raise ConfigurationError("--access-key and --secret-key belong together: give both, or neither")
         if self.access_key is None and not self.insecure and not is_loopback(self.host):

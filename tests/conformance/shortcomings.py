@@ -14,6 +14,7 @@ READER = {
 }
 
 MINISTACK = {
+    "it takes a label of a permission twice, and one that is not there": ["permission.queue_permission_refused"],
     "it takes names and attributes of queues that are none": [
         "fifo.attributes_refused",
         "queue.name[slash]",
@@ -25,6 +26,7 @@ MINISTACK = {
     "asked for no attributes, it gives all": ["queue.select_attributes"],
     "it does not list the sources of a dead-letter queue": [
         "dead_letter.sources_are_listed",
+        "permission.sources_in_pages",
         "queue.unknown_queue[list_dead_letter_source_queues-arguments6]",
     ],
     "it does not move messages out of a dead-letter queue": [
@@ -91,6 +93,7 @@ MINISTACK = {
 }
 
 MOTO = {
+    "it lists all sources of a dead-letter queue at once": ["permission.sources_in_pages"],
     "it takes names and attributes of queues that are none": [
         "dead_letter.policy_refused[never]",
         "dead_letter.policy_refused[too many]",

@@ -37,12 +37,6 @@ def test_documented_operations_are_those_that_exist(heading, client):
     assert sorted(documented) == sorted(existing)
 
 
-def test_operations_that_are_not_there_are_not():
-    for name in ("add_permission", "remove_permission"):
-        assert f"`{name}`" in SECTIONS["Operations of SQS"]
-        assert not hasattr(BrokerQueueClient, name)
-
-
 def test_documented_attributes_are_those_that_exist():
     documented = {name.strip("`"): tuple(map(int, numbers)) for name, *numbers in find_rows("Attributes of queues")}
 

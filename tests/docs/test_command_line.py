@@ -13,6 +13,7 @@ COMMANDS = {
     "A daemon": [sys.executable, "examples/orders/daemon.py"],
     "pubsub write": ["pubsub", "write"],
     "pubsub read": ["pubsub", "read"],
+    "pubsub serve": ["pubsub", "serve"],
     "pubsub demo": ["pubsub", "demo"],
     "publish-naive": ["publish-naive"],
 }

@@ -2,7 +2,7 @@
 Services and test suites, as users of version 3 have them.
 """
 
-from json import dumps
+from json import dumps, loads
 from unittest.mock import Mock, patch
 
 import pytest
@@ -17,6 +17,7 @@ from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles, schema
 from microcosm_pubsub.envelope import (
     CodecMediaTypeAndContentParser,
+    LambdaSQSEnvelope,
     MediaTypeAndContentParser,
     MessageBodyParser,
     NaiveMediaTypeAndContentParser,
@@ -146,6 +147,11 @@ class TestMessages:
 
         assert message.opaque_data is message.opaque_data
         assert message.ttl == 0
+        # What takes the place of its content has opaque data of its own, or leaves it as it was.
+        message.content = {"uri": "v"}
+        assert message.ttl == 0
+        message.content = {"opaque_data": {"x-request-ttl": "7"}}
+        assert message.ttl == 7
 
     def test_keys_count_in_any_case(self):
         message = SQSMessage(None, {"opaque_data": {"X-Request-Published": "100"}}, "a/b", "m", "r")
@@ -153,6 +159,15 @@ class TestMessages:
         result = MessageHandlingResult.invoke(lambda content: True, message)
 
         assert result.handle_start_time > 0
+
+    def test_a_layer_may_say_when_it_was_published(self):
+        message = SQSMessage(None, {"number": 1}, "a/b", "m", "r")
+
+        def layer(message):
+            message.opaque_data["X-Request-Published"] = "100"
+            return True
+
+        assert MessageHandlingResult.capture(layer, message, now=lambda: 103.0).handle_start_time == 3
 
     def test_content_may_be_replaced(self):
         message = SQSMessage(None, {"number": 1}, "a/b", "m", "r")
@@ -295,3 +310,58 @@ class TestProducers:
         assert_that(producer, StrictPublishingMatcher(created("foo"), created("bar")))
         assert_that(producer, NonStrictPublishingMatcher(created("bar"), created("foo")))
         assert len(published_messages_for(producer)) == 2
+
+
+class TestLambdaEvents:
+    RECORD = {
+        "messageId": "1",
+        "receiptHandle": "r",
+        "body": dumps({"mediaType": MEDIA_TYPE, "number": 3}),
+        "attributes": {"ApproximateReceiveCount": "2"},
+        "eventSource": "aws:sqs",
+    }
+
+    @pytest.mark.parametrize("source", [RECORD, {"Records": [RECORD]}], ids=["record", "event"])
+    def test_as_the_queue(self, source):
+        graph = make_graph(sqs_consumer={"sqs_queue_url": source})
+
+        (message,) = graph.sqs_consumer.consume()
+
+        assert type(graph.sqs_envelope).__name__ == "LambdaSQSEnvelope"
+        assert (message.message_id, message.content["number"], message.attempts) == ("1", 3, 2)
+
+    def test_of_a_daemon(self):
+        daemon = SwitchingDaemon({"Records": [self.RECORD, {**self.RECORD, "messageId": "2"}]})
+        daemon.args = daemon.make_arg_parser().parse_args(["--testing"])
+        daemon.graph = daemon.create_object_graph(daemon.args)
+
+        assert [message.message_id for message in daemon.graph.sqs_consumer.consume()] == ["1", "2"]
+
+    def test_envelope_of_ones_own(self):
+        class Unpacking(LambdaSQSEnvelope):
+            def parse_body(self, raw_message):
+                return loads(raw_message["body"])
+
+        message = Unpacking(make_graph()).parse_raw_message(None, self.RECORD)
+
+        assert message.content["number"] == 3
+
+
+class TestPatches:
+    def test_of_one_message(self):
+        message = SQSMessage(Mock(), {"number": 1}, MEDIA_TYPE, "m", "r")
+        result = MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.SUCCEEDED)
+
+        with patch.object(message, "ack") as ack, patch.object(result, "error_reporting") as error_reporting:
+            result.resolve(message)
+            result.error_reporting(None)
+
+        assert ack.called
+        assert error_reporting.called
+
+    def test_of_get_with_what_it_is_called_with(self):
+        with patch("microcosm_pubsub.handlers.uri_handler.get") as get:
+            get.return_value = Mock(status_code=200, json=lambda: {"id": "1"})
+            assert URIHandler(make_graph())({"uri": "https://example.com/1", "mediaType": created("thing")}) is True
+
+        get.assert_called_once_with("https://example.com/1", headers={})

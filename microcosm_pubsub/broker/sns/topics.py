@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps, loads
 from re import fullmatch
@@ -186,11 +186,24 @@ def count_subscriptions(connection: Connection, topic: Topic) -> int:
 
 def set_topic_attributes(broker: Broker, TopicArn: str, AttributeName: str, AttributeValue: str = "") -> None:
     """Change an attribute of a topic; the empty text stands for the default."""
-    with broker.store.begin() as connection:
-        topic = find_topic(connection, TopicArn, lock=True)
+
+    def check(topic: Topic) -> str:
         check_attribute(AttributeName, AttributeValue, topic.fifo)
-        attributes = {**topic.attributes, AttributeName: AttributeValue}
-        changed = {name: value for name, value in attributes.items() if value}
+        return AttributeValue
+
+    change_attribute(broker, TopicArn, AttributeName, check)
+
+
+def change_attribute(broker: Broker, topic_arn: str, name: str, change: Callable[[Topic], str]) -> None:
+    """
+    Change an attribute of a topic.
+
+    :param change: takes the topic, which nobody else changes meanwhile, and returns the value; empty, it is removed
+    """
+    with broker.store.begin() as connection:
+        topic = find_topic(connection, topic_arn, lock=True)
+        attributes = {**topic.attributes, name: change(topic)}
+        changed = {key: value for key, value in attributes.items() if value}
         if size_limit(changed) > DEFAULT_TOPIC_SIZE_LIMIT_BYTES:
             require_few(count_subscriptions(connection, topic))
         connection.execute(update(topics).where(topics.c.id == topic.id).values(attributes=dumps(changed)))

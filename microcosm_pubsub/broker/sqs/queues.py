@@ -1,10 +1,10 @@
 """
-Queues: create, find, list, change, delete.
+Queues: create, find, change, delete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from json import dumps, loads
 from re import fullmatch
@@ -20,8 +20,6 @@ from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
 
-
-MAX_LISTED = 1000
 
 #: Changes that other processes make to a queue are noticed so soon; AWS takes up to a minute.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
@@ -152,39 +150,6 @@ def get_queue_url(broker: Broker, QueueName: str, QueueOwnerAWSAccountId: str | 
         return {"QueueUrl": names.queue_url(find_queue(connection, QueueName).name)}
 
 
-def list_queues(
-    broker: Broker,
-    QueueNamePrefix: str = "",
-    NextToken: str | None = None,
-    MaxResults: int | None = None,
-) -> dict[str, Any]:
-    """Return the URLs of the queues, by name, with a token if there are more."""
-    limit = MaxResults or MAX_LISTED
-    with broker.store.begin() as connection:
-        found = connection.scalars(
-            select(queues.c.name)
-            .where(queues.c.name.startswith(QueueNamePrefix, autoescape=True), queues.c.name > (NextToken or ""))
-            .order_by(queues.c.name)
-            .limit(limit + 1)
-        ).all()
-    answer: dict[str, Any] = {"QueueUrls": [names.queue_url(name) for name in found[:limit]]} if found else {}
-    if MaxResults and len(found) > limit:
-        answer["NextToken"] = found[limit - 1]
-    return answer
-
-
-def list_dead_letter_source_queues(
-    broker: Broker,
-    QueueUrl: str,
-    NextToken: str | None = None,
-    MaxResults: int | None = None,
-) -> dict[str, Any]:
-    """Return the URLs of the queues whose redrive policy names a queue."""
-    with broker.store.begin() as connection:
-        target = find_queue(connection, QueueUrl)
-        return {"queueUrls": [names.queue_url(queue.name) for queue in iter_sources(connection, target)]}
-
-
 def iter_sources(connection: Connection, target: Queue) -> list[Queue]:
     """Return the queues whose redrive policy names a queue, by name."""
     rows = connection.execute(select(queues).order_by(queues.c.name)).all()
@@ -237,41 +202,30 @@ FIFO_ONLY = {"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "Fi
 
 def set_queue_attributes(broker: Broker, QueueUrl: str, Attributes: Mapping[str, str]) -> None:
     """Change attributes of a queue; an empty policy is removed."""
-    with broker.store.begin() as connection:
-        queue = find_queue(connection, QueueUrl)
+
+    def check(queue: Queue) -> Mapping[str, str]:
         check_attributes(Attributes, queue.fifo)
-        row = connection.execute(select(queues.c.attributes).where(queues.c.id == queue.id)).one()
-        attributes = {**loads(row.attributes), **Attributes}
+        return Attributes
+
+    change_attributes(broker, QueueUrl, check)
+
+
+def change_attributes(broker: Broker, queue_url: str, change: Callable[[Queue], Mapping[str, str]]) -> None:
+    """
+    Change attributes of a queue.
+
+    :param change: takes the queue, which nobody else changes meanwhile, and returns those to set; empty ones go
+    """
+    with broker.store.begin() as connection:
+        queue = find_queue(connection, queue_url)
+        statement = select(queues.c.attributes).where(queues.c.id == queue.id).with_for_update()
+        text = connection.execute(statement).scalar_one()
+        attributes = {**loads(text), **change(find_queue(connection, queue_url))}
         kept = {name: value for name, value in attributes.items() if value}
         connection.execute(
             update(queues).where(queues.c.id == queue.id).values(attributes=dumps(kept), modified_at=broker.now())
         )
         _forget(connection)
-
-
-def tag_queue(broker: Broker, QueueUrl: str, Tags: Mapping[str, str]) -> None:
-    """Add tags to a queue."""
-    _change_tags(broker, QueueUrl, lambda tags: {**tags, **Tags})
-
-
-def untag_queue(broker: Broker, QueueUrl: str, TagKeys: Sequence[str]) -> None:
-    """Remove tags from a queue."""
-    _change_tags(broker, QueueUrl, lambda tags: {key: tags[key] for key in tags if key not in TagKeys})
-
-
-def list_queue_tags(broker: Broker, QueueUrl: str) -> dict[str, Any]:
-    """Return the tags of a queue."""
-    tags = _change_tags(broker, QueueUrl, lambda tags: tags)
-    return {"Tags": tags} if tags else {}
-
-
-def _change_tags(broker: Broker, queue_url: str, change: Any) -> dict[str, str]:
-    with broker.store.begin() as connection:
-        queue = find_queue(connection, queue_url)
-        text = connection.execute(select(queues.c.tags).where(queues.c.id == queue.id)).scalar_one()
-        tags: dict[str, str] = change(loads(text))
-        connection.execute(update(queues).where(queues.c.id == queue.id).values(tags=dumps(tags)))
-        return tags
 
 
 def _count_messages(connection: Connection, queue: Queue, now: int) -> dict[str, str]:
