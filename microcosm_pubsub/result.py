@@ -171,16 +171,18 @@ class MessageHandlingResult(Replaceable):
         """
         if not logger.isEnabledFor(self.result.level):
             return
+        # by its short name: `name` is looked up by two functions, each time
+        outcome = self.result._name_
         error = self.exc_info[1] if self.exc_info else None
         why = describe(error) if error else str(self.extra.get("reason") or "")
-        entry = {**(opaque or {}), **self.extra, "media_type": self.media_type, "result": self.result.name}
+        entry = {**(opaque or {}), **self.extra, "media_type": self.media_type, "result": outcome}
         if error is not None:
             entry["error"] = type(error).__name__
         if self.elapsed_time is not None:
             entry["elapsed_time"] = self.elapsed_time
         text = "%s: %s (message %s)%s"
         args = (
-            self.result.name,
+            outcome,
             self.media_type or "unknown media type",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
@@ -239,7 +241,8 @@ def waited_seconds(message: SQSMessage, at: float) -> float | None:
     :param at: until when, in seconds since the epoch
     """
     try:
-        published = find_value(message.opaque_data, PUBLISHED_KEY)
+        opaque_data = message.opaque_data
+        published = find_value(opaque_data, PUBLISHED_KEY) if opaque_data else None
         return None if published is None else max(0.0, at - float(published))
     except (TypeError, ValueError, OverflowError):
         return None

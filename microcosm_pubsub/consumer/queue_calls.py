@@ -107,14 +107,15 @@ class QueueCalls:
         """
         verb = "delete" if entries[0][1] is None else "release"
         try:
-            failures = read_failures(get())
+            answer = get()
         except CLIENT_ERRORS as error:
             code = error_code(error)
             return [Refusal(entry, settle_error(verb, entry[0], code), False, code) for entry in entries]
-        if not failures:
+        if not answer.get("Failed"):
             for message, _ in entries:
                 message.settled = True
             return []
+        failures = read_failures(answer)
         refusals = []
         for index, entry in enumerate(entries):
             failure = failures.get(str(index))

@@ -11,7 +11,7 @@ from microcosm_pubsub.fast.context_value import with_value
 from microcosm_pubsub.message import SQSMessage
 
 
-_messages: ContextVar[tuple[SQSMessage, ...]] = ContextVar("messages_being_handled", default=())
+MESSAGES: ContextVar[tuple[SQSMessage, ...]] = ContextVar("messages_being_handled", default=())
 
 
 def current_message() -> SQSMessage:
@@ -29,7 +29,7 @@ def current_messages() -> tuple[SQSMessage, ...]:
 
     :raises LookupError: if none are
     """
-    messages = _messages.get()
+    messages = MESSAGES.get()
     if not messages:
         raise LookupError("No message is being handled here; a thread that a handler starts has a context of its own")
     return messages
@@ -37,9 +37,9 @@ def current_messages() -> tuple[SQSMessage, ...]:
 
 def current_messages_or_none() -> tuple[SQSMessage, ...]:
     """Return the messages that are being handled here; none is no error."""
-    return _messages.get()
+    return MESSAGES.get()
 
 
 def handling(message: SQSMessage) -> AbstractContextManager[None]:
     """Note that a message is being handled while the block runs."""
-    return with_value(_messages, (*_messages.get(), message))
+    return with_value(MESSAGES, (*MESSAGES.get(), message))

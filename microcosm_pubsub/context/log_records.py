@@ -13,7 +13,7 @@ from typing import Any
 
 from microcosm_logging.formatters import ExtraConsoleFormatter
 
-from microcosm_pubsub.context.current import current_messages_or_none
+from microcosm_pubsub.context.current import MESSAGES
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.log_records import PlaceRecord, QuickConsoleFormatter
 
@@ -55,7 +55,7 @@ class MessageLogRecord(BaseRecord):  # type: ignore[valid-type, misc]
     __slots__ = ("_message_context",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        messages = current_messages_or_none()
+        messages = MESSAGES.get()
         self._message_context = messages[-1].context if messages else None
         super().__init__(*args, **kwargs)
 

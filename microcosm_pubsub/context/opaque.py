@@ -39,7 +39,7 @@ class SQSMessageContext:
         :param extra: more keys, which win
         """
         opaque_data = message.opaque_data
-        context = {str(key).casefold(): value for key, value in opaque_data.items()}
+        context = {str(key).casefold(): value for key, value in opaque_data.items()} if opaque_data else {}
         if message.message_id is not None:
             context[MESSAGE_ID_KEY] = message.message_id
         if (uri := message.uri) is not None:

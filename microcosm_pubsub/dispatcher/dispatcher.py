@@ -16,22 +16,21 @@ from dataclasses import replace
 from logging import getLogger
 from threading import Lock
 from time import perf_counter
-from typing import Any, Protocol
 
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
-from microcosm_pubsub.consumer import GivenUp, SQSConsumer
-from microcosm_pubsub.dispatcher.reason import make_reason, name_of, stays
+from microcosm_pubsub.consumer import SQSConsumer
+from microcosm_pubsub.dispatcher.reason import name_of, stays
+from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
 from microcosm_pubsub.dispatcher.unit import (
     NOT_IN_TURN,
-    get_route,
     hold_back,
     iter_units,
     judge,
     make_release,
     make_route,
 )
-from microcosm_pubsub.errors import PubSubError, SettleError
+from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
@@ -42,16 +41,6 @@ from microcosm_pubsub.types import Handled, Handler, Layer, Observer, UnitLayer
 
 #: A handled message waits at most so long for others to be settled with it.
 MAX_SETTLE_DELAY_SECONDS = 1.0
-
-
-class BatchSettler(Protocol):
-    """What settles messages: a consumer at once, a worker's settler soon. Both return what was not settled."""
-
-    def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]: ...
-
-    def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]: ...
-
-    def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]: ...
 
 
 class SQSMessageDispatcher:
@@ -187,8 +176,11 @@ class SQSMessageDispatcher:
     def accept(self, messages: Iterable[SQSMessage], routes: Routes) -> None:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
-            routes.choose(message)
-            message.releases = self.releases.count(message.message_id)
+            route = routes.find(message.media_type)
+            message.route = route
+            message.handler = route.handler
+            if self.releases.counts:
+                message.releases = self.releases.count(message.message_id)
 
     def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """
@@ -196,19 +188,21 @@ class SQSMessageDispatcher:
 
         :param messages: accepted ones of one route: a single one, or several if its handler takes batches
         """
-        route = get_route(messages[0])
+        route = messages[0].route
+        assert isinstance(route, Route), "messages are accepted before they are handled"
         if route.run is None:
             result = MessageHandlingResult.capture(route.call, messages[0])
-            judge(messages[0], result)
+            if result.result.retry or messages[0].error is not None:
+                judge(messages[0], result)
             return [result]
         groups = Groups()
         results = []
         for message, result in zip(messages, route.run(messages), strict=True):
             held = hold_back(groups, message, result)
-            if held is result:
-                judge(message, result)
-            else:
+            if held is not result:
                 self.releases.add(message.message_id)
+            elif stays(message, result):
+                judge(message, result)
             results.append(held)
         return results
 
@@ -234,31 +228,12 @@ class SQSMessageDispatcher:
 
         :param settler: settles, if not the dispatcher's own consumer
         """
-        acked: list[SQSMessage] = []
-        stayed: list[SQSMessage] = []
-        nacked: list[tuple[SQSMessage, int | None]] = []
-        given_up: list[GivenUp] = []
-        for message, result in handled:
-            if not stays(message, result):
-                acked.append(message)
-                continue
-            stayed.append(message)
-            if result.dead_letter:
-                given_up.append(GivenUp(message, make_reason(message, result), result.retry_timeout_seconds))
-            else:
-                nacked.append((message, result.retry_timeout_seconds))
-        settler = settler or self.consumer
-        if acked:
-            self._settle(settler.ack_batch, acked)
-        if nacked:
-            self._settle(settler.nack_batch, nacked)
-        if given_up:
-            self._settle(settler.dead_letter_batch, given_up)
-        return stayed
+        return settle_results(handled, settler or self.consumer, self._settle_failed)
 
     def notify(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Tell the observers of a result."""
-        self.count(result.result.name)
+        with self._counting:
+            self.counts[result.result._name_] += 1
         for observer in self.observers:
             # The outermost ring: observers are foreign code, and can change nothing.
             try:
@@ -291,21 +266,10 @@ class SQSMessageDispatcher:
         for message, result in handled:
             self.notify(message, result)
 
-    def _settle(self, call: Callable[[Any], list[SettleError]], entries: Sequence[Any]) -> None:
-        # The second ring: clients and backoff policies are foreign code, and what they raise must not keep
-        # other messages from being settled.
-        try:
-            errors: list[Exception] = list(call(entries))
-        except Exception as error:
-            if len(entries) > 1:
-                for entry in entries:
-                    self._settle(call, [entry])
-                return
-            errors = [error]
-        for failure in errors:
-            self.count("SETTLE_FAILED")
-            expected = isinstance(failure, PubSubError)
-            self.logger.error("%s", failure, exc_info=None if expected else failure)
+    def _settle_failed(self, failure: Exception) -> None:
+        self.count("SETTLE_FAILED")
+        expected = isinstance(failure, PubSubError)
+        self.logger.error("%s", failure, exc_info=None if expected else failure)
 
     def _observer_failed(self, what: str) -> None:
         self.count("OBSERVER_FAILED")

@@ -29,8 +29,7 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
     logger = SQSMessageDispatcher.logger
 
     def log(message: SQSMessage, result: MessageHandlingResult) -> None:
-        if logger.isEnabledFor(result.result.level):
-            result.log(logger, message.context or make_context(message))
+        result.log(logger, message.context or make_context(message))
 
     def measure(message: SQSMessage, result: MessageHandlingResult) -> None:
         send_metrics(result)
@@ -38,4 +37,6 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
     def report(message: SQSMessage, result: MessageHandlingResult) -> None:
         result.error_reporting(sentry_config, message.context or make_context(message))
 
-    return (log, measure, report, *use_parts(graph, graph.config.pubsub_observers.names))
+    known: list[tuple[Observer, Any]] = [(log, None), (measure, send_metrics), (report, sentry_config)]
+    enabled = [observer for observer, told in known if getattr(told, "enabled", True)]
+    return (*enabled, *use_parts(graph, graph.config.pubsub_observers.names))

@@ -16,7 +16,7 @@ from microcosm_pubsub.result import MessageHandlingResult
 def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:
     """Return whether a handled message stays in its queue."""
     # one that nobody could read is never deleted, whatever a layer made of it
-    return result.retry or message.error is not None
+    return result.result.retry or message.error is not None
 
 
 def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:

@@ -50,9 +50,8 @@ def get_route(message: SQSMessage) -> Route:
 
 
 def judge(message: SQSMessage, result: MessageHandlingResult) -> None:
-    """Let the retry policy of a message's handler decide what becomes of a message that was not handled."""
-    if result.retry or message.error is not None:
-        get_route(message).policy.judge(message, result)
+    """Let the retry policy of a message's handler decide what becomes of a message that stays in its queue."""
+    get_route(message).policy.judge(message, result)
 
 
 def make_route(

@@ -25,7 +25,9 @@ def find_media_type(message: Mapping[str, Any], attributes: Any) -> str:
     :raises DecodeError: if it tells one that would make more of a line in a log than a word
     :raises marshmallow.ValidationError: if it tells none
     """
-    media_type = _find_media_type(message, attributes)
+    media_type = message.get("mediaType")
+    if not isinstance(media_type, str):
+        media_type = _read_media_type(message, attributes)
     if len(media_type) > MAX_MEDIA_TYPE_LENGTH or not media_type.isprintable():
         raise DecodeError(
             f"The media type, of {len(media_type)} characters, is longer than {MAX_MEDIA_TYPE_LENGTH}, or holds some "
@@ -34,11 +36,8 @@ def find_media_type(message: Mapping[str, Any], attributes: Any) -> str:
     return media_type
 
 
-def _find_media_type(message: Mapping[str, Any], attributes: Any) -> str:
-    media_type = message.get("mediaType")
-    if isinstance(media_type, str):
-        return media_type
-    if media_type is None and isinstance(attributes, Mapping):
+def _read_media_type(message: Mapping[str, Any], attributes: Any) -> str:
+    if message.get("mediaType") is None and isinstance(attributes, Mapping):
         attribute = attributes.get(MEDIA_TYPE_ATTRIBUTE)
         if isinstance(attribute, Mapping):
             # SNS writes Value, SQS writes StringValue

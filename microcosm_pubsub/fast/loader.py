@@ -15,8 +15,9 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, missing
 
 
-#: Where to find a value and where to put it, the one type that comes out as it came in, and what makes others fit.
-Step = tuple[str, str, type | None, Callable[..., Any]]
+#: Where to find a value and where to put it, the one type that comes out as it came in, whether there need be none, and
+#: what makes others fit.
+Step = tuple[str, str, type | None, bool, Callable[..., Any]]
 
 #: Methods that take part in loading: a schema that has its own of any is loaded by marshmallow.
 LOADING = frozenset(
@@ -87,7 +88,17 @@ class Loader:
             self._compile()
         if self._steps is not None:
             try:
-                return walk(self._steps, data)
+                content = {}
+                for key, name, as_is, is_optional, deserialize in self._steps:
+                    value = data.get(key, missing)
+                    if type(value) is not as_is:
+                        if is_optional and value is missing:
+                            continue
+                        value = deserialize(value, key, data)
+                        if value is missing:
+                            continue
+                    content[name] = value
+                return content
             except Exception:
                 # this only saves time: whatever a field raises, marshmallow has its own way to say it
                 pass
@@ -99,19 +110,6 @@ class Loader:
         self._steps = make_steps(schema) if is_plain(schema) else None
         self._partial = schema.partial
         self._fields = dict(schema.load_fields)
-
-
-def walk(steps: tuple[Step, ...], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return content that is made of data step by step."""
-    content = {}
-    for key, name, as_is, deserialize in steps:
-        value = data.get(key, missing)
-        if type(value) is not as_is:
-            value = deserialize(value, key, data)
-            if value is missing:
-                continue
-        content[name] = value
-    return content
 
 
 def is_plain(schema: Schema) -> bool:
@@ -137,15 +135,29 @@ def make_steps(schema: Schema) -> tuple[Step, ...]:
             field.data_key if field.data_key is not None else name,
             field.attribute or name,
             find_type_as_is(field),
+            is_optional(field),
             partial(field.deserialize, **more) if more else field.deserialize,
         )
         for name, field in schema.load_fields.items()
     )
 
 
+def is_optional(field: Any) -> bool:
+    """Return whether a field has nothing to say of a value that is missing."""
+    cls = type(field)
+    # what marshmallow asks of a field whose value is missing
+    is_known = cls.deserialize is fields.Field.deserialize and cls._validate_missing is fields.Field._validate_missing
+    return is_known and not field.required and field.load_default is missing
+
+
 def find_type_as_is(field: Any) -> type | None:
     """Return the type whose values a field returns as they are, if there is one."""
     asks_more = field.validators or getattr(field, "pre_load", None) or getattr(field, "post_load", None)
-    if asks_more or not vars(field).keys() <= KNOWN_ATTRIBUTES:
+    if asks_more:
+        return None
+    if type(field) is fields.Method:
+        # a method of the schema may say so of itself
+        return getattr(getattr(field.parent, str(field.deserialize_method_name), None), "as_is", None)
+    if not vars(field).keys() <= KNOWN_ATTRIBUTES:
         return None
     return AS_IS.get(type(field))

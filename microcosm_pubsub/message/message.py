@@ -47,6 +47,8 @@ def find_opaque_data(content: Any) -> dict[str, Any] | None:
     if not isinstance(content, (dict, Mapping)):
         return None
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
+    if opaque_data is None:
+        return {}
     if isinstance(opaque_data, dict):
         return opaque_data
     return dict(opaque_data) if isinstance(opaque_data, Mapping) else None
@@ -60,12 +62,17 @@ def find_value(opaque_data: Mapping[str, Any], name: str) -> Any:
     """
     if name in opaque_data:
         return opaque_data[name]
-    return next((value for key, value in opaque_data.items() if isinstance(key, str) and key.lower() == name), None)
+    for key, value in opaque_data.items():
+        if isinstance(key, str) and key.lower() == name:
+            return value
+    return None
 
 
 def find_ttl(opaque_data: Mapping[str, Any]) -> int | None:
     """Return how many hops opaque data says are left, or None if it does not tell (or not as a number)."""
-    value = find_value(opaque_data, TTL_KEY)
+    value = opaque_data.get(TTL_KEY)
+    if value is None and opaque_data:
+        value = find_value(opaque_data, TTL_KEY)
     try:
         return None if value is None else int(value)
     except (TypeError, ValueError, OverflowError):

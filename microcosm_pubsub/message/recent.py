@@ -24,29 +24,29 @@ class Recent:
 
     def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self.limit = limit
-        self._counts: OrderedDict[str, int] = OrderedDict()
+        #: the numbers by message id, those that were changed last at the end
+        self.counts: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self.counts)
 
     def add(self, message_id: str | None) -> None:
         """Add one to the number of a message; None is no message."""
         if message_id is None:
             return
         with self._lock:
-            self._counts[message_id] = self._counts.pop(message_id, 0) + 1
-            if len(self._counts) > self.limit:
-                self._counts.popitem(last=False)
+            self.counts[message_id] = self.counts.pop(message_id, 0) + 1
+            if len(self.counts) > self.limit:
+                self.counts.popitem(last=False)
 
     def count(self, message_id: str | None) -> int:
         """Return the number of a message: 0 if nothing is remembered of it."""
-        # nearly always there are none
-        return self._counts.get(message_id or "", 0) if self._counts else 0
+        return self.counts.get(message_id or "", 0)
 
     def forget(self, message_id: str | None) -> None:
         """Forget a message."""
-        if self._counts:
+        if self.counts:
             with self._lock:
-                self._counts.pop(message_id or "", None)
+                self.counts.pop(message_id or "", None)

@@ -3,18 +3,20 @@ Make the context of a message known while it is handled.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 from microcosm.opaque import NormalizedDict, Opaque
 
 from microcosm_pubsub.constants import TTL_KEY
-from microcosm_pubsub.context import current_messages_or_none, handling
+from microcosm_pubsub.context.current import MESSAGES, current_messages_or_none, handling
 from microcosm_pubsub.fast import PLAIN
-from microcosm_pubsub.fast.context_value import ContextValue
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.layer import Steps
 from microcosm_pubsub.types import Call
+
+
+#: Calls the rest with a message whose context is known.
+CallInContext: TypeAlias = Callable[[Mapping[str, Any], Call, SQSMessage], Any]
 
 
 class ProvideContext:
@@ -26,15 +28,15 @@ class ProvideContext:
     """
 
     def __init__(self, opaque: Any, make_context: Callable[[SQSMessage], dict[str, Any]]) -> None:
+        self.opaque = opaque
         self.make_context = make_context
         is_plain = PLAIN or type(opaque) is not Opaque
-        self.initialize = initialize_by_itself(opaque) if is_plain else initialize_shallowly(opaque)
+        self.call_in_context = self._call_plainly if is_plain else make_shallow_call(opaque)
 
     def __call__(self, call_next: Call, message: SQSMessage) -> Any:
         """Handle a message in its context."""
         message.context = context = self.make_context(message)
-        with self.initialize(context), handling(message):
-            return call_next(message)
+        return self.call_in_context(context, call_next, message)
 
     def enter(self, message: SQSMessage) -> Steps:
         """Do the same for a message of a batch, in whose contexts the later ones are handled."""
@@ -44,24 +46,29 @@ class ProvideContext:
             # what the handler of a batch causes has as few hops left as any of its messages
             context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
         message.context = context
-        with self.initialize(context), handling(message):
+        with self.opaque.initialize(lambda: context), handling(message):
             return (yield)
 
+    def _call_plainly(self, context: Mapping[str, Any], call_next: Call, message: SQSMessage) -> Any:
+        with self.opaque.initialize(lambda: context), handling(message):
+            return call_next(message)
 
-def initialize_shallowly(opaque: Opaque) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
-    """Return what `opaque.initialize` does, without the deep copy that it makes for every message."""
+
+def make_shallow_call(opaque: Opaque) -> CallInContext:
+    """Return what calls in a context as `opaque.initialize` does, without the deep copy that it makes each time."""
     store = opaque._store
 
-    def initialize(context: Mapping[str, Any]) -> ContextValue[Any]:
+    def call_in_context(context: Mapping[str, Any], call_next: Call, message: SQSMessage) -> Any:
         # as they are: the keys of both are in lower case already
         values = NormalizedDict.__new__(NormalizedDict)
         dict.update(values, store.get())
         dict.update(values, context)
-        return ContextValue(store, values)
+        before = store.set(values)
+        others = MESSAGES.set((*MESSAGES.get(), message))
+        try:
+            return call_next(message)
+        finally:
+            MESSAGES.reset(others)
+            store.reset(before)
 
-    return initialize
-
-
-def initialize_by_itself(opaque: Any) -> Callable[[Mapping[str, Any]], AbstractContextManager[Any]]:
-    """Return what initializes opaque data of another kind than microcosm's."""
-    return lambda context: opaque.initialize(lambda: context)
+    return call_in_context

@@ -3,7 +3,7 @@ End loops of messages that cause each other.
 """
 
 from microcosm_pubsub.errors import TTLExpired
-from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message import SQSMessage, find_ttl
 from microcosm_pubsub.middleware.layer import Check
 
 
@@ -14,6 +14,6 @@ def expire(message: SQSMessage) -> None:
 
     :raises TTLExpired: if so
     """
-    ttl = message.ttl
+    ttl = find_ttl(message.opaque_data)
     if ttl is not None and ttl <= 0:
         raise TTLExpired(extra={"ttl": ttl})

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
 from microcosm_pubsub.registry.media_type import find_matching
 from microcosm_pubsub.registry.options import HandlerOptions
@@ -80,13 +79,6 @@ class Routes:
         if registered not in self.routes:
             self.routes[registered] = self.make_route(registered, handler)
         return self.routes[registered]
-
-    def choose(self, message: SQSMessage) -> Route:
-        """Return the route of a message, and keep it there, with the handler."""
-        route = self.find(message.media_type)
-        message.route = route
-        message.handler = route.handler
-        return route
 
     def are_of(self, handlers: Mapping[str, Handler]) -> bool:
         """Return whether these are the routes of exactly these handlers."""

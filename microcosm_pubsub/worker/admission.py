@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.worker.breaker import Breaker
+from microcosm_pubsub.worker.breaker import Breaker, State
 from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.settings import Settings
@@ -60,8 +60,6 @@ class Admission:
         self.reserved = 0
         #: how many slots have been busy with one unit for longer than messages should wait
         self.stuck = 0
-        #: how many messages may be here, those included that run
-        self.capacity = settings.concurrency
         self._mean_seconds: float | None = None
         self._is_asked = False
         self._on_room: Callable[[], object] = lambda: None
@@ -74,7 +72,10 @@ class Admission:
 
     def reserve(self) -> int:
         """Return how many messages to ask for, 1 to `limit`; 0 for none: then subscribers are told when it is more."""
-        allowed = self._count_allowed()
+        allowed = self.limit if self.budget is None else min(self.limit, self.budget)
+        # nearly always closed, so that all may be received
+        if self.breaker.state is not State.CLOSED:
+            allowed = min(allowed, self.breaker.limit() or 0)
         if allowed <= 0 or self.lanes.is_closed:
             return 0
         # before the numbers are read: what changes them from now on looks here
@@ -83,11 +84,11 @@ class Admission:
         if not self._is_worth_asking(room):
             return 0
         self._is_asked = False
-        count = min(self.limit, room, allowed)
+        count = min(room, allowed)
         self.reserved += count
         if self.budget is not None:
             self.budget -= count
-        if self.breaker.limit() is not None:
+        if self.breaker.state is not State.CLOSED:
             self.breaker.probe(began=True)
         return count
 
@@ -116,14 +117,15 @@ class Admission:
         :param messages: how many messages it held
         """
         if seconds is not None:
-            self._measure(seconds / messages)
+            mean, newest = self._mean_seconds, seconds / messages
+            # two slots at once may forget one of two times, which does the mean no harm
+            self._mean_seconds = newest if mean is None else mean + MEAN_WEIGHT * (newest - mean)
         if self._is_asked:
             self.tell_of_room()
 
     def note_stuck(self, stuck: int) -> None:
         """Note how many slots have been busy with one unit for longer than messages should wait."""
         self.stuck = stuck
-        self.capacity = self._find_capacity()
         self.tell_of_room()
 
     def tell_of_room(self) -> None:
@@ -134,18 +136,12 @@ class Admission:
 
     # inside
 
-    def _count_allowed(self) -> int:
-        """Return how many messages may be received, whatever there is room for."""
-        allowed = MAX_RECEIVE_MESSAGES if self.budget is None else min(MAX_RECEIVE_MESSAGES, self.budget)
-        probe = self.breaker.limit()
-        return allowed if probe is None else min(allowed, probe)
-
     def _count_room(self) -> int:
         if self.entries.count >= self.max_unsettled:
             return 0
         lanes = self.lanes
         # a batch that waits for messages gets them, whatever the slots do
-        room = max(self.capacity - lanes.running - lanes.ready, lanes.missing)
+        room = max(self.capacity - lanes.running - len(lanes.ready), lanes.missing)
         # messages that wait in lanes take no slot, but a lease each
         leases = self.max_buffer + self.concurrency - lanes.running - lanes.waiting
         return min(room, leases) - self.reserved
@@ -154,18 +150,11 @@ class Admission:
         if room <= 0:
             return False
         # a slot has nothing to do, or a call will bring enough to be worth its price
-        is_hungry = self.concurrency - self.lanes.running > self.lanes.ready + self.reserved
+        is_hungry = self.concurrency - self.lanes.running > len(self.lanes.ready) + self.reserved
         return is_hungry or room >= min(self.limit, max(1, self.capacity // 2))
 
-    def _measure(self, seconds: float) -> None:
-        # two slots at once may forget one of two times, which does the mean no harm
-        if self._mean_seconds is None:
-            self._mean_seconds = seconds
-        else:
-            self._mean_seconds += MEAN_WEIGHT * (seconds - self._mean_seconds)
-        self.capacity = self._find_capacity()
-
-    def _find_capacity(self) -> int:
+    @property
+    def capacity(self) -> int:
         """Return how many messages may be here: one for each slot, and those that are handled in a moment."""
         if self._mean_seconds is None:
             return self.concurrency

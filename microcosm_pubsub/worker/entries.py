@@ -8,11 +8,11 @@ moment for others of its kind, at most ten to a call. Nothing here locks, waits 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
-from microcosm_pubsub.consumer import Entry, GivenUp
+from microcosm_pubsub.consumer import GivenUp
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -29,6 +29,7 @@ class Settlement:
     :param timeout: after how many seconds it becomes visible; None deletes it
     :param due: when it is to be settled at the latest
     :param since: when it was added
+    :param queue: the queue of its kind
     :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
     :param attempts: how often the queue refused it
     """
@@ -37,13 +38,9 @@ class Settlement:
     timeout: int | None
     due: float
     since: float
+    queue: deque[Settlement] = field(repr=False)
     given_up: GivenUp | None = None
     attempts: int = 0
-
-    @property
-    def entry(self) -> Entry:
-        """Return the message, with what is to become of it."""
-        return self.message, self.timeout
 
 
 Batch = list[Settlement]
@@ -59,8 +56,9 @@ class Entries:
     def __init__(self, max_calls: int) -> None:
         self.max_calls = max_calls
         self.is_flushing = False
-        #: how many entries are not settled yet; others read it without a lock
+        #: how many entries are not settled yet, and how many of them are not being sent; others read it without a lock
         self.count = 0
+        self.waiting = 0
         #: what is being sent
         self.sending: list[Batch] = []
         self._deletes = deque[Settlement]()
@@ -71,24 +69,30 @@ class Entries:
 
     def add(self, message: SQSMessage, timeout: int | None, now: float, given_up: GivenUp | None = None) -> int:
         """Add an entry, and return how many of its kind wait."""
-        settlement = Settlement(message, timeout, now + MAX_DELAY_SECONDS, now, given_up)
-        queue = self._queue_of(settlement)
-        queue.append(settlement)
+        queue = self._deletes if timeout is None else self._changes
+        if given_up is not None:
+            queue = self._dead_letters
+        queue.append(Settlement(message, timeout, now + MAX_DELAY_SECONDS, now, queue, given_up))
         self.count += 1
+        self.waiting += 1
         return len(queue)
 
     def pop_batch(self, now: float) -> Batch:
         """Return what is to be sent in one call now, and note that it is being sent; nothing if nothing is."""
-        if len(self.sending) >= self.max_calls:
+        if not self.waiting or len(self.sending) >= self.max_calls:
             return []
         if self._refused:
             self._requeue(now)
-        # the queue that has waited longest first, so that none waits for another's end
-        waiting = [queue for queue in self._queues if queue and self._is_due(queue, now)]
-        if not waiting:
+        chosen: deque[Settlement] | None = None
+        for queue in self._queues:
+            is_due = queue and (len(queue) >= MAX_BATCH_ENTRIES or queue[0].due <= now or self.is_flushing)
+            # the one that has waited longest first, so that none waits for another's end
+            if is_due and (chosen is None or queue[0].due < chosen[0].due):
+                chosen = queue
+        if chosen is None:
             return []
-        queue = min(waiting, key=_first_due_of) if len(waiting) > 1 else waiting[0]
-        batch = [queue.popleft() for _ in range(min(len(queue), MAX_BATCH_ENTRIES))]
+        batch = [chosen.popleft() for _ in range(min(len(chosen), MAX_BATCH_ENTRIES))]
+        self.waiting -= len(batch)
         self.sending.append(batch)
         return batch
 
@@ -103,6 +107,7 @@ class Entries:
         settlement.due = due
         self._refused.append(settlement)
         self.count += 1
+        self.waiting += 1
 
     def flush(self, now: float) -> None:
         """Let nothing wait any more, neither for others nor to be tried again."""
@@ -112,11 +117,15 @@ class Entries:
 
     def find_due(self) -> float:
         """Return when something is to be sent, if nothing else happens before; infinity if nothing is."""
-        if len(self.sending) >= self.max_calls:
-            # when one of them has ended
-            return inf
-        due = min((queue[0].due for queue in self._queues if queue), default=inf)
-        return min(due, min(settlement.due for settlement in self._refused)) if self._refused else due
+        due = inf
+        # when as much is being sent as may be: when some of that has ended
+        if self.waiting and len(self.sending) < self.max_calls:
+            for queue in self._queues:
+                if queue and queue[0].due < due:
+                    due = queue[0].due
+            for settlement in self._refused:
+                due = min(due, settlement.due)
+        return due
 
     def find_oldest(self) -> float:
         """Return when the oldest entry was added; infinity if there is none."""
@@ -124,22 +133,10 @@ class Entries:
         others = [*self._refused, *(settlement for batch in self.sending for settlement in batch)]
         return min([*firsts, *(settlement.since for settlement in others)], default=inf)
 
-    def _is_due(self, queue: deque[Settlement], now: float) -> bool:
-        return len(queue) >= MAX_BATCH_ENTRIES or queue[0].due <= now or self.is_flushing
-
-    def _queue_of(self, settlement: Settlement) -> deque[Settlement]:
-        if settlement.given_up is not None:
-            return self._dead_letters
-        return self._deletes if settlement.timeout is None else self._changes
-
     def _requeue(self, now: float) -> None:
         """Put refused entries whose wait is over in front of the others."""
         due = [settlement for settlement in self._refused if settlement.due <= now]
         if due:
             self._refused = [settlement for settlement in self._refused if settlement.due > now]
             for settlement in reversed(due):
-                self._queue_of(settlement).appendleft(settlement)
-
-
-def _first_due_of(queue: deque[Settlement]) -> float:
-    return queue[0].due
+                settlement.queue.appendleft(settlement)

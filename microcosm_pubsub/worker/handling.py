@@ -22,7 +22,7 @@ from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResult
 from microcosm_pubsub.types import Handled
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.breaker import Breaker
-from microcosm_pubsub.worker.lanes import Lanes, Unit
+from microcosm_pubsub.worker.lanes import NONE, Lanes, Unit
 from microcosm_pubsub.worker.leases import LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor
 from microcosm_pubsub.worker.receive_timer import ReceiveTimer
@@ -82,8 +82,9 @@ class Handling:
         """
         if self.has_leases:
             self.keeper.hold(messages, opened_at)
-        self.timer.began(messages)
-        if self.settler.knows_undeleted:
+        if self.timer.tell is not None:
+            self.timer.began(messages)
+        if self.settler.undeleted.counts:
             messages = [message for message in messages if not self._is_done(message)]
         self.dispatcher.accept(messages, self.routes)
         if not self.lanes.put(messages):
@@ -116,16 +117,19 @@ class Handling:
         stayed = self.dispatcher.settle(handled, self.settler)
         if len(handled) < len(unit.messages):
             stayed = [*stayed, *find_missing(unit, handled)]
-        refused = self.lanes.done(unit, block_groups(stayed))
+        refused = self.lanes.done(unit, block_groups(stayed) if stayed else NONE)
         was_run = False
         for message, result in handled:
             # what was released took no time
             if result.elapsed_time is not None:
                 was_run = True
-                self.breaker.record(result.result is MessageHandlingResultType.FAILED)
+                if self.breaker.failure_share is not None:
+                    self.breaker.record(result.result is MessageHandlingResultType.FAILED)
             self.dispatcher.notify(message, result)
-        self.release(refused)
-        self.timer.ended(unit.messages)
+        if refused:
+            self.release(refused)
+        if self.timer.tell is not None:
+            self.timer.ended(unit.messages)
         self.admission.done(seconds if was_run else None, len(unit.messages))
         self.reactor.help()
 

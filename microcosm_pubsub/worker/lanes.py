@@ -75,7 +75,8 @@ class Lanes:
         self.clock = clock
         self._lock = Lock()
         self._work = Condition(self._lock)
-        self._ready = deque[Unit]()
+        #: what a slot may take
+        self.ready = deque[Unit]()
         self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
         self._idle_slots = 0
@@ -92,24 +93,30 @@ class Lanes:
                 return False
             for message in messages:
                 self.waiting += 1
-                self._put(message)
+                if message.group_id is None:
+                    self._enqueue(message)
+                else:
+                    self._put_in_lane(message, message.group_id)
             if self._idle_slots:
                 # one more, to wait until a batch is due
-                self._work.notify(len(self._ready) + bool(self._batches))
+                self._work.notify(len(self.ready) + bool(self._batches))
             return True
 
     def take(self) -> Unit | None:
         """Wait for what may be handled next, and return it; None after `close`."""
         with self._lock:
             while not self.is_closed:
-                unit = self._pop()
+                # most often nothing waits but what is ready
+                unit = self._pop_due() if self._batches else None
+                if unit is None and self.ready:
+                    unit = self.ready.popleft()
                 if unit is not None:
                     self.waiting -= len(unit.messages)
                     self.running += 1
                     return unit
                 self._idle_slots += 1
                 self.on_idle()
-                self._work.wait(self._seconds_until_due())
+                self._work.wait(self._seconds_until_due() if self._batches else None)
                 self._idle_slots -= 1
             return None
 
@@ -121,10 +128,11 @@ class Lanes:
         """
         with self._lock:
             self.running -= 1
+            if not self._lanes:
+                return []
             refused = [message for group in groups.blocked for message in self._empty_lane(group)]
-            if self._lanes:
-                for message in unit.messages:
-                    self._leave_lane(message)
+            for message in unit.messages:
+                self._leave_lane(message)
         return refused
 
     def refuse_group(self, group: str) -> list[SQSMessage]:
@@ -136,9 +144,9 @@ class Lanes:
         """Take and give no more messages, let nobody wait, and return the messages that waited, in their order."""
         with self._lock:
             self.is_closed = True
-            messages = [message for unit in (*self._ready, *self._batches.values()) for message in unit.messages]
+            messages = [message for unit in (*self.ready, *self._batches.values()) for message in unit.messages]
             messages += [message for lane in self._lanes.values() for message in lane.waiting]
-            self._ready.clear()
+            self.ready.clear()
             self._batches.clear()
             self._lanes.clear()
             self.waiting = self.missing = 0
@@ -152,15 +160,10 @@ class Lanes:
             return self.waiting == 0 and self.running == 0
 
     @property
-    def ready(self) -> int:
-        """Return how many units a slot might take."""
-        return len(self._ready)
-
-    @property
     def has_work(self) -> bool:
         """Return whether a slot would get something now."""
         with self._lock:
-            return bool(self._ready) or self._seconds_until_due() == 0
+            return bool(self.ready) or self._seconds_until_due() == 0
 
     @property
     def groups(self) -> int:
@@ -169,9 +172,8 @@ class Lanes:
 
     # with the lock held
 
-    def _put(self, message: SQSMessage) -> None:
-        group = message.group_id
-        if group is None or (self.max_per_group is None and message.fifo_group is None):
+    def _put_in_lane(self, message: SQSMessage, group: str) -> None:
+        if self.max_per_group is None and message.fifo_group is None:
             self._enqueue(message)
             return
         lane = self._lanes.setdefault(group, Lane())
@@ -213,9 +215,10 @@ class Lanes:
 
     def _enqueue(self, message: SQSMessage) -> Unit | None:
         """Add a message that may be handled, and return the batch that waits for more, if it is in one."""
-        route = get_route(message)
+        route = message.route
+        assert isinstance(route, Route), "the dispatcher accepts messages before the lanes do"
         if route.options.batch_size is None:
-            self._ready.append(Unit([message], route))
+            self.ready.append(Unit([message], route))
             return None
         unit = self._batches.get(route)
         if unit is None:
@@ -225,22 +228,21 @@ class Lanes:
         if unit.missing > 0:
             self._note_missing()
             return unit
-        self._ready.append(self._batches.pop(route))
+        self.ready.append(self._batches.pop(route))
         self._note_missing()
         return None
 
     def _note_missing(self) -> None:
         self.missing = max((unit.missing for unit in self._batches.values()), default=0)
 
-    def _pop(self) -> Unit | None:
-        if self._batches:
-            now = self.clock()
-            for key, unit in self._batches.items():
-                if unit.due <= now:
-                    del self._batches[key]
-                    self._note_missing()
-                    return unit
-        return self._ready.popleft() if self._ready else None
+    def _pop_due(self) -> Unit | None:
+        now = self.clock()
+        for route, unit in self._batches.items():
+            if unit.due <= now:
+                del self._batches[route]
+                self._note_missing()
+                return unit
+        return None
 
     def _seconds_until_due(self) -> float | None:
         if not self._batches:

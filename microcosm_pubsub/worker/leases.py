@@ -212,4 +212,5 @@ class LeaseKeeper:
         )
 
     def _renew_after(self, seconds: float) -> float:
-        return seconds * (1 - RENEW_AT + self.random.uniform(-RENEW_JITTER, RENEW_JITTER))
+        jitter = RENEW_JITTER * (2 * self.random.random() - 1)
+        return seconds * (1 - RENEW_AT + jitter)

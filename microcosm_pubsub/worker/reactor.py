@@ -23,7 +23,7 @@ from typing import Any
 
 from microcosm_pubsub.fast.transport import begin_call, finish_call
 from microcosm_pubsub.fast.transport.calls import Flight
-from microcosm_pubsub.worker.answers import Answers, Done, OpenCall
+from microcosm_pubsub.worker.answers import OVERDUE_SECONDS, Answers, Done
 from microcosm_pubsub.worker.threads import Threads
 
 
@@ -34,9 +34,6 @@ NAP_SECONDS = 0.005
 
 #: How often a slot looks for answers, at most, in seconds.
 HELP_SECONDS = 0.0005
-
-#: How often calls are looked for whose answer is overdue, in seconds.
-OVERDUE_SECONDS = 1.0
 
 #: Does what is due, and returns after how many seconds it wants to be called again; None when it asks to be.
 RunDue = Callable[[], float | None]
@@ -75,8 +72,13 @@ class Reactor:
         :param jobs: do what is due, besides
         """
         self._jobs = jobs
-        self._answers = Answers()
-        Thread(target=self._run, args=(self._answers,), name="reactor", daemon=True).start()
+        answers = self.open()
+        Thread(target=self._run, args=(answers,), name="reactor", daemon=True).start()
+
+    def open(self) -> Answers:
+        """Let answers be waited for; without `start`, only those look for them who help."""
+        self._answers = answers = Answers(self.clock)
+        return answers
 
     def close(self) -> None:
         """Look no more, and let the threads end that no call keeps."""
@@ -96,12 +98,11 @@ class Reactor:
         if flight is None or self._answers is None:
             self.run(partial(done, partial(getattr(self.client, method), **parameters)))
             return
-        waiting = OpenCall(flight, done, self._overdue_at(flight))
         if flight.exchange.result is None:
-            self._answers.add(waiting)
+            self._answers.add(flight, done)
         else:
             # it could not be sent
-            self._end(waiting)
+            self._end(flight, done)
 
     @property
     def is_using_threads(self) -> bool:
@@ -121,12 +122,12 @@ class Reactor:
         if self.clock() < self._help_at or not self._looking.acquire(blocking=False):
             return
         try:
-            ended = self._take(answers, 0)
+            ended = answers.take(0)
             self._help_at = self.clock() + HELP_SECONDS
         finally:
             self._looking.release()
-        for waiting in ended:
-            self._end(waiting)
+        for call in ended:
+            self._end(call.flight, call.done)
 
     def take_over(self) -> None:
         """Let the thread look for answers: a slot has nothing to do, and will not."""
@@ -143,15 +144,21 @@ class Reactor:
 
     def _run(self, answers: Answers) -> None:
         while not self._closed:
-            self._contain(partial(self._turn, answers))
+            try:
+                self._turn(answers)
+            except BaseException as error:
+                self._fail(error)
         with self._looking:
             answers.close()
 
     def _turn(self, answers: Answers) -> None:
         # before it looks at what is due: what becomes due after that wakes it
         self._sleeps_until = inf
-        dues = [run_due() for run_due in self._jobs]
-        seconds = min([OVERDUE_SECONDS, *(due for due in dues if due is not None)])
+        seconds = OVERDUE_SECONDS
+        for run_due in self._jobs:
+            due = run_due()
+            if due is not None and due < seconds:
+                seconds = due
         if self._is_helped:
             self._is_helped = False
             self._naps = True
@@ -161,53 +168,32 @@ class Reactor:
         else:
             self._sleeps_until = self.clock() + seconds
             with self._looking:
-                ended = [*self._take(answers, seconds), *self._give_up_overdue(answers)]
+                ended = answers.take(seconds)
+                if self.clock() >= answers.overdue_at:
+                    ended += answers.take_overdue()
             answers.stop_waking()
             # not with the lock held: what follows from an answer reads it with schemas, which are foreign code
-            for waiting in ended:
-                self._end(waiting)
+            for call in ended:
+                self._end(call.flight, call.done)
         self._sleeps_until = -inf
 
-    def _take(self, answers: Answers, seconds: float) -> list[OpenCall]:
-        """Wait for answers, for so long at most, and return those that have come."""
-        ended = []
-        for waiting in answers.wait(seconds):
-            if waiting.flight.exchange.read():
-                answers.remove(waiting)
-                ended.append(waiting)
-            else:
-                # Part of the answer arrived. The read timeout bounds each silence, not the whole answer, so restart it.
-                waiting.overdue_at = self._overdue_at(waiting.flight)
-        return ended
-
-    def _give_up_overdue(self, answers: Answers) -> list[OpenCall]:
-        now = self.clock()
-        if now < answers.overdue_at:
-            return []
-        answers.overdue_at = now + OVERDUE_SECONDS
-        overdue = [waiting for waiting in list(answers.waiting) if waiting.overdue_at <= now]
-        for waiting in overdue:
-            waiting.flight.exchange.fail(TimeoutError("timed out"))
-            answers.remove(waiting)
-        return overdue
-
-    def _overdue_at(self, flight: Flight) -> float:
-        return self.clock() + (flight.read_timeout or inf)
-
-    def _end(self, waiting: OpenCall) -> None:
-        answer = waiting.flight.read_answer()
+    def _end(self, flight: Flight, done: Done) -> None:
+        answer = flight.read_answer()
         if answer is None:
-            self.run(partial(waiting.done, partial(finish_call, self.client, waiting.flight)))
+            self.run(partial(done, partial(finish_call, self.client, flight)))
         else:
-            self._contain(partial(waiting.done, lambda: answer))
+            self._contain(partial(done, lambda: answer))
 
     def _contain(self, job: Callable[[], None]) -> None:
         try:
             job()
         except BaseException as error:
-            # nothing that a client raises gets here: a fault of ours, and the worker must not go on without it
-            logger.exception("A call, or what follows from it, ends with a fault")
-            self.error = self.error or error
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        # nothing that a client raises gets here: it is a bug here, and the worker must not go on with it
+        logger.error("A call, or what follows from it, ends with a fault", exc_info=error)
+        self.error = self.error or error
 
 
 def failed(error: BaseException) -> Callable[[], Any]:

@@ -117,7 +117,11 @@ class Receiver:
 
     def run_due(self) -> float | None:
         """Begin the receives that may begin, and return after how many seconds another one may; None if not by then."""
-        while (call := self._next()) is not None:
+        # without the lock: whoever changes one of these comes here afterwards
+        while len(self._open) < self.active and self.admission.budget != 0:
+            call = self._next()
+            if call is None:
+                break
             self._begin(call)
         wait = self._next_at - self.clock()
         return wait if wait > 0 else None

@@ -23,9 +23,10 @@ from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Recent, SQSMessage
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
-from microcosm_pubsub.worker.entries import Batch, Entries, Settlement
+from microcosm_pubsub.worker.entries import MAX_DELAY_SECONDS, Batch, Entries, Settlement
 from microcosm_pubsub.worker.leases import LOST_CODES, LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor, failed
+from microcosm_pubsub.worker.settle_calls import read_refusals, send_dead_letters
 
 
 logger = getLogger(__name__)
@@ -69,7 +70,7 @@ class Settler:
         #: when the reactor will look at what is due
         self._runs_at = inf
         #: messages that were handled, and could not be deleted
-        self._undeleted = Recent()
+        self.undeleted = Recent()
         self._on_failure: Callable[[SQSMessage], None] = lambda message: None
 
     def subscribe(self, on_failure: Callable[[SQSMessage], None]) -> None:
@@ -127,9 +128,13 @@ class Settler:
             # by its handler
             self.keeper.forget(message)
             return
+        now = self.clock()
         with self._lock:
-            waiting = self.entries.add(message, timeout, self.clock(), given_up)
-            due = self._note_due() if waiting == 1 else None
+            waiting = self.entries.add(message, timeout, now, given_up)
+            # the first of its kind is due before the others
+            due = now + MAX_DELAY_SECONDS if waiting == 1 and now + MAX_DELAY_SECONDS < self._runs_at else None
+            if due is not None:
+                self._runs_at = due
         if self.entries.is_flushing or (waiting >= MAX_BATCH_ENTRIES and waiting >= self._find_worthy()):
             self._send_next()
         elif due is not None:
@@ -137,12 +142,7 @@ class Settler:
 
     def is_done(self, message: SQSMessage) -> bool:
         """Return whether a received message was handled before, and could not be deleted then."""
-        return self._undeleted.count(message.message_id) > 0
-
-    @property
-    def knows_undeleted(self) -> bool:
-        """Return whether any message was handled before, and could not be deleted then."""
-        return len(self._undeleted) > 0
+        return self.undeleted.count(message.message_id) > 0
 
     @property
     def oldest_seconds(self) -> float:
@@ -154,10 +154,11 @@ class Settler:
 
     def run_due(self) -> float | None:
         """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
-        self._send_due()
+        while self.entries.waiting and self._send_next():
+            pass
         with self._lock:
-            self._runs_at = self.entries.find_due()
-            return None if self._runs_at == inf else max(0.0, self._runs_at - self.clock())
+            self._runs_at = due = self.entries.find_due() if self.entries.waiting else inf
+        return None if due == inf else max(0.0, due - self.clock())
 
     def flush(self, timeout_seconds: float) -> int:
         """
@@ -168,7 +169,8 @@ class Settler:
         deadline = self.clock() + timeout_seconds
         with self._lock:
             self.entries.flush(self.clock())
-        self._send_due()
+        while self._send_next():
+            pass
         with self._lock:
             while self.entries.count and self.clock() < deadline:
                 self._sent.wait(max(0.0, deadline - self.clock()))
@@ -178,10 +180,6 @@ class Settler:
         """Return how many entries are worth a call."""
         # one more batch for each that is being sent: fewer threads disturb the handlers less
         return MAX_BATCH_ENTRIES * (1 + len(self.entries.sending)) if self.reactor.is_using_threads else 0
-
-    def _send_due(self) -> None:
-        while self._send_next():
-            pass
 
     def _send_next(self) -> bool:
         """Send one batch, if one is to be sent and may be, and return whether it was."""
@@ -210,7 +208,7 @@ class Settler:
         self._call(batch)
 
     def _call(self, batch: Batch) -> None:
-        method, call = self.consumer.calls.settle([settlement.entry for settlement in batch])
+        method, call = self.consumer.calls.settle([(settlement.message, settlement.timeout) for settlement in batch])
         self.reactor.call(method, call, partial(self._answered, batch))
 
     def _note_due(self) -> float | None:
@@ -226,7 +224,7 @@ class Settler:
     def _answered(self, batch: Batch, get: Callable[[], Any]) -> None:
         """Read what the queue answered."""
         try:
-            refusals = self._read_refusals(batch, get)
+            refusals = read_refusals(self.consumer, batch, get)
             if not refusals:
                 for settlement in batch:
                     self._settled(settlement)
@@ -241,21 +239,11 @@ class Settler:
         finally:
             self._ended(batch)
 
-    def _read_refusals(self, batch: Batch, get: Callable[[], Any]) -> list[Refusal]:
-        entries = [settlement.entry for settlement in batch]
-        try:
-            return self.consumer.calls.read_refusals(entries, get)
-        except Exception as error:
-            # The client is user code. Its handlers ran elsewhere, so a failure here is this batch's alone.
-            logger.exception("Cannot settle %d messages", len(batch))
-            code = type(error).__name__
-            verb = "delete" if batch[0].timeout is None else "release"
-            return [Refusal(entry, settle_error(verb, entry[0], code), try_alone=False, code=code) for entry in entries]
-
     def _settled(self, settlement: Settlement) -> None:
         if settlement.timeout is None:
             self.keeper.forget(settlement.message)
-            self._undeleted.forget(settlement.message.message_id)
+            if self.undeleted.counts:
+                self.undeleted.forget(settlement.message.message_id)
 
     def _refuse(self, settlement: Settlement, refusal: Refusal) -> None:
         message = settlement.message
@@ -268,7 +256,7 @@ class Settler:
             return
         self.keeper.forget(message)
         if settlement.timeout is None:
-            self._undeleted.add(message.message_id)
+            self.undeleted.add(message.message_id)
         logger.error("%s", refusal.error)
         self._on_failure(message)
 
@@ -276,27 +264,14 @@ class Settler:
         """Send messages to the dead-letter queue, and have those deleted that it took."""
         try:
             given_up = [settlement.given_up for settlement in batch if settlement.given_up is not None]
-            for each in self._find_unsent(given_up):
-                # it goes back, and may be taken by the queue's own redrive policy, or by us when it comes again
-                timeout = [(each.message, each.timeout)]
-                for failure in self.nack_batch(timeout, self.consumer.growing_seconds):
-                    logger.error("Cannot tell when message %s comes again", each.message.message_id, exc_info=failure)
+            sent, kept = send_dead_letters(self.consumer, given_up)
+            for message in sent:
+                self.add(message, None)
+            timeouts = [(each.message, each.timeout) for each in kept]
+            for failure in self.nack_batch(timeouts, self.consumer.growing_seconds):
+                logger.error("%s", failure)
         finally:
             self._ended(batch)
-
-    def _find_unsent(self, given_up: list[GivenUp]) -> list[GivenUp]:
-        """Send messages to the dead-letter queue, have those deleted that it took, and return the others."""
-        try:
-            sent, errors = self.consumer.send_dead_letters(given_up)
-        except Exception:
-            # The client is user code. Its handlers ran elsewhere, so a failure here is this batch's alone.
-            logger.exception("Cannot send %d messages to the dead-letter queue", len(given_up))
-            sent, errors = [], []
-        for error in errors:
-            logger.error("%s", error)
-        for message in sent:
-            self.add(message, None)
-        return [each for each in given_up if each.message not in sent]
 
     def _ended(self, batch: Batch) -> None:
         """Go on after a call."""
@@ -305,7 +280,8 @@ class Settler:
             if self.entries.is_flushing:
                 self._sent.notify_all()
         self.admission.tell_of_room()
-        self._send_due()
+        while self._send_next():
+            pass
         with self._lock:
             due = self._note_due()
         if due is not None:

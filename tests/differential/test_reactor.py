@@ -13,13 +13,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from benchmarks.endpoint import serve
 from microcosm_pubsub.fast.transport import begin_call
-from microcosm_pubsub.worker.answers import Answers
-from microcosm_pubsub.worker.reactor import NAP_SECONDS, Reactor
+from microcosm_pubsub.worker.reactor import Reactor
 from tests.differential.server import Reply
 from tests.told import Told
+from tests.waiting import SECONDS, wait_until
 
 
-SECONDS = 30
 PARAMETERS = {"QueueUrl": "http://queue", "MaxNumberOfMessages": 10}
 EMPTY = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 ERROR = Reply(
@@ -46,6 +45,13 @@ def make_reactor(server, make_client) -> Iterator[Callable[..., Reactor]]:
     yield make
     for reactor in reactors:
         reactor.close()
+
+
+def raising(error: Exception) -> Callable[[Any], None]:
+    def done(get: Any) -> None:
+        raise error
+
+    return done
 
 
 def call(reactor: Reactor) -> Told:
@@ -112,8 +118,10 @@ def test_a_broken_connection_is_tried_again(server, make_reactor, delays):
     assert call(reactor).wait()["ResponseMetadata"]["RetryAttempts"] == 1
 
 
-def test_an_answer_that_does_not_come_is_overdue(server, make_reactor, delays):
-    reactor = make_reactor(read_timeout=0.5, max_attempts=1)
+def test_an_answer_that_does_not_come_is_overdue(server, make_reactor, delays, monkeypatch):
+    for module in ("reactor", "answers"):
+        monkeypatch.setattr(f"microcosm_pubsub.worker.{module}.OVERDUE_SECONDS", 0.01)
+    reactor = make_reactor(read_timeout=0.1, max_attempts=1)
     server.play(Reply(b"HTTP/1.1 200 OK\r\n", "hang"))
 
     assert isinstance(call(reactor).wait(), ReadTimeoutError)
@@ -121,18 +129,16 @@ def test_an_answer_that_does_not_come_is_overdue(server, make_reactor, delays):
 
 def test_an_answer_in_pieces_is_overdue_only_when_none_comes(server, make_reactor):
     reactor = make_reactor(start=False, read_timeout=7)
-    reactor._answers = Answers()
+    answers = reactor.open()
     server.play(Reply(b"HTTP/1.1 200 OK\r\n", "hang"))
     told = call(reactor)
-    (waiting,) = reactor._answers.waiting
+    (waiting,) = answers.waiting
     waiting.overdue_at = 0.0
-    while waiting.overdue_at == 0.0:
-        reactor.help()
+    wait_until(lambda: reactor.help() or waiting.overdue_at)
 
     assert 0 < waiting.overdue_at - reactor.clock() <= 7
     assert not told.event.is_set()
-    reactor._answers.close()
-    reactor._answers = None
+    answers.close()
 
 
 def test_what_is_done_with_an_answer_keeps_nobody_from_looking(server, make_reactor):
@@ -149,8 +155,7 @@ def test_what_is_done_with_an_answer_keeps_nobody_from_looking(server, make_reac
     reactor.call("receive_message", PARAMETERS, hang)
     assert hangs.wait(SECONDS)
     told = call(reactor)
-    while not told.event.is_set():
-        reactor.help()
+    wait_until(lambda: reactor.help() or told.event.is_set())
     go_on.set()
 
     assert (threads, told.thread) == (["reactor"], current_thread().name)
@@ -160,9 +165,8 @@ def test_what_follows_from_an_answer_is_contained(server, make_reactor):
     reactor = make_reactor()
     error = ZeroDivisionError("a fault")
     server.play(EMPTY, EMPTY)
-    reactor.call("receive_message", PARAMETERS, lambda get: exec("raise error", {"error": error}))
-    while reactor.error is None:
-        pass
+    reactor.call("receive_message", PARAMETERS, raising(error))
+    wait_until(lambda: reactor.error)
 
     assert reactor.error is error
     assert call(reactor).wait()
@@ -171,27 +175,23 @@ def test_what_follows_from_an_answer_is_contained(server, make_reactor):
 def test_a_slot_takes_the_answers_while_the_thread_naps(server, make_reactor):
     # no thread looks: it naps for as long as this test likes
     reactor = make_reactor(start=False)
-    reactor._answers = Answers()
+    answers = reactor.open()
     server.play(EMPTY)
     told = call(reactor)
-    while not told.event.is_set():
-        reactor.help()
+    wait_until(lambda: reactor.help() or told.event.is_set())
 
     assert told.thread == current_thread().name
-    reactor._answers.close()
-    reactor._answers = None
+    answers.close()
 
 
 def test_a_slot_that_has_nothing_to_do_wakes_it(server, make_reactor, monkeypatch):
     """The thread must not go on napping when those that it counts on look no more."""
     monkeypatch.setattr("microcosm_pubsub.worker.reactor.NAP_SECONDS", SECONDS)
     monkeypatch.setattr("microcosm_pubsub.worker.reactor.OVERDUE_SECONDS", SECONDS)
-    assert NAP_SECONDS < 1
     reactor = make_reactor(start=False)
     reactor._is_helped = True
     reactor.start()
-    while not reactor._naps:
-        pass
+    wait_until(lambda: reactor._naps)
     server.play(EMPTY)
     told = call(reactor)
     reactor.take_over()
@@ -254,7 +254,7 @@ def test_over_tls(make_client):
 def test_a_peer_that_takes_no_request(make_client, counted):
     with create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        client = make_client("sqs", url, "auto", read_timeout=0.5, connect_timeout=0.5, max_attempts=1)
+        client = make_client("sqs", url, "auto", read_timeout=0.1, connect_timeout=0.5, max_attempts=1)
         accepted: list[Any] = []
 
         def answer_once() -> None:

@@ -3,7 +3,7 @@ What the commands share: queues that may not be looked at, and signals.
 """
 
 from os import getpid, kill
-from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, default_int_handler, signal
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, default_int_handler, getsignal, signal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -59,10 +59,17 @@ def test_the_only_queue_is_named(make_session):
 
 
 class TestInterrupts:
+    @pytest.fixture(autouse=True)
+    def listen(self):
+        """Let no signal be ignored, as SIGHUP is under nohup."""
+        before = {number: signal(number, default_int_handler) for number in (SIGINT, SIGTERM, SIGHUP)}
+        yield
+        for number, handler in before.items():
+            signal(number, handler)
+
     @pytest.mark.parametrize(("number", "code"), [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129)])
     def test_the_first_is_noticed_and_the_second_ends_it(self, number, code):
-        # Whoever started the tests may have had it ignored, as nohup does.
-        inherited = signal(number, default_int_handler)
+        before = getsignal(number)
         with Interrupts() as interrupts:
             assert not interrupts.pause(0)
             kill(getpid(), number)
@@ -73,7 +80,7 @@ class TestInterrupts:
             with pytest.raises(KeyboardInterrupt):
                 kill(getpid(), number)
 
-        assert signal(number, inherited) is default_int_handler
+        assert getsignal(number) is before
 
     def test_at_once_where_nobody_asks(self):
         with Interrupts(deferred=False) as interrupts, pytest.raises(KeyboardInterrupt):
