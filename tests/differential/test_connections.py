@@ -48,7 +48,7 @@ def settle(client: Any, queue_url: str, number: int = 10) -> list[dict[str, Any]
 def test_silence(server, make_client, parts, delays, counted, silent):
     told = []
     for transport in ("botocore", parts):
-        client = make_client("sqs", server.url, transport, read_timeout=0.1, max_attempts=2)
+        client = make_client("sqs", server.url, transport, read_timeout=0.25, max_attempts=2)
         server.play(EMPTY)
         client.receive_message(**PARAMETERS)
         server.play(*[Reply(SILENT[silent], "hang")] * 2)
@@ -64,7 +64,7 @@ def test_silence(server, make_client, parts, delays, counted, silent):
 
 
 def test_silence_is_tried_again(server, make_client, parts, delays):
-    client = make_client("sqs", server.url, parts, read_timeout=0.1)
+    client = make_client("sqs", server.url, parts, read_timeout=0.25)
     server.play(EMPTY)
     client.receive_message(**PARAMETERS)
     server.play(Reply(b"", "hang"), EMPTY)

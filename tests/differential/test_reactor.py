@@ -121,7 +121,7 @@ def test_a_broken_connection_is_tried_again(server, make_reactor, delays):
 def test_an_answer_that_does_not_come_is_overdue(server, make_reactor, delays, monkeypatch):
     for module in ("reactor", "answers"):
         monkeypatch.setattr(f"microcosm_pubsub.worker.{module}.OVERDUE_SECONDS", 0.01)
-    reactor = make_reactor(read_timeout=0.1, max_attempts=1)
+    reactor = make_reactor(read_timeout=0.25, max_attempts=1)
     server.play(Reply(b"HTTP/1.1 200 OK\r\n", "hang"))
 
     assert isinstance(call(reactor).wait(), ReadTimeoutError)
@@ -254,7 +254,7 @@ def test_over_tls(make_client):
 def test_a_peer_that_takes_no_request(make_client, counted):
     with create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        client = make_client("sqs", url, "auto", read_timeout=0.1, connect_timeout=0.5, max_attempts=1)
+        client = make_client("sqs", url, "auto", read_timeout=0.25, connect_timeout=0.5, max_attempts=1)
         accepted: list[Any] = []
 
         def answer_once() -> None:
