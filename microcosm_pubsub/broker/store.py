@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleErr
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.upgrade import upgrade
-from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
+from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
@@ -103,6 +103,10 @@ class Store:
         self._transactions = 0
         self.engine = self._create_engine()
         start_anew_in_child(self, Store.start_anew)
+        if self.is_sqlite:
+            # SQLite keeps the locks of a file in the memory of the process: a child would inherit those of a
+            # transaction under way, which nobody would ever release. https://www.sqlite.org/howtocorrupt.html (2.6)
+            hold_still_while_forking(self, Store._get_turn)
         # a store that nobody closes is closed when nobody uses it any more
         finalize(self, self.engine.dispose)
         try:
@@ -166,6 +170,10 @@ class Store:
             logger.warning("Cannot put the write-ahead log back into %s: %s", self, error)
         finally:
             connection.close()
+
+    def _get_turn(self) -> Lockable:
+        assert self._turn is not None
+        return self._turn
 
     def start_anew(self) -> None:
         """

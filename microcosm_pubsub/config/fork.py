@@ -12,15 +12,28 @@ import os
 from collections.abc import Callable
 from logging import getLogger
 from threading import Lock
-from typing import Any, TypeVar
-from weakref import ref
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 
 logger = getLogger(__name__)
 
 T = TypeVar("T")
 
+
+class Lockable(Protocol):
+    """A lock."""
+
+    def acquire(self) -> Any: ...
+
+    def release(self) -> Any: ...
+
+
 _owners: dict[int, tuple[ref[Any], Callable[[Any], None]]] = {}
+
+#: Locks that are held while a process forks, by those that they belong to.
+_held_still: WeakKeyDictionary[Any, Callable[[Any], Lockable]] = WeakKeyDictionary()
+_holding: list[Lockable] = []
 
 #: What is not used any more, and must not be closed either: the parent still uses the other end.
 _inherited: list[Any] = []
@@ -46,12 +59,36 @@ def renew_lock_in_child(owner: Any, name: str) -> None:
     start_anew_in_child(owner, lambda owner: setattr(owner, name, Lock()))
 
 
+def hold_still_while_forking(owner: T, get_lock: Callable[[T], Lockable]) -> None:
+    """
+    Hold a lock whenever this process forks, so that nothing is under way that a child could not undo.
+
+    :param owner: to which the lock belongs, as long as it lives
+    :param get_lock: gives its lock of the moment
+    """
+    _held_still[owner] = get_lock
+
+
 def keep_inherited(thing: Any) -> None:
     """Keep something of the parent's from being closed in this process."""
     _inherited.append(thing)
 
 
+def _hold_still() -> None:
+    for owner, get_lock in list(_held_still.items()):
+        lock = get_lock(owner)
+        lock.acquire()
+        _holding.append(lock)
+
+
+def _go_on() -> None:
+    while _holding:
+        _holding.pop().release()
+
+
 def _start_all_anew() -> None:
+    # These are the parent's; their owners make new ones.
+    _holding.clear()
     for reference, start_anew in list(_owners.values()):
         owner = reference()
         if owner is None:
@@ -64,4 +101,4 @@ def _start_all_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_all_anew)
+    os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_start_all_anew)

@@ -18,7 +18,7 @@ from microcosm_pubsub.conventions import created
 
 
 PUBLISHER = Path(__file__).parent / "publisher.py"
-CHILDREN, MESSAGES = 4, 40
+CHILDREN, MESSAGES = 6, 100
 SECONDS = 90
 
 
