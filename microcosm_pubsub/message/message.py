@@ -48,7 +48,7 @@ def find_opaque_data(content: Any) -> dict[str, Any] | None:
         return None
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
     if opaque_data is None:
-        return {}
+        return None
     if isinstance(opaque_data, dict):
         return opaque_data
     return dict(opaque_data) if isinstance(opaque_data, Mapping) else None

@@ -18,7 +18,7 @@ class Bell:
     """A notifier that never looks again by itself."""
 
     def __init__(self):
-        self.generation = 0
+        self.generation = self.interruptions = 0
         self.waiting = Event()
         self.rung = Event()
 
