@@ -96,6 +96,9 @@ def leave(steps: Steps, value: Any = None, error: BaseException | None = None) -
         else:
             steps.throw(error)
     except StopIteration as end:
+        if end is error:
+            # a lambda that yields lets it out on Python 3.12
+            raise
         return end.value
     except RuntimeError as failure:
         if isinstance(error, StopIteration) and failure.__cause__ is error:
