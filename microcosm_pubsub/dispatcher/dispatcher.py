@@ -218,7 +218,8 @@ class SQSMessageDispatcher:
         layers = self.middleware
         if media_type is not None and handler is not None:
             options = self.registry.find_options(media_type, handler)
-            layers = (*layers, *use_parts(self.registry.graph, options.middleware))
+            if options.middleware:
+                layers = (*layers, *use_parts(self.registry.graph, options.middleware))
             if self.arguments is not None:
                 arguments = self.arguments.find(media_type, handler, options.batch_size is not None)
         return make_route(

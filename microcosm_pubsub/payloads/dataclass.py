@@ -34,6 +34,10 @@ class DataclassCodec(TypedCodec[Any]):
         """Return the instance that content stands for which may hold what JSON cannot say."""
         return self._make(self._write(content), "encode")
 
+    def spread(self, content: Any) -> dict[str, Any]:
+        """Return an instance as a mapping that `check` takes: its fields by their names in the code."""
+        return {field.name: getattr(content, field.name) for field in fields(self.cls)}
+
     def dump(self, content: Any) -> dict[str, Any]:
         """Return an instance as a dict that JSON can say."""
         return self._write(content)

@@ -59,11 +59,15 @@ class TypedCodec(ABC, Generic[Content]):
         :raises MessageValidationError: if it does not fit
         """
 
+    def spread(self, content: Content) -> dict[str, Any]:
+        """Return an instance as a mapping that `check` takes."""
+        return self.dump(content)
+
     def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
         """
         Return a message's JSON text.
 
-        :param dct: the content by the names that are written, `media_type` and `opaque_data`
+        :param dct: the content, as `check` takes it, `media_type` and `opaque_data`
         :param kwargs: more of it, which wins over `dct`
         :raises MessageValidationError: if the content does not fit the class
         """
@@ -104,7 +108,7 @@ class TypedCodec(ABC, Generic[Content]):
         if isinstance(content, Mapping):
             return dict(content)
         try:
-            return self.dump(self._check_type(content, "encode"))
+            return self.spread(self._check_type(content, "encode"))
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             self.refuse("encode", {}, error)
 
