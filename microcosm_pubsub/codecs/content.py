@@ -7,7 +7,7 @@ asks for; `pubsub_content_codecs` lists what makes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 
@@ -66,6 +66,18 @@ class StructPayload(Protocol):
 
 #: Content that is not a mapping, but an instance of a class that a codec knows.
 Payload: TypeAlias = DataclassPayload | PydanticPayload | StructPayload
+
+
+def read_fields(content: Any) -> dict[str, Any]:
+    """Return the fields of an instance, by their names in the code, as they are."""
+    cls = type(content)
+    names: Iterable[str] = (
+        getattr(cls, "__pydantic_fields__", None)
+        or getattr(cls, "__struct_fields__", None)
+        or getattr(cls, "__dataclass_fields__", None)
+        or ()
+    )
+    return {name: getattr(content, name) for name in names}
 
 
 def make_codec(factories: Sequence[CodecFactory], cls: type, media_type: str) -> ContentCodec | None:

@@ -12,6 +12,7 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError
 
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.codecs.content import read_fields
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.loader import Loader
 from microcosm_pubsub.payloads.annotation import make_schema
@@ -36,7 +37,7 @@ class DataclassCodec(TypedCodec[Any]):
 
     def spread(self, content: Any) -> dict[str, Any]:
         """Return an instance as a mapping that `check` takes: its fields by their names in the code."""
-        return {field.name: getattr(content, field.name) for field in fields(self.cls)}
+        return read_fields(content)
 
     def dump(self, content: Any) -> dict[str, Any]:
         """Return an instance as a dict that JSON can say."""

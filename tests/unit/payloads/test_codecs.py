@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from json import dumps, loads
-from typing import Annotated, Any, Literal, NewType, Optional
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 import msgspec
@@ -178,7 +178,7 @@ def test_strict_models_take_what_json_can_say():
 
     assert codec.decode(text) == model
     assert codec.encode(id=UUID(int=1), at=datetime(2026, 1, 1, tzinfo=UTC)) == codec.encode(codec.to_mapping(model))
-    with pytest.raises(MessageValidationError, match="extra_|Extra"):
+    with pytest.raises(MessageValidationError, match="Extra inputs"):
         codec.decode({**loads(text), "colour": "red"})
 
 
@@ -259,7 +259,6 @@ class Node:
         (Number, 1, 1),
         (Annotated[int, "of something"], 1, 1),
         (Annotated[str, fields.Email()], "a@b.example", "a@b.example"),
-        (Optional[int], None, None),
         (int | None, 1, 1),
         (int | str, "a", "a"),
         (UUID | int | None, UUID(int=1), str(UUID(int=1))),
@@ -375,12 +374,11 @@ def test_what_is_not_known_is_refused_when_the_codec_is_made():
     with pytest.raises(ConfigurationError, match=r"Holder\.value: nothing is known that JSON could say of memoryview"):
         make_codec(Holder)
 
-    with pytest.raises(ConfigurationError, match="cannot be resolved|Cannot resolve the annotations"):
+    @dataclass
+    class Lost:
+        value: "Nowhere"  # noqa: F821
 
-        @dataclass
-        class Lost:
-            value: "Nowhere"  # noqa: F821
-
+    with pytest.raises(ConfigurationError, match=r"Cannot resolve the annotations of .*Lost"):
         make_codec(Lost)
 
 
