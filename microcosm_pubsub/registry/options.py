@@ -21,6 +21,8 @@ class Options(TypedDict, total=False):
     batch_window_seconds: float
     retry: RetryPolicy | None
     middleware: Sequence[str | Layer]
+    transaction: bool
+    once: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class HandlerOptions:
     :param batch_window_seconds: how long the first message of a batch waits for others
     :param retry: what becomes of its messages that were not handled; None is what the daemon says
     :param middleware: layers around this handler alone, callables or binding names; inside of the daemon's
+    :param transaction: the handler runs in a database transaction, which is committed before its message is settled
+    :param once: what was handled in such a transaction before is not handled again
     :raises ConfigurationError: if a value cannot work
     """
 
@@ -41,6 +45,8 @@ class HandlerOptions:
     batch_window_seconds: float = 0.0
     retry: RetryPolicy | None = None
     middleware: Sequence[str | Layer] = ()
+    transaction: bool = False
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout_seconds is not None and not _is_number(self.timeout_seconds, above=0):
@@ -55,6 +61,9 @@ class HandlerOptions:
         is_list = isinstance(self.middleware, (list, tuple))
         if not is_list or not all(isinstance(layer, str) or callable(layer) for layer in self.middleware):
             raise _refuse("middleware", self.middleware, "a list of callables and binding names")
+        for name in ("transaction", "once"):
+            if not isinstance(getattr(self, name), bool):
+                raise _refuse(name, getattr(self, name), "true or false")
         if self.batch_window_seconds and self.batch_size is None:
             raise ConfigurationError("batch_window_seconds is of use with batch_size alone")
 
