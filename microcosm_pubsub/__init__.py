@@ -26,7 +26,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `metrics`, `sentry`: observers.
 - `chain`: handlers as chains of small functions.
 - `handlers`: ready-made handlers.
-- `broker`: SNS and SQS on SQL.
+- `broker`, `sql`: SNS and SQS on SQL; handlers in a transaction, their inbox and outbox.
 - `testing`: clients that record, for users' tests.
 - `matchers`: what users' tests say of messages.
 - `health`: what an orchestrator asks over HTTP.

@@ -79,6 +79,7 @@ class MessageHandlingResult(Replaceable):
     :param handle_start_time: how long the message waited from publish to handling, in seconds
     :param retry_timeout_seconds: the timeout that a `Nack` asked for, or the retry policy
     :param dead_letter: whether the message is given up, and goes to the dead-letter queue
+    :param raised: whether it was raised, and not returned
     """
 
     media_type: str | None
@@ -89,6 +90,7 @@ class MessageHandlingResult(Replaceable):
     handle_start_time: float | None = None
     retry_timeout_seconds: int | None = None
     dead_letter: bool = False
+    raised: bool = False
 
     @classmethod
     def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
@@ -149,6 +151,7 @@ class MessageHandlingResult(Replaceable):
                     exc_info=(type(error), error, error.__traceback__),
                     extra=dict(error.extra) if isinstance(error, DeadLetter) else {},
                     dead_letter=isinstance(error, DeadLetter),
+                    raised=True,
                 )
         reason = {"reason": error.reason} if error.reason else {}
         return cls(
@@ -156,6 +159,7 @@ class MessageHandlingResult(Replaceable):
             result=outcome,
             extra={**error.extra, **reason},
             retry_timeout_seconds=error.visibility_timeout_seconds if isinstance(error, Nack) else None,
+            raised=True,
         )
 
     @property

@@ -32,6 +32,12 @@ def use_parts(graph: Any, parts: Iterable[Any]) -> tuple[Any, ...]:
         raise ConfigurationError(f"{error}: correct the name, or import the module that binds it") from error
 
 
+def find_parts(graph: Any, *names: str) -> tuple[Any, ...]:
+    """Return the components of these names that there are: parts that stand beside the core, and may be missing."""
+    found = (find_component(graph, name) for name in names)
+    return tuple(part for part in found if part is not None)
+
+
 def find_component(graph: Any, name: str) -> Any:
     """Return a component of the graph, or None if it is not bound, or too late to be made."""
     try:

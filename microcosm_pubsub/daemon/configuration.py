@@ -17,6 +17,7 @@ class Attributes(Protocol):
     """The attributes of a daemon class that stand for configuration."""
 
     workers: int | None
+    transaction: bool | None
     retry: RetryPolicy | None
     unhandled: str | None
     ignore: list[str] | None
@@ -35,6 +36,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_retry_policies": {"default": daemon.retry},
         "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
         "pubsub_worker": {"concurrency": daemon.workers},
+        "pubsub_transactions": {"always": daemon.transaction},
         "pubsub_middleware": {"names": list(daemon.middleware)},
         "pubsub_unit_middleware": {"names": list(daemon.unit_middleware)},
         "pubsub_observers": {"names": list(daemon.observers)},

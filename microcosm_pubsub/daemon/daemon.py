@@ -107,6 +107,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     #: that they use may be used by several threads at once.
     workers: int | None = None
 
+    #: Whether every handler runs in a database transaction, not only those whose `@handles` says so.
+    transaction: bool | None = None
+
     #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
     retry: RetryPolicy | None = None
 

@@ -7,7 +7,8 @@ through, from the outside in; a daemon's own layers, callables or binding names,
 
 A unit is what is handled by one call of a handler: a message, or a batch. A unit layer is a function
 `layer(call_next, messages) -> results`, outside of the layers of the messages. No handler's error gets there: it sees
-results, and may change them. What it raises itself becomes the result of all the messages.
+results, and may change them. What it raises itself becomes the result of all the messages. One that is not for every
+handler has a method `for_handler(handler, options)`, which returns the layer of a handler, or None.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import ProvideContext
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
@@ -58,6 +59,7 @@ def configure_pubsub_unit_middleware(graph: Any) -> tuple[UnitLayer, ...]:
     """
     Configure the layers around every unit, bound as `pubsub_unit_middleware`, the outermost first.
 
-    Config `names` lists them, callables or their bindings; there are none by default.
+    Config `names` lists them, callables or their bindings; there are none by default. The transactions of handlers
+    that have one stand inside of them.
     """
-    return use_parts(graph, graph.config.pubsub_unit_middleware.names)
+    return (*use_parts(graph, graph.config.pubsub_unit_middleware.names), *find_parts(graph, "pubsub_transactions"))

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from microcosm_pubsub.errors import HandlerError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Call, Handler, Layer, UnitCall, UnitLayer
 
@@ -162,6 +163,18 @@ def _check_first(checks: Sequence[Callable[[SQSMessage], None]], call: Call) -> 
         return call(message)
 
     return checked
+
+
+def choose_unit_layers(
+    layers: Iterable[UnitLayer], handler: Handler | None, options: HandlerOptions
+) -> tuple[UnitLayer, ...]:
+    """
+    Return the unit layers of a handler.
+
+    A layer with a method `for_handler(handler, options)` has one of its own for each handler, or None.
+    """
+    chosen = (getattr(layer, "for_handler", lambda *_, own=layer: own)(handler, options) for layer in layers)
+    return tuple(layer for layer in chosen if layer is not None)
 
 
 def compose_units(layers: Iterable[UnitLayer], call: UnitCall) -> UnitCall:

@@ -19,6 +19,8 @@ class Options(TypedDict, total=False):
     batch_size: int | None
     batch_window_seconds: float
     retry: RetryPolicy | None
+    transaction: bool
+    once: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class HandlerOptions:
     :param batch_size: the handler takes a list of so many contents at most; None is one content at a time
     :param batch_window_seconds: how long the first message of a batch waits for others
     :param retry: what becomes of its messages that were not handled; None is what the daemon says
+    :param transaction: the handler runs in a database transaction, which is committed before its message is settled
+    :param once: what was handled in such a transaction before is not handled again
     :raises ConfigurationError: if a value cannot work
     """
 
@@ -37,6 +41,8 @@ class HandlerOptions:
     batch_size: int | None = None
     batch_window_seconds: float = 0.0
     retry: RetryPolicy | None = None
+    transaction: bool = False
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout_seconds is not None and not _is_number(self.timeout_seconds, above=0):
@@ -48,6 +54,9 @@ class HandlerOptions:
             raise _refuse("batch_window_seconds", self.batch_window_seconds, "a number of seconds from 0")
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise _refuse("retry", self.retry, "a RetryPolicy")
+        for name in ("transaction", "once"):
+            if not isinstance(getattr(self, name), bool):
+                raise _refuse(name, getattr(self, name), "true or false")
         if self.batch_window_seconds and self.batch_size is None:
             raise ConfigurationError("batch_window_seconds is of use with batch_size alone")
 

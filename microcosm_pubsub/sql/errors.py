@@ -1,0 +1,9 @@
+"""
+What is wrong with a transaction.
+"""
+
+from microcosm_pubsub.errors import PubSubError
+
+
+class TransactionError(PubSubError):
+    """Return whether a transaction cannot begin, be used or be committed; the database's error is the cause."""

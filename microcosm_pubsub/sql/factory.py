@@ -1,0 +1,72 @@
+"""
+The database of an object graph, and the transactions of its handlers, as configuration makes them.
+
+SQLAlchemy is imported only by a graph that has a database.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.sql.transactions import Transactions
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.sql.database import Database
+
+
+@defaults(
+    url=typed(values.text("pubsub_database.url"), default_value=None),
+    schema=typed(values.text("pubsub_database.schema"), default_value="pubsub"),
+    pool_size=typed(values.integer("pubsub_database.pool_size", minimum=1), default_value=10),
+    max_overflow=typed(values.integer("pubsub_database.max_overflow", minimum=0), default_value=40),
+    pool_timeout_seconds=typed(values.number("pubsub_database.pool_timeout_seconds", minimum=0), default_value=30.0),
+    isolation_level=typed(
+        values.choice("pubsub_database.isolation_level", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
+        default_value=None,
+    ),
+    wait_seconds=typed(values.number("pubsub_database.wait_seconds", minimum=0), default_value=10.0),
+)
+def configure_pubsub_database(graph: Any) -> Database | None:
+    """
+    Configure the graph's database, bound as `pubsub_database`; None if it has none.
+
+    It is that of `url`; if that is not set, the one of the graph's `sessionmaker`, such as microcosm-postgres binds.
+
+    :raises ConfigurationError: if its URL cannot be one, or what it needs is not installed
+    """
+    config = graph.config.pubsub_database
+    sessionmaker = None if config.url else find_component(graph, "sessionmaker")
+    if not config.url and sessionmaker is None:
+        return None
+    try:
+        from microcosm_pubsub.sql.database import Database, Settings
+        from microcosm_pubsub.sql.sessionmaker import read_sessionmaker
+        from microcosm_pubsub.sql.url import parse_url
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"A database needs {error.name}: pip install 'microcosm_pubsub[sql]'") from error
+    options = {
+        "isolation_level": config.isolation_level,
+        "pool_size": config.pool_size,
+        "max_overflow": config.max_overflow,
+        "pool_timeout": config.pool_timeout_seconds,
+    }
+    settings = Settings(config.schema, options, config.wait_seconds)
+    if config.url:
+        return Database.open_url(parse_url(config.url), settings)
+    return Database(settings=settings, **read_sessionmaker(sessionmaker))
+
+
+@defaults(always=typed(values.boolean("pubsub_transactions.always"), default_value=False))
+def configure_pubsub_transactions(graph: Any) -> Transactions:
+    """
+    Configure the transactions of handlers, bound as `pubsub_transactions`: a unit layer.
+
+    Config `always` gives one to every handler, not only to those whose `@handles` asks for it.
+    """
+    return Transactions(graph.pubsub_database, graph.pubsub_event_loop, graph.config.pubsub_transactions.always)

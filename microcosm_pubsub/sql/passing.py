@@ -1,0 +1,56 @@
+"""
+What errors of a database mean: whether trying again helps, and what to say of them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected,
+#: lock_not_available, admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout
+PASSING_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25P03"}
+
+#: Of those, and of class 08, it is the connection that is lost.
+LOST_STATES = {"57P01", "57P02", "57P03", "25P03"}
+
+#: What SQLite says while another process writes. https://www.sqlite.org/rescode.html#busy
+BUSY = "database is locked"
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """
+    Return whether a transaction that failed so may succeed at once if it is tried again.
+
+    That is so of a serialization failure, a deadlock, a lock that was not given, and a lost connection. It is found
+    among the causes too, since handlers raise errors of their own.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, DBAPIError):
+            return _is_passing(error)
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    state = find_state(error)
+    return (
+        error.connection_invalidated
+        or state in PASSING_STATES
+        or (state or "").startswith("08")
+        or BUSY in str(error.orig)
+    )
+
+
+def find_state(error: DBAPIError) -> str | None:
+    """Return the SQLSTATE of an error, under the name that its driver has for it."""
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return str(state) if state else None
+
+
+def first_line(error: BaseException) -> str:
+    """Return what a database said, in one line, without the statement and its values."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(said).strip().splitlines() or [type(said).__name__])[0]

@@ -1,0 +1,35 @@
+"""
+The database of a `sessionmaker` that somebody else made, as microcosm-postgres does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import sessionmaker
+
+from microcosm_pubsub.errors import ConfigurationError
+
+
+def read_sessionmaker(maker: Any) -> dict[str, Any]:
+    """
+    Return what a `Database` needs of a session factory: its engine, and what its sessions are.
+
+    :raises ConfigurationError: if it has no engine, or one of SQLite, whose transactions begin too late
+    """
+    if not isinstance(maker, sessionmaker):
+        raise ConfigurationError(
+            f"The graph's `sessionmaker` is a {type(maker).__name__}, but must be a sqlalchemy.orm.sessionmaker; or "
+            "set pubsub_database.url"
+        )
+    options = dict(maker.kw)
+    engine = options.pop("bind", None)
+    if not isinstance(engine, Engine):
+        raise ConfigurationError("The graph's `sessionmaker` has no engine: bind one, or set pubsub_database.url")
+    if engine.dialect.name == "sqlite":
+        raise ConfigurationError(
+            "The graph's `sessionmaker` is of SQLite, whose driver begins transactions too late for savepoints: set "
+            "pubsub_database.url to its URL"
+        )
+    return {"engine": engine, "session_cls": maker.class_, "session_options": options}
