@@ -14,6 +14,8 @@ from marshmallow import ValidationError
 
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.clients import TopicClient
+from microcosm_pubsub.codecs import ContentCodec
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     FIFO_SUFFIX,
@@ -21,7 +23,7 @@ from microcosm_pubsub.constants import (
     PUBLISHED_KEY,
     URI_KEY,
 )
-from microcosm_pubsub.errors import PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
 from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
 from microcosm_pubsub.producer.topic_calls import iter_chunks, make_group_id, publish
@@ -88,15 +90,16 @@ class SNSProducer:
 
     def produce(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> str | None:
         """
         Publish a message and return its id, or None if the producer is set to skip.
 
-        :param dct: the content
+        :param media_type: or an instance of a class that is registered for one, which is then the content
+        :param dct: the content: a mapping, or an instance of the class of the media type
         :param uri: what the message is about, if its schema has that
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
             publish
@@ -108,8 +111,8 @@ class SNSProducer:
 
     async def produce_async(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> str | None:
@@ -144,8 +147,8 @@ class SNSProducer:
 
     def create_message(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         opaque_data: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -153,15 +156,20 @@ class SNSProducer:
         """
         Return a message that is ready to be published.
 
+        :param media_type: or an instance of a class that is registered for one, which is then the content
+        :param dct: the content: a mapping, or an instance of the class of the media type
         :param opaque_data: more opaque data, which wins over the graph's
         :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         """
         if not isinstance(media_type, str):
-            raise PublishError(f"Cannot produce {media_type!r}: a media type must be text, such as created(...) gives")
+            dct = media_type
+            media_type = self._find_media_type(dct)
         # Content may have a field of that name.
         options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        if dct is not None and not isinstance(dct, Mapping):
+            dct = self._find_codec(media_type).to_mapping(dct)
         content = {**(dct or {}), **kwargs}
         if uri is not None:
             content[URI_KEY] = uri
@@ -247,17 +255,29 @@ class SNSProducer:
 
         :raises marshmallow.ValidationError: if the content does not fit
         """
-        try:
-            codec = self.registry.find(message.media_type)
-        except KeyError:
-            raise PublishError(
-                f"Cannot produce {message.media_type}: it has no schema; register one with @schema, or use a media "
-                "type with a lifecycle change, such as created(...)"
-            ) from None
+        codec = self._find_codec(message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
         message.message = codec.encode({**(message.content or {}), **written})
 
     # inside
+
+    def _find_media_type(self, content: Any) -> str:
+        try:
+            return self.registry.find_media_type(type(content))
+        except ConfigurationError as error:
+            raise PublishError(
+                f"Cannot produce {type(content).__qualname__} alone: a media type must be text, such as created(...) "
+                f"gives, or the content an instance of a registered class. {error}"
+            ) from error
+
+    def _find_codec(self, media_type: str) -> ContentCodec:
+        try:
+            return self.registry.find(media_type)
+        except KeyError:
+            raise PublishError(
+                f"Cannot produce {media_type}: it has no schema; register one with @schema, or use a media "
+                "type with a lifecycle change, such as created(...)"
+            ) from None
 
     def _create(self, message: PubsubMessage | Mapping[str, Any]) -> PubsubMessage | ProduceResult:
         if isinstance(message, PubsubMessage):
