@@ -123,6 +123,7 @@ fuzz: $(VENV)/dev ## Make up messages by what they reach in the code; SECONDS=60
 .PHONY: bench
 bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-written loops, and the broker beside other engines
 	$(BIN)/python -m benchmarks.bench_dispatch
+	$(BIN)/python -m benchmarks.bench_payloads
 	$(BIN)/python -m benchmarks.bench_clients
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker
