@@ -3,8 +3,8 @@ What typed content costs: from a message's text to what its handler is given.
 
     python -m benchmarks.bench_payloads [--rounds N] [--json]
 
-Each kind of class reads the same text, of five fields: as an envelope does, which must know the media type first; by its
-codec alone; and by its library without us. Rounds of all subjects take turns, and the best of each counts.
+Each kind of class reads the same text, of five fields: as an envelope does, which must know the media type first; by
+its codec alone; and by its library without us. Rounds of all subjects take turns, and the best of each counts.
 """
 
 from __future__ import annotations

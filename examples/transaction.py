@@ -4,6 +4,7 @@ Handle messages in a database transaction: committed before they are deleted, un
 
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,7 +21,7 @@ class Order(Base):
 
 
 @handles(created("order"), transaction=True)
-def store(message):
+def store(message: dict[str, Any]) -> bool:
     current_session().add(Order(uri=message["uri"]))
     if message["uri"].endswith("bad"):
         raise ValueError("after it was added")
