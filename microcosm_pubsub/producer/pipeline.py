@@ -1,7 +1,7 @@
 """
 What a message goes through on its way to its topic.
 
-    steps     opaque data -> topic -> attributes -> group -> yours -> encode -> body transforms
+    steps     identity -> opaque data -> topic -> attributes -> group -> yours -> encode -> body transforms
     layers    yours -> metrics -> the topic
 
 A step is a function `step(message)` that sees one `PubsubMessage`, and may change anything of it: its content, opaque

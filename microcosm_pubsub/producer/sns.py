@@ -17,11 +17,14 @@ from microcosm_pubsub.clients import TopicClient
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     FIFO_SUFFIX,
+    IDENTITY_KEY,
     MEDIA_TYPE_ATTRIBUTE,
     PUBLISHED_KEY,
     URI_KEY,
 )
+from microcosm_pubsub.context import current_messages_or_none
 from microcosm_pubsub.errors import PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.message import find_value
 from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
 from microcosm_pubsub.producer.topic_calls import iter_chunks, make_group_id, publish
@@ -73,6 +76,7 @@ class SNSProducer:
         self.topic_size_limit_bytes = topic_size_limit_bytes
         self.now = now
         self.steps: tuple[PublishStep, ...] = (
+            add_identity,
             self.add_opaque_data,
             self.set_topic,
             self.add_attributes,
@@ -274,6 +278,20 @@ class SNSProducer:
             return self._publish(messages)
         except Exception as error:
             return [ProduceResult(error=error) for _ in messages]
+
+
+def add_identity(message: PubsubMessage) -> None:
+    """
+    Give a message an id of its own, by which its receivers know it again, unless its author gave it one.
+
+    The id of a message that is being handled is not taken for its own: messages that it causes are others.
+    """
+    given = dict(message.opaque_data or {})
+    identity = find_value(given, IDENTITY_KEY)
+    handled = (find_value(each.opaque_data, IDENTITY_KEY) for each in current_messages_or_none())
+    if not identity or identity in handled:
+        given = {key: value for key, value in given.items() if str(key).lower() != IDENTITY_KEY}
+        message.opaque_data = {**given, IDENTITY_KEY: str(uuid4())}
 
 
 def to_attributes(texts: Mapping[str, str]) -> dict[str, Any]:

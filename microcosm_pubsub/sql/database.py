@@ -15,7 +15,8 @@ from threading import Lock, RLock, get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -26,8 +27,10 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.sql.engine import BUSY_SECONDS, make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.passing import find_state, first_line
+from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
+from microcosm_pubsub.sql.upgrade import check, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
 
 
@@ -55,6 +58,7 @@ class Settings:
     What an operator decides of a database.
 
     :param schema: of our own tables, on PostgreSQL
+    :param auto_upgrade: whether they are created and upgraded where that is needed
     :param options: of the engine: its pool, the isolation level
     :param wait_seconds: how long a transaction waits for a database that cannot be reached
     """
@@ -62,6 +66,7 @@ class Settings:
     schema: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     wait_seconds: float = 10.0
+    auto_upgrade: bool = False
 
 
 class Database:
@@ -93,9 +98,11 @@ class Database:
         self.session_options = session_options or {}
         self.clock = clock
         self.pause = pause
+        self.tables = make_tables(None if engine.dialect.name == "sqlite" else settings.schema)
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
+        self._prepared = False
         # on SQLite one writes at a time: threads of this process take turns here, which is fairer than at the file
         self._turn = RLock()
         self._owner: int | None = None
@@ -168,14 +175,14 @@ class Database:
         :raises TransactionError: if the database cannot be reached
         """
         with self._take_turn():
+            self._prepare()
             self._begin(transaction)
             try:
                 with being_current(transaction):
                     yield transaction
             finally:
-                committed = transaction.ended
                 transaction.close()
-        if committed:
+        if transaction.is_committed:
             for call in transaction.after_commit:
                 call()
 
@@ -192,6 +199,34 @@ class Database:
                     yield connection
             except (DBAPIError, PoolTimeoutError) as error:
                 raise self.describe(error) from error
+
+    def insert(self, table: Table) -> Any:
+        """Return a statement that inserts into a table, and can do nothing on a conflict."""
+        return (sqlite if self.is_sqlite else postgresql).insert(table)
+
+    # our tables
+
+    def check(self) -> None:
+        """
+        Do nothing if our tables have the version of this package.
+
+        :raises ConfigurationError: if they have not
+        :raises TransactionError: if the database cannot be used
+        """
+        with self._take_turn():
+            self._prepare()
+        with self.connect() as connection:
+            check(connection, self.tables, str(self))
+
+    def upgrade(self) -> None:
+        """
+        Bring our tables to the version of this package.
+
+        :raises ConfigurationError: if they are newer
+        :raises TransactionError: if the database cannot be used
+        """
+        with self.connect() as connection:
+            upgrade(connection, self.tables, str(self))
 
     def get_async_engine(self) -> AsyncEngine:
         """
@@ -228,6 +263,23 @@ class Database:
         info = {**options.pop("info", {}), TRANSACTION_KEY: transaction}
         session: Session = self.session_cls(**{**options, "bind": connection, "info": info})
         return session
+
+    def _prepare(self) -> None:
+        """Create or upgrade our tables, once, where that is wanted."""
+        if self._prepared:
+            return
+        is_memory = self.url is not None and self.url.is_memory
+        with self._making:
+            if not self._prepared and (is_memory or self.settings.auto_upgrade):
+                try:
+                    with self.engine.begin() as connection:
+                        if is_memory:
+                            self.tables.metadata.create_all(connection)
+                        else:
+                            upgrade(connection, self.tables, str(self))
+                except DBAPIError as error:
+                    raise self.describe(error) from error
+            self._prepared = True
 
     def _begin(self, transaction: Transaction) -> None:
         """Begin, and wait for a database that starts, or that cannot be reached for a moment."""

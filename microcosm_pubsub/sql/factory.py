@@ -18,6 +18,8 @@ from microcosm_pubsub.sql.transactions import Transactions
 
 if TYPE_CHECKING:
     from microcosm_pubsub.sql.database import Database
+    from microcosm_pubsub.sql.housekeeping import Housekeeping
+    from microcosm_pubsub.sql.inbox import Inbox
 
 
 @defaults(
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         values.choice("pubsub_database.isolation_level", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
         default_value=None,
     ),
+    auto_upgrade=typed(values.boolean("pubsub_database.auto_upgrade"), default_value=False),
     wait_seconds=typed(values.number("pubsub_database.wait_seconds", minimum=0), default_value=10.0),
 )
 def configure_pubsub_database(graph: Any) -> Database | None:
@@ -56,10 +59,39 @@ def configure_pubsub_database(graph: Any) -> Database | None:
         "max_overflow": config.max_overflow,
         "pool_timeout": config.pool_timeout_seconds,
     }
-    settings = Settings(config.schema, options, config.wait_seconds)
+    settings = Settings(config.schema, options, config.wait_seconds, config.auto_upgrade)
     if config.url:
         return Database.open_url(parse_url(config.url), settings)
     return Database(settings=settings, **read_sessionmaker(sessionmaker))
+
+
+@defaults(retention_days=typed(values.number("pubsub_inbox.retention_days", minimum=0), default_value=30.0))
+def configure_pubsub_inbox(graph: Any) -> Inbox | None:
+    """Configure what is known of what was handled, bound as `pubsub_inbox`; None without a database."""
+    if graph.pubsub_database is None:
+        return None
+    from microcosm_pubsub.sql.inbox import Inbox
+
+    return Inbox(graph.pubsub_database, graph.config.pubsub_inbox.retention_days)
+
+
+def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
+    """
+    Configure what looks after the tables while a daemon runs, bound as `pubsub_housekeeping`: a service.
+
+    None if no handler has a transaction and no URL is set.
+    """
+    if graph.pubsub_database is None or not (graph.config.pubsub_database.url or is_used(graph)):
+        return None
+    from microcosm_pubsub.sql.housekeeping import Housekeeping, remove_old
+
+    return Housekeeping(graph.pubsub_database, [remove_old(graph.pubsub_inbox)])
+
+
+def is_used(graph: Any) -> bool:
+    """Return whether a handler that is registered has a transaction."""
+    options = graph.sqs_message_handler_registry.iter_options()
+    return graph.pubsub_transactions.always or any(each.transaction or each.once for each in options)
 
 
 @defaults(always=typed(values.boolean("pubsub_transactions.always"), default_value=False))
@@ -69,4 +101,5 @@ def configure_pubsub_transactions(graph: Any) -> Transactions:
 
     Config `always` gives one to every handler, not only to those whose `@handles` asks for it.
     """
-    return Transactions(graph.pubsub_database, graph.pubsub_event_loop, graph.config.pubsub_transactions.always)
+    always = graph.config.pubsub_transactions.always
+    return Transactions(graph.pubsub_database, graph.pubsub_inbox, graph.pubsub_event_loop, graph.metadata.name, always)

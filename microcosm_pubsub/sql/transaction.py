@@ -50,6 +50,7 @@ class Transaction:
         self.make_session = make_session
         self.thread = get_ident()
         self.ended = False
+        self.is_committed = False
         #: What is written with all else at its end, and what is done when all that is committed.
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
@@ -124,7 +125,7 @@ class Transaction:
         for call in self.before_commit:
             call(root.connection)
         root.commit()
-        self.ended = True
+        self.ended = self.is_committed = True
 
     def rollback(self) -> None:
         """Undo everything that is not committed; a connection that is lost has undone it."""
