@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from time import time
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from microcosm_pubsub.constants import (
     URI_KEY,
 )
 from microcosm_pubsub.context import current_messages_or_none
-from microcosm_pubsub.errors import PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
 from microcosm_pubsub.message import find_value
 from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
@@ -50,6 +51,7 @@ class SNSProducer:
     :param steps: more steps, before a message is encoded
     :param body_steps: more steps, after that
     :param layers: what wraps each call to a topic, the outermost first
+    :param can_wait: whether one of these keeps messages that are to be published later
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class SNSProducer:
         steps: Sequence[PublishStep] = (),
         body_steps: Sequence[PublishStep] = (),
         layers: Sequence[PublishLayer] = (),
+        can_wait: bool = False,
     ) -> None:
         self.sns_client = sns_client
         self.sns_topic_arns = sns_topic_arns
@@ -75,6 +78,7 @@ class SNSProducer:
         self.deferred_batch_size = deferred_batch_size
         self.topic_size_limit_bytes = topic_size_limit_bytes
         self.now = now
+        self.can_wait = can_wait
         self.steps: tuple[PublishStep, ...] = (
             add_identity,
             self.add_opaque_data,
@@ -103,7 +107,8 @@ class SNSProducer:
         :param dct: the content
         :param uri: what the message is about, if its schema has that
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
-            publish
+            publish, and `delay_seconds` or `at`, unless the schema has a field of that name, when
+        :raises ConfigurationError: if it is to be published later, and there is no database
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         :raises PublishError: if the topic did not take it; the client's error is the cause
@@ -158,14 +163,14 @@ class SNSProducer:
         Return a message that is ready to be published.
 
         :param opaque_data: more opaque data, which wins over the graph's
-        :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish
+        :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish, and
+            `delay_seconds` or `at` when
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         """
         if not isinstance(media_type, str):
             raise PublishError(f"Cannot produce {media_type!r}: a media type must be text, such as created(...) gives")
-        # Content may have a field of that name.
-        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        options = self._take_options(media_type, kwargs)
         content = {**(dct or {}), **kwargs}
         if uri is not None:
             content[URI_KEY] = uri
@@ -178,7 +183,13 @@ class SNSProducer:
             group_id=options.group,
             deduplication_id=options.deduplication_id,
             content=content,
+            due_at=options.find_due_at(self.now()),
         )
+        if message.due_at is not None and not self.can_wait:
+            raise ConfigurationError(
+                f"Cannot publish {media_type} later: SNS has no delay, and there is no outbox that would keep it until "
+                "then; set pubsub_database.url"
+            )
         for step in self.steps:
             step(message)
         return message
@@ -262,6 +273,18 @@ class SNSProducer:
         message.message = codec.encode({**(message.content or {}), **written})
 
     # inside
+
+    def _take_options(self, media_type: str, kwargs: dict[str, Any]) -> PublishOptions:
+        """Return how a message is published, and take that from among its content, which may have such fields too."""
+        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        given = {"delay_seconds", "at"} & kwargs.keys()
+        if not given:
+            return options
+        try:
+            schema_fields = self.registry.find(media_type).schema.fields
+        except KeyError:
+            schema_fields = {}
+        return replace(options, **{name: kwargs.pop(name) for name in given if name not in schema_fields})
 
     def _create(self, message: PubsubMessage | Mapping[str, Any]) -> PubsubMessage | ProduceResult:
         if isinstance(message, PubsubMessage):

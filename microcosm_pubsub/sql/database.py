@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -27,10 +27,11 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.sql.engine import BUSY_SECONDS, make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.passing import find_state, first_line
+from microcosm_pubsub.sql.savepoints import follow_savepoints
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
-from microcosm_pubsub.sql.upgrade import check, upgrade
+from microcosm_pubsub.sql.upgrade import COMMAND, check, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
 
 
@@ -106,6 +107,7 @@ class Database:
         # on SQLite one writes at a time: threads of this process take turns here, which is fairer than at the file
         self._turn = RLock()
         self._owner: int | None = None
+        follow_savepoints(engine)
         start_anew_in_child(self, Database._start_anew)
         if self.is_sqlite:
             # as `broker.store` does, and for the same reason: https://www.sqlite.org/howtocorrupt.html (2.6)
@@ -243,7 +245,25 @@ class Database:
         with self._making:
             if self._async_engine is None:
                 self._async_engine = make_async_engine(self.url, **self.settings.options)
+                follow_savepoints(self._async_engine.sync_engine)
             return self._async_engine
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """
+        Say of our tables, where they are used in the block and missing, what makes them.
+
+        :raises TransactionError: if they are missing
+        """
+        try:
+            yield
+        except (OperationalError, ProgrammingError) as error:
+            if find_state(error) == "42P01" or "no such table" in str(error.orig):
+                raise TransactionError(
+                    f"The database {self} has no tables of microcosm_pubsub, or old ones ({first_line(error)}): run "
+                    f"`{COMMAND}`, or set pubsub_database.auto_upgrade"
+                ) from error
+            raise
 
     def describe(self, error: Exception) -> TransactionError:
         """Return what an error of the database means for whoever runs this."""

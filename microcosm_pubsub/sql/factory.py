@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from microcosm_pubsub.sql.database import Database
     from microcosm_pubsub.sql.housekeeping import Housekeeping
     from microcosm_pubsub.sql.inbox import Inbox
+    from microcosm_pubsub.sql.outbox.layer import Outbox
 
 
 @defaults(
@@ -75,6 +76,33 @@ def configure_pubsub_inbox(graph: Any) -> Inbox | None:
     return Inbox(graph.pubsub_database, graph.config.pubsub_inbox.retention_days)
 
 
+@defaults(
+    relay=typed(values.boolean("pubsub_outbox.relay"), default_value=True),
+    batch_size=typed(values.integer("pubsub_outbox.batch_size", minimum=1), default_value=100),
+    poll_seconds=typed(values.number("pubsub_outbox.poll_seconds", minimum=0.01), default_value=1.0),
+    claim_seconds=typed(values.number("pubsub_outbox.claim_seconds", minimum=1), default_value=30.0),
+)
+def configure_pubsub_outbox(graph: Any) -> Outbox | None:
+    """
+    Configure what keeps messages until the transaction that publishes them is committed, bound as `pubsub_outbox`.
+
+    It is a publish layer. None without a database.
+    """
+    if graph.pubsub_database is None:
+        return None
+    from microcosm_pubsub.sql.outbox.layer import Outbox
+    from microcosm_pubsub.sql.outbox.relay import Relay
+    from microcosm_pubsub.sql.outbox.store import OutboxStore
+
+    config = graph.config.pubsub_outbox
+    store = OutboxStore(graph.pubsub_database, config.claim_seconds)
+    # the producer is made of its layers, of which this is one
+    relay = Relay(
+        store, lambda messages: graph.sns_producer.produce_batch(messages), config.batch_size, config.poll_seconds
+    )
+    return Outbox(store, relay)
+
+
 def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
     """
     Configure what looks after the tables while a daemon runs, bound as `pubsub_housekeeping`: a service.
@@ -85,7 +113,8 @@ def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
         return None
     from microcosm_pubsub.sql.housekeeping import Housekeeping, remove_old
 
-    return Housekeeping(graph.pubsub_database, [remove_old(graph.pubsub_inbox)])
+    relay = graph.pubsub_outbox.relay if graph.config.pubsub_outbox.relay and not graph.sns_producer.skip else None
+    return Housekeeping(graph.pubsub_database, [remove_old(graph.pubsub_inbox)], relay)
 
 
 def is_used(graph: Any) -> bool:

@@ -1,7 +1,7 @@
 """
 What a daemon with a database does beside its worker: a service.
 
-It refuses to start with tables of another version, and removes what is too old to be of use.
+It refuses to start with tables of another version, removes what is too old to be of use, and publishes what waits.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from microcosm_pubsub.sql.background import Repeated
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.inbox import STEP, Inbox
+from microcosm_pubsub.sql.outbox.relay import Relay
 
 
 #: How often old rows are looked for.
@@ -26,11 +27,13 @@ class Housekeeping:
 
     :param database: in which they are
     :param works: what is done again and again
+    :param relay: publishes the rows of the outbox, if this daemon does
     """
 
-    def __init__(self, database: Database, works: Sequence[Repeated]) -> None:
+    def __init__(self, database: Database, works: Sequence[Repeated], relay: Relay | None = None) -> None:
         self.database = database
-        self.works = list(works)
+        self.relay = relay
+        self.works = [*works, *([relay.work] if relay is not None else [])]
 
     def start(self) -> None:
         """
@@ -46,14 +49,16 @@ class Housekeeping:
         """End, after the steps that are under way."""
         for work in self.works:
             work.stop()
+        if self.relay is not None:
+            self.relay.stop()
 
     def problems(self) -> Iterable[str]:
         """Return what went wrong the last time."""
         return [work.problem for work in self.works if work.problem is not None]
 
     def gauges(self) -> Mapping[str, float]:
-        """Return nothing: there is nothing to count."""
-        return {}
+        """Return what the outbox holds."""
+        return self.relay.gauges if self.relay is not None else {}
 
 
 def remove_old(inbox: Inbox) -> Repeated:

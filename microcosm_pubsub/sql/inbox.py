@@ -57,7 +57,8 @@ class Inbox:
         at = int(self.now() * 1000)
         # in one order, so that two processes with the same keys do not wait for each other
         rows = [{"handler": handler, "message_key": key, "handled_at": at} for key in sorted(set(keys))]
-        return set(connection.scalars(self._insert, rows)) if rows else set()
+        with self.database.explaining():
+            return set(connection.scalars(self._insert, rows)) if rows else set()
 
     def remove_old(self) -> int:
         """Remove some rows that are too old to be of use, and return how many."""
