@@ -4,8 +4,9 @@ Declare schemas and handlers where they are defined.
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, overload
 
 from marshmallow import Schema
 from microcosm.hooks import on_resolve
@@ -16,31 +17,59 @@ from microcosm_pubsub.registry import (
     SQSMessageHandlerRegistry,
     media_type_for,
 )
+from microcosm_pubsub.registry.media_type import declare_media_type
 from microcosm_pubsub.registry.options import HandlerOptions, Options
+from microcosm_pubsub.registry.signature import read_signature
 
 
-S = TypeVar("S", bound=type[Schema])
+S = TypeVar("S", bound=type)
 H = TypeVar("H", bound=Callable[..., Any])
 
 
-def schema(schema_cls: S) -> S:
-    """
-    Register a schema class for the media type that it names, and return it.
+@overload
+def schema(schema_cls: S) -> S: ...
 
+
+@overload
+def schema(*, media_type: str) -> Callable[[S], S]: ...
+
+
+def schema(schema_cls: Any = None, *, media_type: str | None = None) -> Any:
+    """
+    Register a schema class for its media type, and return it.
+
+        @schema
+        class OrderSchema(PubSubMessageSchema):
+            MEDIA_TYPE = "application/vnd.acme.order"
+
+        @schema(media_type="application/vnd.acme.order")
+        @dataclass
+        class Order: ...
+
+    :param schema_cls: a marshmallow schema; or a class whose instances are the content: a dataclass, a pydantic model,
+        a msgspec Struct
+    :param media_type: in the place of what the class names itself
     :raises ConfigurationError: if it names none
     """
-    on_resolve(PubSubMessageSchemaRegistry, _register, media_type_for(schema_cls), schema_cls)
-    return schema_cls
+
+    def decorator(cls: Any) -> Any:
+        if media_type is not None:
+            declare_media_type(cls, media_type)
+        on_resolve(PubSubMessageSchemaRegistry, _register, media_type_for(cls), cls)
+        return cls
+
+    return decorator if schema_cls is None else decorator(schema_cls)
 
 
 def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Callable[[H], H]:
     """
     Register a handler, a function or a class, for a schema or a media type, and return it.
 
-    A schema class is registered with it, if it was not with `@schema`.
+    A schema class is registered with it, if it was not with `@schema`; and so is a dataclass, a pydantic model or a
+    msgspec Struct with which the handler annotates its content.
 
-    :param schema_or_media_type: a schema class, any class with `MEDIA_TYPE` or `infer_media_type()`, or the
-        text of a media type, which may end in `.*`
+    :param schema_or_media_type: a schema class, a class that has its media type by `@schema`, any class with
+        `MEDIA_TYPE` or `infer_media_type()`, or the text of a media type, which may end in `.*`
     :param options: how the handler wants its messages: `HandlerOptions` by name
     :raises ConfigurationError: if it names no media type, or an option is not known or cannot work; a program that does
         not catch it ends with one line that names the handler
@@ -54,9 +83,12 @@ def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Callable[[
         except ConfigurationError as error:
             name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
             raise end_in_one_line(ConfigurationError(f"@handles of {name}: {error}")) from None
+        # without its schema the handler's messages would be ignored
         if isinstance(schema_or_media_type, type) and issubclass(schema_or_media_type, Schema):
-            # without its schema the handler's messages would be ignored
             on_resolve(PubSubMessageSchemaRegistry, _register, media_type, schema_or_media_type)
+        else:
+            on_resolve(PubSubMessageSchemaRegistry, _register_content, media_type, schema_or_media_type)
+        on_resolve(PubSubMessageSchemaRegistry, _register_content_of, media_type, handler, handler_options)
         on_resolve(SQSMessageHandlerRegistry, _register, media_type, handler, handler_options)
         return handler
 
@@ -79,6 +111,18 @@ def end_in_one_line(error: ConfigurationError) -> ConfigurationError:
 
     sys.excepthook = show
     return error
+
+
+def _register_content(registry: PubSubMessageSchemaRegistry, media_type: str, content: Any) -> None:
+    registry.register_content(media_type, content)
+
+
+def _register_content_of(
+    registry: PubSubMessageSchemaRegistry, media_type: str, handler: Any, options: HandlerOptions
+) -> None:
+    # only now: what the annotations name may stand below the handler
+    function = partial(handler.__call__, None) if isinstance(handler, type) else handler
+    registry.register_content(media_type, read_signature(function, options.batch_size is not None).content)
 
 
 def _register(registry: Any, media_type: str, *values: Any) -> None:

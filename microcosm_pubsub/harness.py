@@ -24,6 +24,7 @@ from microcosm.caching import NaiveCache
 
 from microcosm_pubsub.broker.inspection import StoredMessage
 from microcosm_pubsub.broker.names import dead_letter_queue_name
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.producer import ProduceResult, PublishCall, PubsubMessage
@@ -111,7 +112,9 @@ class Harness:
         """Return the messages that its dead-letter queue holds."""
         return self._engine.messages(dead_letter_queue_name(self._queue_name))
 
-    def publish(self, media_type: str, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str | None:
+    def publish(
+        self, media_type: str | Payload, dct: Mapping[str, Any] | Payload | None = None, **kwargs: Any
+    ) -> str | None:
         """Publish a message to the daemon, as another service does: the arguments are those of `produce`."""
         message_id: str | None = self.graph.sns_producer.produce(media_type, dct, **kwargs)
         return message_id

@@ -83,6 +83,16 @@ class PubSubMessageCodec:
             content.setdefault("opaque_data", dct["opaqueData"])
         return content
 
+    def to_mapping(self, content: Any) -> dict[str, Any]:
+        """
+        Return content as `encode` takes it.
+
+        :raises MessageValidationError: if it is no mapping
+        """
+        if not isinstance(content, Mapping):
+            raise self._refuse("encode", {"_schema": [f"Not a mapping, but a {type(content).__qualname__}."]})
+        return dict(content)
+
     def _validate(self, encoded: dict[str, Any]) -> None:
         loadable = without_dump_only(self.schema, encoded)
         # what is written may lack the fields that are only read

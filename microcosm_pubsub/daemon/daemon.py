@@ -188,6 +188,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
         graph.use(*names)
         self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
+        # now, since handlers may ask for components that are to be made
+        graph.sqs_message_dispatcher.find_routes(self.bound_handlers)
         if broker is not None:
             arns = graph.sns_topic_arns
             topics = {media_type: arns.get(media_type, arns.default) for media_type in self.bound_handlers}

@@ -2,6 +2,7 @@
 Run a handler, settle its message, notify the observers.
 """
 
+from microcosm_pubsub.dispatcher.arguments import Argument
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.dispatcher.factory import configure_sqs_message_dispatcher
 from microcosm_pubsub.dispatcher.observers import configure_pubsub_observers
@@ -11,6 +12,7 @@ from microcosm_pubsub.dispatcher.unit import get_route, judge
 
 
 __all__ = [
+    "Argument",
     "BatchSettler",
     "SQSMessageDispatcher",
     "configure_pubsub_observers",

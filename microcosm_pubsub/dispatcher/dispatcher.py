@@ -18,8 +18,10 @@ from threading import Lock
 from time import perf_counter
 
 from microcosm_pubsub.config.fork import renew_lock_in_child
+from microcosm_pubsub.config.graph import use_parts
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
+from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
 from microcosm_pubsub.dispatcher.reason import name_of, stays
 from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
 from microcosm_pubsub.dispatcher.unit import (
@@ -33,6 +35,7 @@ from microcosm_pubsub.dispatcher.unit import (
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
+from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
@@ -56,6 +59,7 @@ class SQSMessageDispatcher:
     :param loop: runs handlers that are coroutine functions
     :param clock: measures time, in seconds
     :param unit_middleware: layers around each message, or batch, outside of the others; the outermost first
+    :param arguments: finds what handlers ask for beside their content
     """
 
     logger = getLogger("microcosm_pubsub.dispatcher")
@@ -71,6 +75,7 @@ class SQSMessageDispatcher:
         loop: EventLoop | None = None,
         clock: Callable[[], float] = perf_counter,
         unit_middleware: Iterable[UnitLayer] = (),
+        arguments: ArgumentFinder | None = None,
     ) -> None:
         self.consumer = consumer
         self.registry = registry
@@ -81,6 +86,7 @@ class SQSMessageDispatcher:
         self.policies = policies or RetryPolicies(RetryPolicy())
         self.loop = loop or EventLoop()
         self.unit_middleware = tuple(unit_middleware)
+        self.arguments = arguments
         self._routes: tuple[RetryPolicies, Routes] | None = None
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
@@ -208,16 +214,23 @@ class SQSMessageDispatcher:
 
     def _make_route(self, media_type: str | None, handler: Handler | None) -> Route:
         options = DEFAULT_OPTIONS
+        arguments = PLAIN_ARGUMENTS
+        layers = self.middleware
         if media_type is not None and handler is not None:
             options = self.registry.find_options(media_type, handler)
+            if options.middleware:
+                layers = (*layers, *use_parts(self.registry.graph, options.middleware))
+            if self.arguments is not None:
+                arguments = self.arguments.find(media_type, handler, options.batch_size is not None)
         return make_route(
             media_type,
             handler,
             options,
             self.policies.complete(options.retry),
-            self.middleware,
+            layers,
             self.unit_middleware,
             self.loop,
+            arguments,
         )
 
     def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> list[SQSMessage]:

@@ -32,4 +32,5 @@ def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
         policies=graph.pubsub_retry_policies,
         loop=graph.pubsub_event_loop,
         unit_middleware=graph.pubsub_unit_middleware,
+        arguments=graph.pubsub_arguments,
     )

@@ -17,7 +17,7 @@ from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.errors import HandlerError, Nack
 from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.middleware.handler_call import call_batch_handler, make_handler_call
+from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS, Arguments, call_batch_handler, make_handler_call
 from microcosm_pubsub.middleware.layer import choose_layers, choose_unit_layers, compose, compose_units
 from microcosm_pubsub.registry import HandlerOptions, Route
 from microcosm_pubsub.result import MessageHandlingResult
@@ -62,6 +62,7 @@ def make_route(
     layers: Iterable[Layer],
     unit_layers: Sequence[UnitLayer],
     loop: EventLoop,
+    arguments: Arguments = PLAIN_ARGUMENTS,
 ) -> Route:
     """
     Return how the messages of a media type are handled.
@@ -69,12 +70,13 @@ def make_route(
     :param layers: around each message, the outermost first
     :param unit_layers: around each unit, the outermost first
     :param loop: runs handlers that are coroutine functions
+    :param arguments: what the handler is called with
     """
     needed = choose_layers(layers, handler, policy)
-    call = compose(needed, make_handler_call(loop))
+    call = compose(needed, make_handler_call(loop, arguments))
     run: UnitCall | None = None
     if options.batch_size is not None:
-        run = BatchCall(needed, partial(call_batch_handler, loop))
+        run = BatchCall(needed, partial(call_batch_handler, loop, arguments=arguments))
     if unit_layers := choose_unit_layers(unit_layers, handler, options):
         run = run or partial(run_each, call)
         run = partial(run_contained, compose_units(unit_layers, partial(run_in_turn, run)))

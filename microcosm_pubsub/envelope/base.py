@@ -11,7 +11,7 @@ from microcosm_pubsub.envelope.json_text import load_json
 from microcosm_pubsub.envelope.md5 import check_md5
 from microcosm_pubsub.envelope.parsers import MediaTypeAndContentParser, MessageBodyParser
 from microcosm_pubsub.envelope.transforms import decode_body
-from microcosm_pubsub.message import Settler, SQSMessage
+from microcosm_pubsub.message import Settler, SQSMessage, find_opaque_data
 
 
 class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
@@ -43,11 +43,15 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         if self.validates_md5:
             self.validate_md5(raw_message)
         body = self.parse_body(raw_message)
-        media_type, content = self.parse_media_type_and_content(self.parse_message(body))
+        parsed = self.parse_message(body)
+        media_type, content = self.parse_media_type_and_content(parsed)
         message = blank_message(consumer, raw_message)
         message.message_id = self.parse_message_id(raw_message)
         message.receipt_handle = self.parse_receipt_handle(raw_message)
         message.media_type, message.content = media_type, content
+        if content is not None and not isinstance(content, (dict, Mapping)):
+            # content of a class has no place for it
+            message.opaque_data = find_opaque_data(parsed) or {}
         message.topic_arn = body.get("TopicArn") if isinstance(body, dict) else None
         return message
 

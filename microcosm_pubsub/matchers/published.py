@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from json import loads
 from typing import Any
 
+from microcosm_pubsub.codecs.content import Payload, read_fields
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE, URI_KEY
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.testing.recording import recorded_calls
+from microcosm_pubsub.testing.recording import read_content, recorded_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _find_reader(args: Any, kwargs: Mapping[str, Any]) -> Callable[..., Iterator
     if "TopicArn" in kwargs:
         return _publish
     first = args[0] if args else None
-    if isinstance(first, (str, type(None))):
+    if isinstance(first, (str, type(None))) or (read_fields(first) and not hasattr(first, "message")):
         return _produce
     return _publish_message if isinstance(first, Mapping) or hasattr(first, "message") else _produce_batch
 
@@ -151,16 +152,17 @@ def _entry(entry: Mapping[str, Any], topic_arn: str | None) -> PublishedMessage:
 
 
 def _produce(
-    media_type: str,
-    dct: Mapping[str, Any] | None = None,
+    media_type: str | Payload,
+    dct: Mapping[str, Any] | Payload | None = None,
     uri: str | None = None,
     **kwargs: Any,
 ) -> Iterator[PublishedMessage]:
     """Read `producer.produce`."""
-    fields = {**(dct or {}), **kwargs}
+    told, content = read_content(media_type, dct)
+    fields = {**content, **kwargs}
     if uri is not None:
         fields[URI_KEY] = uri
-    yield PublishedMessage.from_fields(fields, media_type)
+    yield PublishedMessage.from_fields(fields, told)
 
 
 def _publish_message(message: Any) -> Iterator[PublishedMessage]:
@@ -181,6 +183,7 @@ READERS: dict[str, Callable[..., Iterator[PublishedMessage]]] = {
     "publish": _publish,
     "publish_batch": _publish_batch,
     "produce": _produce,
+    "produce_async": _produce,
     "publish_message": _publish_message,
     "produce_batch": _produce_batch,
 }

@@ -4,7 +4,7 @@ One received message, and the time for which it is ours.
 
 from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
-from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_ttl, find_value
+from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_opaque_data, find_ttl, find_value
 from microcosm_pubsub.message.recent import Recent
 
 
@@ -15,6 +15,7 @@ __all__ = [
     "Replaceable",
     "SQSMessage",
     "Settler",
+    "find_opaque_data",
     "find_ttl",
     "find_value",
 ]

@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from microcosm_pubsub.constants import TTL_KEY, URI_KEY
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message.lease import Lease
+
+
+if TYPE_CHECKING:
+    # with its default, which Python has from 3.13 on, a message of any content need not say so
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    Content = DefaultTypeVar("Content", default=Any)
+else:
+    Content = TypeVar("Content")
 
 
 class Settler(Protocol):
@@ -88,7 +97,7 @@ class Replaceable:
 
 
 @dataclass(slots=True, eq=False)
-class SQSMessage(Replaceable):
+class SQSMessage(Replaceable, Generic[Content]):
     """
     One received message, to be settled exactly once.
 
@@ -96,7 +105,8 @@ class SQSMessage(Replaceable):
     itself (with the timeout of a `Nack`, if that is what was raised) and lets the error through.
 
     :param consumer: settles the message
-    :param content: the decoded content; None if no schema is known for the media type, or on `error`
+    :param content: the decoded content, a dict or an instance of what a typed handler asks for; None if no schema is
+        known for the media type, or on `error`
     :param media_type: the key of every decision; None if the body did not even tell that
     :param message_id: the id that the queue gave
     :param receipt_handle: the queue's name for this receive of the message
@@ -114,7 +124,7 @@ class SQSMessage(Replaceable):
     """
 
     consumer: Settler | None
-    content: Any = field(repr=False)
+    content: Content = field(repr=False)
     media_type: str | None
     message_id: str | None
     receipt_handle: str | None

@@ -4,11 +4,13 @@ How a handler is called: with one content or with many, as a function or as a co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
+from microcosm_pubsub.codecs import ContentCodec
 from microcosm_pubsub.errors import HandlerError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
@@ -21,8 +23,59 @@ def is_async(handler: Handler) -> bool:
     return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
 
 
-def make_handler_call(loop: EventLoop) -> Call:
-    """Return what calls a message's handler with its content."""
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """
+    What a handler is called with.
+
+    :param named: what it is given beside its content, by parameter: a function of the messages that are handled
+    :param takes_message: whether it takes the message in the place of its content
+    :param codec: makes the content, if the envelope left it as it was written; None if the handler takes any
+    :param returns_none: whether it has succeeded when it returns None
+    """
+
+    named: Mapping[str, Callable[[Sequence[SQSMessage]], Any]] = field(default_factory=dict)
+    takes_message: bool = False
+    codec: ContentCodec | None = None
+    returns_none: bool = False
+
+    @property
+    def are_plain(self) -> bool:
+        """Return whether the handler is called with the content alone, as it came, and what it returns says all."""
+        return not (self.named or self.takes_message or self.codec or self.returns_none)
+
+    def get_first(self, message: SQSMessage) -> Any:
+        """
+        Return what stands for one message.
+
+        :raises MessageValidationError: if its content does not fit
+        """
+        # dict first: a check for any Mapping costs ten times as much
+        if self.codec is not None and isinstance(message.content, (dict, Mapping)):
+            # an envelope that knows no schemas left it as it was written
+            opaque_data = message.opaque_data
+            message.content = self.codec.decode(message.content)
+            message.opaque_data = opaque_data
+        return message if self.takes_message else message.content
+
+    def get_others(self, messages: Sequence[SQSMessage]) -> dict[str, Any]:
+        """Return what the handler is given beside that."""
+        return {name: get(messages) for name, get in self.named.items()}
+
+    def judge(self, value: Any) -> Any:
+        """Return what a handler returned, which may say that it returns nothing."""
+        return True if value is None and self.returns_none else value
+
+
+PLAIN_ARGUMENTS = Arguments()
+
+
+def make_handler_call(loop: EventLoop, arguments: Arguments = PLAIN_ARGUMENTS) -> Call:
+    """
+    Return what calls a message's handler.
+
+    :param arguments: what it is called with
+    """
 
     def call_handler(message: SQSMessage) -> Any:
         assert message.handler is not None, "UnhandledMessages lets no such message through"
@@ -30,7 +83,12 @@ def make_handler_call(loop: EventLoop) -> Call:
         # what nearly all return, and no work still to be done
         return value if value is None or type(value) is bool else await_value(loop, message.handler, value)
 
-    return call_handler
+    def call_with_arguments(message: SQSMessage) -> Any:
+        assert message.handler is not None, "UnhandledMessages lets no such message through"
+        value = message.handler(arguments.get_first(message), **arguments.get_others([message]))
+        return arguments.judge(await_value(loop, message.handler, value))
+
+    return call_handler if arguments.are_plain else call_with_arguments
 
 
 def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
@@ -69,7 +127,9 @@ def find_undone(value: Any) -> HandlerError | None:
     )
 
 
-def call_batch_handler(loop: EventLoop, messages: Sequence[SQSMessage]) -> list[Any]:
+def call_batch_handler(
+    loop: EventLoop, messages: Sequence[SQSMessage], arguments: Arguments = PLAIN_ARGUMENTS
+) -> list[Any]:
     """
     Call the handler of messages with the list of their contents, and return what became of each.
 
@@ -79,7 +139,8 @@ def call_batch_handler(loop: EventLoop, messages: Sequence[SQSMessage]) -> list[
     """
     handler = messages[0].handler
     assert handler is not None, "UnhandledMessages lets no such message through"
-    value = call(loop, handler, [message.content for message in messages])
+    firsts = [arguments.get_first(message) for message in messages]
+    value = arguments.judge(await_value(loop, handler, handler(firsts, **arguments.get_others(messages))))
     if hasattr(type(value), "__next__"):
         raise HandlerError(f"The batch handler returned a {type(value).__name__}, which nobody runs: return a list")
     if not isinstance(value, (list, tuple)):

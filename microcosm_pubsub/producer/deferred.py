@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 from microcosm_pubsub.producer.protocol import BatchingProducer
@@ -41,8 +42,8 @@ class DeferredProducer:
 
     def produce(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> None:

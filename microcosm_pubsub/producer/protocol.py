@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 
@@ -14,15 +15,19 @@ class Producer(Protocol):
     """Takes messages, and publishes them now or later."""
 
     def produce(
-        self, media_type: str, dct: Mapping[str, Any] | None = None, uri: str | None = None, **kwargs: Any
+        self,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
     ) -> str | None: ...
 
     def produce_batch(self, messages: Iterable[PubsubMessage | Mapping[str, Any]]) -> list[ProduceResult]: ...
 
     def create_message(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         opaque_data: Mapping[str, Any] | None = None,
         **kwargs: Any,

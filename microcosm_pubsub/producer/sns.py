@@ -15,6 +15,8 @@ from marshmallow import ValidationError
 
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.clients import TopicClient
+from microcosm_pubsub.codecs import ContentCodec
+from microcosm_pubsub.codecs.content import Payload, has_field
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     FIFO_SUFFIX,
@@ -96,15 +98,16 @@ class SNSProducer:
 
     def produce(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> str | None:
         """
         Publish a message and return its id, or None if the producer is set to skip.
 
-        :param dct: the content
+        :param media_type: or an instance of a class that is registered for one, which is then the content
+        :param dct: the content: a mapping, or an instance of the class of the media type
         :param uri: what the message is about, if its schema has that
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
             publish, and `delay_seconds` or `at`, unless the schema has a field of that name, when
@@ -117,8 +120,8 @@ class SNSProducer:
 
     async def produce_async(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> str | None:
@@ -153,8 +156,8 @@ class SNSProducer:
 
     def create_message(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         opaque_data: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -162,6 +165,8 @@ class SNSProducer:
         """
         Return a message that is ready to be published.
 
+        :param media_type: or an instance of a class that is registered for one, which is then the content
+        :param dct: the content: a mapping, or an instance of the class of the media type
         :param opaque_data: more opaque data, which wins over the graph's
         :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish, and
             `delay_seconds` or `at` when
@@ -169,8 +174,11 @@ class SNSProducer:
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         """
         if not isinstance(media_type, str):
-            raise PublishError(f"Cannot produce {media_type!r}: a media type must be text, such as created(...) gives")
+            dct = media_type
+            media_type = self._find_media_type(dct)
         options = self._take_options(media_type, kwargs)
+        if dct is not None and not isinstance(dct, Mapping):
+            dct = self._find_codec(media_type).to_mapping(dct)
         content = {**(dct or {}), **kwargs}
         if uri is not None:
             content[URI_KEY] = uri
@@ -262,13 +270,7 @@ class SNSProducer:
 
         :raises marshmallow.ValidationError: if the content does not fit
         """
-        try:
-            codec = self.registry.find(message.media_type)
-        except KeyError:
-            raise PublishError(
-                f"Cannot produce {message.media_type}: it has no schema; register one with @schema, or use a media "
-                "type with a lifecycle change, such as created(...)"
-            ) from None
+        codec = self._find_codec(message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
         message.message = codec.encode({**(message.content or {}), **written})
 
@@ -280,11 +282,26 @@ class SNSProducer:
         given = {"delay_seconds", "at"} & kwargs.keys()
         if not given:
             return options
+        codec = self._find_codec(media_type)
+        return replace(options, **{name: kwargs.pop(name) for name in given if not has_field(codec, name)})
+
+    def _find_media_type(self, content: Any) -> str:
         try:
-            schema_fields = self.registry.find(media_type).schema.fields
+            return self.registry.find_media_type(type(content))
+        except ConfigurationError as error:
+            raise PublishError(
+                f"Cannot produce {type(content).__qualname__} alone: a media type must be text, such as created(...) "
+                f"gives, or the content an instance of a registered class. {error}"
+            ) from error
+
+    def _find_codec(self, media_type: str) -> ContentCodec:
+        try:
+            return self.registry.find(media_type)
         except KeyError:
-            schema_fields = {}
-        return replace(options, **{name: kwargs.pop(name) for name in given if name not in schema_fields})
+            raise PublishError(
+                f"Cannot produce {media_type}: it has no schema; register one with @schema, or use a media "
+                "type with a lifecycle change, such as created(...)"
+            ) from None
 
     def _create(self, message: PubsubMessage | Mapping[str, Any]) -> PubsubMessage | ProduceResult:
         if isinstance(message, PubsubMessage):

@@ -4,12 +4,13 @@ How one handler wants its messages: what `@handles` takes beside the media type.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.types import Layer
 
 
 class Options(TypedDict, total=False):
@@ -19,6 +20,7 @@ class Options(TypedDict, total=False):
     batch_size: int | None
     batch_window_seconds: float
     retry: RetryPolicy | None
+    middleware: Sequence[str | Layer]
     transaction: bool
     once: bool
 
@@ -32,6 +34,7 @@ class HandlerOptions:
     :param batch_size: the handler takes a list of so many contents at most; None is one content at a time
     :param batch_window_seconds: how long the first message of a batch waits for others
     :param retry: what becomes of its messages that were not handled; None is what the daemon says
+    :param middleware: layers around this handler alone, callables or binding names; inside of the daemon's
     :param transaction: the handler runs in a database transaction, which is committed before its message is settled
     :param once: what was handled in such a transaction before is not handled again
     :raises ConfigurationError: if a value cannot work
@@ -41,6 +44,7 @@ class HandlerOptions:
     batch_size: int | None = None
     batch_window_seconds: float = 0.0
     retry: RetryPolicy | None = None
+    middleware: Sequence[str | Layer] = ()
     transaction: bool = False
     once: bool = False
 
@@ -54,6 +58,9 @@ class HandlerOptions:
             raise _refuse("batch_window_seconds", self.batch_window_seconds, "a number of seconds from 0")
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise _refuse("retry", self.retry, "a RetryPolicy")
+        is_list = isinstance(self.middleware, (list, tuple))
+        if not is_list or not all(isinstance(layer, str) or callable(layer) for layer in self.middleware):
+            raise _refuse("middleware", self.middleware, "a list of callables and binding names")
         for name in ("transaction", "once"):
             if not isinstance(getattr(self, name), bool):
                 raise _refuse(name, getattr(self, name), "true or false")

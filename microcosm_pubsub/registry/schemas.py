@@ -6,16 +6,15 @@ Who says what: the schema of each media type.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from marshmallow import Schema
 from microcosm.api import typed
 
 from microcosm_pubsub.batch import MessageBatchSchema
-from microcosm_pubsub.codecs import (
-    PubSubMessageCodec,
-)
+from microcosm_pubsub.codecs import DEFAULT_MEDIA_TYPE, CodecFactory, ContentCodec, PubSubMessageCodec
+from microcosm_pubsub.codecs.content import make_codec
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.conventions.lifecycle import LifecycleChange
@@ -24,36 +23,39 @@ from microcosm_pubsub.conventions.messages import (
     IdentityMessageSchema,
     URIMessageSchema,
 )
-from microcosm_pubsub.errors import AlreadyRegisteredError
-from microcosm_pubsub.registry.media_type import WILDCARD, describe_name, find_matching
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.registry.media_type import WILDCARD, describe_name, find_declared_media_type, find_matching
 
 
 #: Media types on the wire are without number, so that the codecs kept for them must not be.
 MAX_CODECS = 1000
 
-SchemaOrName = type[Schema] | Schema | str
+#: A schema, a class whose instances are the content, or the media type whose schema serves for another one too.
+SchemaOrName = type | Schema | str
 
 
 class PubSubMessageSchemaRegistry:
     """
     Keep the schema of each media type.
 
-    :param graph: its `pubsub_lifecycle_change`, and config `auto_register`: whether a media type that
-        nobody registered is accepted if it holds a lifecycle change
+    :param graph: its `pubsub_lifecycle_change`, `pubsub_content_codecs`, and config `auto_register`: whether a media
+        type that nobody registered is accepted if it holds a lifecycle change
     """
 
     def __init__(self, graph: Any) -> None:
         self.auto_register: bool = graph.config.pubsub_message_schema_registry.auto_register
         self.lifecycle_change: LifecycleChange = graph.pubsub_lifecycle_change
+        self.codec_factories: Sequence[CodecFactory] = graph.pubsub_content_codecs
         self._schemas: dict[str, SchemaOrName] = {MessageBatchSchema.MEDIA_TYPE: MessageBatchSchema}
-        self._codecs: dict[str, PubSubMessageCodec] = {}
+        self._codecs: dict[str, ContentCodec] = {}
 
     def register(self, media_type: str, schema_or_str: SchemaOrName) -> None:
         """
         Register the schema of a media type.
 
         :param media_type: may end in `.*`, which matches one last segment without a dot
-        :param schema_or_str: a schema, or the media type whose schema is to serve for this one too
+        :param schema_or_str: a schema, a class whose instances are the content, or the media type whose schema is to
+            serve for this one too
         :raises AlreadyRegisteredError: if it has another one
         """
         existing = self._schemas.setdefault(media_type, schema_or_str)
@@ -64,7 +66,38 @@ class PubSubMessageSchemaRegistry:
             )
         self._codecs.clear()
 
-    def find(self, media_type: str) -> PubSubMessageCodec:
+    def register_content(self, media_type: str, content: Any) -> None:
+        """
+        Register what a handler says that its content is, if that is a class whose instances are content.
+
+        :raises AlreadyRegisteredError: if the media type has another schema
+        """
+        if isinstance(content, type) and self.find_codec_of(content) is not None:
+            self.register(media_type, content)
+
+    def find_codec_of(self, cls: type) -> ContentCodec | None:
+        """Return a codec of a class whose instances are content, or None if it is no such class."""
+        return make_codec(self.codec_factories, cls, DEFAULT_MEDIA_TYPE)
+
+    def find_media_type(self, cls: type) -> str:
+        """
+        Return the media type whose content is an instance of a class.
+
+        :raises ConfigurationError: if it is not registered, or for several
+        """
+        if (declared := find_declared_media_type(cls)) is not None:
+            return declared
+        found = [media_type for media_type, registered in self._schemas.items() if registered is cls]
+        if len(found) != 1:
+            known = f"that of several media types, {', '.join(found)}" if found else "not registered with @schema"
+            raise ConfigurationError(f"{describe_name(cls)} is {known}: name the media type")
+        return found[0]
+
+    def describe(self, media_type: str) -> str:
+        """Return the name of what is registered for a media type."""
+        return describe_name(self._find_schema(media_type))
+
+    def find(self, media_type: str) -> ContentCodec:
         """
         Return the codec of a media type.
 
@@ -72,7 +105,7 @@ class PubSubMessageSchemaRegistry:
         """
         codec = self._codecs.get(media_type)
         if codec is None:
-            codec = PubSubMessageCodec(self._find_schema(media_type))
+            codec = self._make_codec(media_type)
             if len(self._codecs) >= MAX_CODECS:
                 self._codecs.clear()
             # two threads may both get here, which makes one codec too many and no other harm
@@ -91,7 +124,19 @@ class PubSubMessageSchemaRegistry:
         """Return the registered media types."""
         return self._schemas.keys()
 
-    def _find_schema(self, media_type: str, aliases: tuple[str, ...] = ()) -> Schema:
+    def _make_codec(self, media_type: str) -> ContentCodec:
+        schema = self._find_schema(media_type)
+        if isinstance(schema, Schema):
+            return PubSubMessageCodec(schema)
+        codec = make_codec(self.codec_factories, schema, media_type)
+        if codec is None:
+            raise ConfigurationError(
+                f"{describe_name(schema)} is registered for {media_type}, but is neither a marshmallow schema, nor a "
+                "dataclass, a pydantic model or a msgspec Struct"
+            )
+        return codec
+
+    def _find_schema(self, media_type: str, aliases: tuple[str, ...] = ()) -> Schema | type:
         try:
             registered = self.find_matching_media_type(media_type)
         except KeyError:
@@ -101,6 +146,8 @@ class PubSubMessageSchemaRegistry:
             aliases = (*aliases, media_type, registered)
             return self._conventional_schema(media_type) if schema in aliases else self._find_schema(schema, aliases)
         if isinstance(schema, Schema):
+            return schema
+        if not issubclass(schema, Schema):
             return schema
         instance = schema()
         if registered.endswith(WILDCARD):

@@ -6,12 +6,14 @@ SQLAlchemy is imported only by a graph that has a database.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.dispatcher import Argument
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.sql.transactions import Transactions
 
@@ -101,6 +103,27 @@ def configure_pubsub_outbox(graph: Any) -> Outbox | None:
         store, lambda messages: graph.sns_producer.produce_batch(messages), config.batch_size, config.poll_seconds
     )
     return Outbox(store, relay)
+
+
+def configure_pubsub_session(graph: Any) -> Argument | None:
+    """
+    Configure the session that handlers may ask for, bound as `pubsub_session`: an argument; None without a database.
+
+    A parameter `session` or `dbsession` is given it, and one of the type `Session` or `AsyncSession`.
+    """
+    if graph.pubsub_database is None:
+        return None
+    from sqlalchemy.orm import Session
+
+    from microcosm_pubsub.sql.transaction import current_session
+
+    types: tuple[type, ...] = (Session,)
+    # threads need no greenlet
+    with suppress(ImportError):
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+        types = (Session, AsyncSession)
+    return Argument(types, lambda messages: current_session(), ("session", "dbsession"))
 
 
 def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:

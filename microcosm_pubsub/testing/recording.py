@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from json import dumps
 from typing import Any
-from unittest.mock import MagicMock, NonCallableMock
+from unittest.mock import AsyncMock, MagicMock, NonCallableMock
 from uuid import uuid4
 
+from microcosm_pubsub.codecs.content import Payload, read_fields
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES, MEDIA_TYPE_ATTRIBUTE, URI_KEY
-from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
+from microcosm_pubsub.producer import ProduceResult, PubsubMessage, SNSProducer, TopicArns
+from microcosm_pubsub.registry.media_type import find_declared_media_type
 
 
 #: The topic of a message whose producer knows no topics.
@@ -41,16 +43,18 @@ def recording_producer() -> Any:
     """
     Return a producer that publishes nothing and records what it is asked to publish.
 
-    It is a `unittest.mock.MagicMock`, whose methods answer with message ids of their own making
-    until a test sets what they return.
+    It is a `unittest.mock.MagicMock` of an `SNSProducer`, whose methods answer with message ids of their own making
+    until a test sets what they return. What a producer does not have, it does not have either.
     """
+    stand_in = ProducerStandIn()
     producer = MagicMock(
+        spec=SNSProducer(sns_client=None, sns_topic_arns=TopicArns({}), registry=None),  # type: ignore[arg-type]
         deferred_batch_size=DEFERRED_BATCH_SIZE,
         topic_size_limit_bytes=DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     )
-    stand_in = ProducerStandIn()
     for name in ("produce", "create_message", "publish_message", "produce_batch"):
         setattr(producer, name, MagicMock(wraps=getattr(stand_in, name)))
+    producer.produce_async = AsyncMock(wraps=stand_in.produce_async)
     return producer
 
 
@@ -61,13 +65,30 @@ def recorded_calls(recorded: Any) -> list[RecordedCall] | None:
     return [(name, args, kwargs) for name, args, kwargs in recorded.mock_calls]
 
 
+def read_content(media_type: Any, content: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the media type and the content that a producer is given, which may be an instance of a class."""
+    if not isinstance(media_type, str) and read_fields(media_type):
+        media_type, content = find_declared_media_type(type(media_type)), media_type
+    return media_type, dict(content or {}) if isinstance(content, (Mapping, type(None))) else read_fields(content)
+
+
 class ProducerStandIn:
     """Answer as a producer does, and publish nothing: no schema and no topic is needed."""
 
     def produce(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
+        uri: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Return a new message id."""
+        return str(uuid4())
+
+    async def produce_async(
+        self,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         **kwargs: Any,
     ) -> str:
@@ -76,19 +97,20 @@ class ProducerStandIn:
 
     def create_message(
         self,
-        media_type: str,
-        dct: Mapping[str, Any] | None = None,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
         uri: str | None = None,
         opaque_data: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> PubsubMessage:
         """Return what was asked for as a message, as it is."""
-        content = {**(dct or {}), **kwargs, **({} if uri is None else {URI_KEY: uri})}
+        told, fields = read_content(media_type, dct)
+        content = {**fields, **kwargs, **({} if uri is None else {URI_KEY: uri})}
         opaque = {} if opaque_data is None else {"opaqueData": dict(opaque_data)}
         return PubsubMessage(
-            media_type=media_type,
-            message=dumps({**content, **opaque, "mediaType": media_type}, default=str),
-            message_attributes={MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}},
+            media_type=told,
+            message=dumps({**content, **opaque, "mediaType": told}, default=str),
+            message_attributes={MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": told}},
             opaque_data=dict(opaque_data) if opaque_data is not None else None,
             topic_arn=NO_TOPIC,
         )

@@ -14,6 +14,9 @@ from botocore.awsrequest import AWSHTTPConnection
 from botocore.client import BaseClient, ClientCreator
 from botocore.exceptions import ClientError
 from microcosm.api import create_object_graph, load_from_dict
+from microcosm.hooks import ON_RESOLVE
+
+from microcosm_pubsub.registry import PubSubMessageSchemaRegistry, SQSMessageHandlerRegistry
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +180,16 @@ def make_flaky_client():
 def client_error():
     """Make the error that boto3 raises for a code."""
     return lambda code, operation="Call": ClientError({"Error": {"Code": code, "Message": "..."}}, operation)
+
+
+@pytest.fixture
+def own_declarations():
+    """Forget afterwards what a test declares with `@schema` and `@handles`, and before it what others did."""
+    registries = (SQSMessageHandlerRegistry, PubSubMessageSchemaRegistry)
+    hooks = {cls: f"{ON_RESOLVE}_{cls.__name__}" for cls in registries}
+    before = {cls: getattr(cls, name, []) for cls, name in hooks.items()}
+    for cls, name in hooks.items():
+        setattr(cls, name, [])
+    yield
+    for cls, name in hooks.items():
+        setattr(cls, name, before[cls])

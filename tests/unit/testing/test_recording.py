@@ -3,12 +3,18 @@ Recorded clients and producers.
 
 """
 
+from asyncio import run
+from dataclasses import dataclass
+from inspect import signature
 from json import loads
 
 import pytest
 
+from microcosm_pubsub.matchers.published import PublishedMessage, published_messages_for
+from microcosm_pubsub.producer import SNSProducer
+from microcosm_pubsub.registry.media_type import declare_media_type
 from microcosm_pubsub.testing import MemoryEngine, record, recording_producer
-from microcosm_pubsub.testing.recording import recorded_calls
+from microcosm_pubsub.testing.recording import ProducerStandIn, recorded_calls
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_recording_producer_answers_as_told():
     assert producer.produce("foo") == "told"
     with pytest.raises(KeyError):
         producer.publish_message(None)
-    assert producer.anything.goes() is not None
+    assert producer.choose_topic_arn("foo") is not None
 
 
 def test_recording_producer_creates_messages():
@@ -111,3 +117,46 @@ def test_recording_producer_creates_messages():
     }
     assert message.opaque_data == {"x": "y"}
     assert message.message_attributes["media_type"]["StringValue"] == "foo/bar"
+
+
+@dataclass
+class Order:
+    number: int
+
+
+def test_a_recorded_producer_has_what_a_producer_has_and_nothing_else():
+    producer = recording_producer()
+
+    assert isinstance(producer, SNSProducer)
+    with pytest.raises(AttributeError):
+        producer.publish_everything()
+
+
+@pytest.mark.parametrize("name", ["produce", "produce_async", "create_message", "publish_message", "produce_batch"])
+def test_what_stands_in_is_called_as_a_producer_is(name):
+    stand_in, real = (signature(getattr(cls, name)) for cls in (ProducerStandIn, SNSProducer))
+
+    assert list(stand_in.parameters) == [
+        {"pubsub_message": "message"}.get(parameter, parameter) for parameter in real.parameters
+    ]
+    assert [each.default for each in stand_in.parameters.values()] == [
+        each.default for each in real.parameters.values()
+    ]
+
+
+def test_a_recorded_producer_takes_instances():
+    declare_media_type(Order, "application/vnd.test.recorded")
+    producer = recording_producer()
+
+    producer.produce(Order(1))
+    producer.produce("application/vnd.test.other", Order(2), opaque_data={})
+    run(producer.produce_async(Order(3)))
+    producer.publish_message(producer.create_message(Order(4)))
+
+    assert [(message.media_type, message.content) for message in published_messages_for(producer)] == [
+        ("application/vnd.test.recorded", {"number": 1}),
+        ("application/vnd.test.other", {"number": 2}),
+        ("application/vnd.test.recorded", {"number": 3}),
+        ("application/vnd.test.recorded", {"number": 4}),
+    ]
+    assert PublishedMessage.from_call(producer.produce.call_args_list[0]).content == {"number": 1}

@@ -1,0 +1,105 @@
+"""
+Fields for the types of annotations: they take what JSON says of the type, and no more.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, get_origin
+
+from marshmallow import ValidationError, fields
+
+
+class Number(fields.Float):
+    """A number, whole or not; no text."""
+
+    def _validated(self, value: Any) -> Any:
+        if not isinstance(value, (int, float)):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Flag(fields.Field):  # type: ignore[type-arg, unused-ignore]
+    """True or false; no 1 and no text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Not a valid boolean.")
+        return value
+
+
+class Base64(fields.Field):  # type: ignore[type-arg, unused-ignore]
+    """Bytes, written as base64: https://datatracker.ietf.org/doc/html/rfc4648#section-4"""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else b64encode(value).decode()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bytes:
+        try:
+            return b64decode(value, validate=True)
+        except (Error, TypeError, ValueError):
+            raise ValidationError("Not valid base64.") from None
+
+
+class Duration(fields.Field):  # type: ignore[type-arg, unused-ignore]
+    """A time span, written as seconds."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> float | None:
+        return None if value is None else value.total_seconds()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValidationError("Not a number of seconds.")
+        try:
+            return timedelta(seconds=value)
+        except (OverflowError, ValueError):
+            raise ValidationError("Not a number of seconds that a time span may have.") from None
+
+
+class Collection(fields.List):  # type: ignore[type-arg, unused-ignore]
+    """
+    A list, read as a collection of another type.
+
+    :param make: makes it of the list's values
+    :param inner: reads and writes each
+    """
+
+    def __init__(self, make: Callable[[Iterable[Any]], Any], inner: Any, **kwargs: Any) -> None:
+        super().__init__(inner, **kwargs)
+        self.make = make
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return self.make(super()._deserialize(value, attr, data, **kwargs))
+        except TypeError:
+            raise ValidationError("Holds what such a collection cannot hold.") from None
+
+
+class AnyOf(fields.Field):  # type: ignore[type-arg, unused-ignore]
+    """
+    A value of one of several types; the first that fits.
+
+    :param candidates: each type, and its field
+    """
+
+    def __init__(self, candidates: Sequence[tuple[Any, Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.candidates = candidates
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        for kind, field in self.candidates:
+            cls = get_origin(kind) or kind
+            if isinstance(cls, type) and isinstance(value, cls):
+                return field._serialize(value, attr, obj, **kwargs)
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        for _, field in self.candidates:
+            try:
+                return field.deserialize(value, attr, data)
+            except ValidationError:
+                continue
+        raise ValidationError("Fits none of its types.")

@@ -1,0 +1,63 @@
+"""
+Content that is an instance of a msgspec Struct.
+
+https://jcristharif.com/msgspec/structs.html
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.payloads.typed_codec import TypedCodec
+
+
+#: Where msgspec's errors say the place: https://jcristharif.com/msgspec/usage.html#typed-deserialization
+PLACE = re.compile(r"(?P<text>.*?) - at `\$?\.?(?P<path>[^`]*)`$")
+
+
+class StructCodec(TypedCodec[Any]):
+    """Encode and decode messages whose content is a msgspec Struct."""
+
+    def __init__(self, cls: type, media_type: str) -> None:
+        import msgspec
+
+        self.msgspec = msgspec
+        super().__init__(cls, media_type, [*cls.__struct_fields__, *cls.__struct_encode_fields__])  # type: ignore[attr-defined]
+
+    def load(self, content: Mapping[str, Any]) -> Any:
+        """Return the Struct that content stands for."""
+        return self._convert(content, "decode")
+
+    def check(self, content: Mapping[str, Any]) -> Any:
+        """Return the Struct that content stands for which may hold what JSON cannot say."""
+        try:
+            plain = self.msgspec.to_builtins(content, str_keys=True)
+        except (TypeError, ValueError, RecursionError) as error:
+            self.refuse("encode", {}, error)
+        return self._convert(plain, "encode")
+
+    def dump(self, content: Any) -> dict[str, Any]:
+        """Return a Struct as a dict that JSON can say."""
+        dumped: dict[str, Any] = self.msgspec.to_builtins(content, str_keys=True)
+        return dumped
+
+    def _convert(self, content: Mapping[str, Any], verb: str) -> Any:
+        try:
+            # Python's json has read it: keys are texts, as they are in JSON
+            return self.msgspec.convert(content, self.cls, str_keys=True)
+        except self.msgspec.ValidationError as error:
+            found = PLACE.match(str(error))
+            messages = {found["path"]: [found["text"]]} if found else {"_schema": [str(error)]}
+            self.refuse(verb, messages, error)
+
+
+def make_struct_codec(cls: type, media_type: str) -> StructCodec | None:
+    """Return the codec of a msgspec Struct, or None if the class is none."""
+    # whoever has made a Struct has imported msgspec
+    msgspec = sys.modules.get("msgspec")
+    if msgspec is None or not issubclass(cls, msgspec.Struct):
+        return None
+    return StructCodec(cls, media_type)

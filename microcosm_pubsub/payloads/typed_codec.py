@@ -1,0 +1,132 @@
+"""
+What the codecs of all kinds of classes have in common: the media type and the opaque data beside the content.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from json import dumps, loads
+from typing import Any, Generic, NoReturn, TypeVar
+
+from microcosm_pubsub.errors import ConfigurationError, MessageValidationError
+
+
+Content = TypeVar("Content")
+
+#: What a message says beside its content: by the names of producers, and as it is written.
+WIRE_KEYS = {"media_type": "mediaType", "opaque_data": "opaqueData"}
+
+RESERVED = frozenset([*WIRE_KEYS, *WIRE_KEYS.values()])
+
+
+class TypedCodec(ABC, Generic[Content]):
+    """
+    Encode and decode the messages of one media type, whose content is an instance of a class.
+
+    :param cls: the class
+    :param media_type: is written if the content does not tell another
+    :param names: of its fields, in the code and as they are written
+    :raises ConfigurationError: if it has a field where a message has its own
+    """
+
+    def __init__(self, cls: type[Content], media_type: str, names: Iterable[str]) -> None:
+        self.cls = cls
+        self.media_type = media_type
+        if taken := sorted(RESERVED.intersection(names)):
+            raise ConfigurationError(
+                f"{cls.__qualname__} cannot be the content of {media_type}: its field {taken[0]} is where a message "
+                "has its own; give the field another name"
+            )
+
+    @abstractmethod
+    def load(self, content: Mapping[str, Any]) -> Any:
+        """
+        Return the instance that content stands for.
+
+        :raises MessageValidationError: if it does not fit
+        """
+
+    @abstractmethod
+    def dump(self, content: Any) -> dict[str, Any]:
+        """Return an instance as a dict that JSON can say, with the names that are written."""
+
+    @abstractmethod
+    def check(self, content: Mapping[str, Any]) -> Content:
+        """
+        Return the instance that content stands for which may hold what JSON cannot say, such as a UUID.
+
+        :raises MessageValidationError: if it does not fit
+        """
+
+    def spread(self, content: Content) -> dict[str, Any]:
+        """Return an instance as a mapping that `check` takes."""
+        return self.dump(content)
+
+    def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
+        """
+        Return a message's JSON text.
+
+        :param dct: the content, as `check` takes it, `media_type` and `opaque_data`
+        :param kwargs: more of it, which wins over `dct`
+        :raises MessageValidationError: if the content does not fit the class
+        """
+        content = {**(dct or {}), **kwargs}
+        media_type = content.pop("media_type", None) or self.media_type
+        opaque_data = content.pop("opaque_data", None)
+        encoded = self.dump(self._check_type(self.check(content), "encode"))
+        encoded["mediaType"] = media_type
+        if opaque_data:
+            encoded["opaqueData"] = opaque_data
+        try:
+            return dumps(encoded)
+        except (TypeError, ValueError, RecursionError) as error:
+            self.refuse("encode", {}, error)
+
+    def decode(self, message: str | bytes | Mapping[str, Any]) -> Content:
+        """
+        Return the instance that a message holds.
+
+        :param message: JSON text, or the object that was read from it
+        :raises MessageValidationError: if it does not fit the class
+        """
+        try:
+            dct = message if isinstance(message, (dict, Mapping)) else loads(message)
+        except (TypeError, ValueError, RecursionError) as error:
+            self.refuse("decode", {}, error)
+        if not isinstance(dct, (dict, Mapping)):
+            self.refuse("decode", {"_schema": ["Not a JSON object."]})
+        content = {key: value for key, value in dct.items() if key not in RESERVED}
+        return self._check_type(self.load(content), "decode")
+
+    def to_mapping(self, content: Any) -> dict[str, Any]:
+        """
+        Return an instance, or a mapping, as `encode` takes it.
+
+        :raises MessageValidationError: if it is neither
+        """
+        if isinstance(content, Mapping):
+            return dict(content)
+        try:
+            return self.spread(self._check_type(content, "encode"))
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            self.refuse("encode", {}, error)
+
+    def _check_type(self, content: Any, verb: str) -> Content:
+        # a validator may return whatever it likes
+        if not isinstance(content, self.cls):
+            self.refuse(verb, {"_schema": [f"Not a {self.cls.__qualname__}, but a {type(content).__qualname__}."]})
+        return content
+
+    def refuse(self, verb: str, messages: Mapping[str, Any], error: Exception | None = None) -> NoReturn:
+        """
+        Say what does not fit.
+
+        :param verb: "encode" or "decode"
+        :param messages: what is wrong, by field
+        :raises MessageValidationError: always
+        """
+        summary = f"Cannot {verb} a message with {self.cls.__qualname__}"
+        if error is not None and not messages:
+            summary += f": {type(error).__name__}"
+        raise MessageValidationError({**messages, "_schema": [*messages.get("_schema", []), summary]}) from error
