@@ -27,7 +27,7 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.sql.engine import BUSY_SECONDS, make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.passing import find_state, first_line
-from microcosm_pubsub.sql.savepoints import follow_savepoints
+from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
@@ -107,7 +107,8 @@ class Database:
         # on SQLite one writes at a time: threads of this process take turns here, which is fairer than at the file
         self._turn = RLock()
         self._owner: int | None = None
-        follow_savepoints(engine)
+        follow_connections(engine)
+        follow_sessions(self.session_cls)
         start_anew_in_child(self, Database._start_anew)
         if self.is_sqlite:
             # as `broker.store` does, and for the same reason: https://www.sqlite.org/howtocorrupt.html (2.6)
@@ -245,7 +246,7 @@ class Database:
         with self._making:
             if self._async_engine is None:
                 self._async_engine = make_async_engine(self.url, **self.settings.options)
-                follow_savepoints(self._async_engine.sync_engine)
+                follow_connections(self._async_engine.sync_engine)
             return self._async_engine
 
     @contextmanager
