@@ -46,22 +46,27 @@ class Repeated:
     def start(self) -> None:
         """Begin."""
         self._stopping = False
-        self._thread = Thread(target=self._run, name=self.name, daemon=True)
+        self._thread = Thread(target=self.run, name=self.name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Let the next step begin now."""
         self._woken.set()
 
-    def stop(self) -> None:
-        """End, after the step that is under way."""
+    def end(self) -> None:
+        """Let it end, after the step that is under way."""
         self._stopping = True
         self._woken.set()
+
+    def stop(self) -> None:
+        """End, after the step that is under way."""
+        self.end()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
             self._thread = None
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Do it here, until it is to end."""
         failures = 0
         while not self._stopping:
             # What is done here is not worth a process: it is tried again, and health checks tell of it.

@@ -31,7 +31,7 @@ from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
-from microcosm_pubsub.sql.upgrade import COMMAND, check, upgrade
+from microcosm_pubsub.sql.upgrade import COMMAND, check, history_of, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
 
 
@@ -220,6 +220,15 @@ class Database:
             self._prepare()
         with self.connect() as connection:
             check(connection, self.tables, str(self))
+
+    def find_version(self) -> str | None:
+        """
+        Return the version of our tables; None if there are none.
+
+        :raises TransactionError: if the database cannot be used
+        """
+        with self.connect() as connection:
+            return ", ".join(history_of(self.tables).find_current(connection)) or None
 
     def upgrade(self) -> None:
         """

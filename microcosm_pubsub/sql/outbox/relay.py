@@ -59,6 +59,8 @@ class Relay:
         self.clock = clock
         self.work = Repeated("outbox-relay", self.step)
         self.gauges: dict[str, float] = {}
+        #: How many messages it has published.
+        self.published = 0
         self._fresh: deque[tuple[float, Row]] = deque()
         self._poll_at = self._count_at = clock()
 
@@ -173,6 +175,7 @@ class Relay:
         outcomes = []
         for row, result in zip(rows, results, strict=True):
             error = None if result.error is None else str(result.error)
+            self.published += error is None
             if error is not None:
                 logger.warning("The outbox's message %s waits: %s", row.id, error)
             outcomes.append((row, error))
