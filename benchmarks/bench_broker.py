@@ -1,10 +1,11 @@
 """
 How fast the embedded broker is, beside independent engines, in one run on one machine.
 
-    python -m benchmarks.bench_broker [--quick] [--json] [--subjects NAME ...]
+    python -m benchmarks.bench_broker [--quick] [--json] [--http] [--subjects NAME ...]
 
 Each figure is messages per second through `send`, `receive` and `delete` (a cycle), or `publish`. An engine over
 HTTP is called with boto3, the broker directly, as a daemon calls either. Every process is warmed up before it counts.
+With `--http`, servers are measured with a client that costs next to nothing; see `http_load`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import sqlalchemy
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.http_load import measure_server
+from benchmarks.http_servers import SERVERS
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
@@ -210,21 +213,28 @@ def ratios(figures: dict[str, float]) -> dict[str, float]:
 def main() -> None:
     """Measure the subjects, and print a table, or JSON for a machine."""
     parser = ArgumentParser(description="How fast the embedded broker is, beside independent engines.")
-    parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=SUBJECTS)
+    parser.add_argument("--http", action="store_true", help="`pubsub serve` beside other servers, by a raw client")
+    parser.add_argument("--subjects", nargs="+", choices=[*SUBJECTS, *SERVERS])
     parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
     parser.add_argument("--backlog", type=int, default=100_000, help="messages in the deep queue")
     parser.add_argument("--fill-seconds", type=float, default=90.0, help="the longest time to fill that queue")
+    parser.add_argument("--depths", nargs="+", type=int, default=[1000, 10_000, 100_000], help="waiting, with --http")
+    parser.add_argument("--load-seconds", type=float, default=60.0, help="with 200 connections, with --http")
     parser.add_argument("--quick", action="store_true", help="half a second each, 2,000 messages in the deep queue")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if args.quick:
         args.seconds, args.backlog = 0.5, 2000
+        args.depths, args.load_seconds = [1000], 2.0
     # what engines on this machine take for credentials; processes inherit it
     environ.update(ENVIRONMENT)
     console = Console(stderr=True)
-    results = {name: measure(name, args, console) for name in args.subjects}
-    for figures in results.values():
-        figures |= ratios(figures)
+    if args.http:
+        results = {name: measure_server(name, args, console) for name in args.subjects or SERVERS}
+    else:
+        results = {name: measure(name, args, console) for name in args.subjects or SUBJECTS}
+        for figures in results.values():
+            figures |= ratios(figures)
     machine = (
         f"{platform.platform()}, Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, "
         f"{args.seconds} s per figure"

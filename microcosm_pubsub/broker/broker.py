@@ -38,6 +38,10 @@ class Broker:
         self.store = Store(url, synchronous)
         self.clock = clock
         self.notifier = notifier or make_notifier(self.store)
+        #: What a topic's subscriptions may speak; a server adds what it delivers.
+        self.protocols = {"sqs"}
+        #: Is called when something may be on its way to an endpoint that is no queue.
+        self.on_delivery: Callable[[], None] = lambda: None
         #: When messages that nobody received in time were last deleted.
         self.swept_at = 0
         #: When running move tasks were last advanced.

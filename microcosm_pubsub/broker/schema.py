@@ -140,7 +140,33 @@ subscriptions = Table(
     Column("protocol", Text, nullable=False),
     Column("endpoint", Text, nullable=False),
     Column("attributes", Text, nullable=False),
+    # "confirmed", "pending" until whoever listens at the endpoint agrees, "deleted" until the row is swept
+    Column("state", Text, nullable=False, server_default="confirmed"),
+    # with which it is confirmed, or made again after it was deleted
+    Column("token", Text),
+    # whether only who signs may delete it
+    Column("authenticated", Boolean, nullable=False, server_default=text("false")),
+    # with which the URLs in what is sent to it begin: as the subscriber called the server
+    Column("url", Text),
+    Column("changed_at", BigInteger),
     UniqueConstraint("topic_id", "endpoint", name="uq_pubsub_subscriptions_endpoint"),
+)
+
+deliveries = Table(
+    "pubsub_deliveries",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    # none: a text message to a number that is subscribed to nothing
+    Column("subscription_id", ForeignKey("pubsub_subscriptions.id", ondelete="CASCADE"), index=True),
+    Column("kind", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    # what was published, as JSON
+    Column("content", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    # when it is tried next; while somebody tries, when another may
+    Column("due_at", BigInteger, nullable=False, index=True),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.errors import load_exceptions
 from microcosm_pubsub.broker.operation import operation
-from microcosm_pubsub.broker.sns import permissions, publishing, subscriptions, tags, topics
+from microcosm_pubsub.broker.sns import confirming, permissions, publishing, subscriptions, tags, topics
 
 
 class BrokerTopicClient:
@@ -28,6 +28,7 @@ class BrokerTopicClient:
         return load_exceptions("sns")
 
     add_permission = operation("sns", "AddPermission", permissions.add_permission)
+    confirm_subscription = operation("sns", "ConfirmSubscription", confirming.confirm_subscription)
     create_topic = operation("sns", "CreateTopic", topics.create_topic)
     delete_topic = operation("sns", "DeleteTopic", topics.delete_topic)
     get_subscription_attributes = operation(
@@ -49,5 +50,5 @@ class BrokerTopicClient:
     set_topic_attributes = operation("sns", "SetTopicAttributes", topics.set_topic_attributes)
     subscribe = operation("sns", "Subscribe", subscriptions.subscribe)
     tag_resource = operation("sns", "TagResource", tags.tag_resource)
-    unsubscribe = operation("sns", "Unsubscribe", subscriptions.unsubscribe)
+    unsubscribe = operation("sns", "Unsubscribe", confirming.unsubscribe)
     untag_resource = operation("sns", "UntagResource", tags.untag_resource)

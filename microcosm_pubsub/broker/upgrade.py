@@ -15,7 +15,7 @@ from microcosm_pubsub.errors import ConfigurationError
 VERSION_TABLE = "pubsub_alembic_version"
 
 #: The newest migration.
-HEAD = "0001"
+HEAD = "0002"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

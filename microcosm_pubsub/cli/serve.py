@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from logging import INFO, getLogger
 from os import environ
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
@@ -30,6 +31,9 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--access-key", metavar="K", help="requests must be signed with this key")
     parser.add_argument("--secret-key", metavar="S", help="and with this secret")
     parser.add_argument("--insecure", action="store_true", help="let anybody in, also from other machines")
+    parser.add_argument(
+        "--allow-http-delivery", action="store_true", help="let topics deliver to http and https, in private networks"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="make the queues and topics of a YAML or JSON file")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--export", action="store_true", help="print what there is as such a file, and exit")
@@ -48,6 +52,7 @@ def main(args: Namespace) -> int:
         access_key=args.access_key or environ.get("PUBSUB_ACCESS_KEY"),
         secret_key=args.secret_key or environ.get("PUBSUB_SECRET_KEY"),
         insecure=args.insecure,
+        allow_http_delivery=args.allow_http_delivery,
         limits=Limits(connections=args.max_connections),
     )
     clients = open_broker(args.broker_url or environ.get(URL_VARIABLE) or DEFAULT_URL)
@@ -57,12 +62,14 @@ def main(args: Namespace) -> int:
 
             sys.stdout.write(write_description(describe(clients.broker)))
             return 0
+        clients.broker.protocols.update(settings.protocols)
         for path in (args.config, args.import_from):
             if path is not None:
                 apply_description(clients.broker, read_description(path))
         if args.import_from is None:
             server = make_server(clients.broker, settings)
             allow_files(args.max_connections)
+            getLogger("microcosm_pubsub.server.delivery").setLevel(INFO)
             print(f"Serving SNS and SQS of {clients.broker.store} at {server.url}", flush=True)
             server.run()
     finally:

@@ -16,6 +16,8 @@ part of it. Names and durations are those of AWS's attributes:
           - queue: orders
             filter_policy: {media_type: [order]}
             raw: true
+          - protocol: http
+            endpoint: http://127.0.0.1:8000/events
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ KEYS = {
     "file": {"queues", "topics"},
     "queue": {"attributes", "dead_letter_queue", "max_receive_count", "tags"},
     "topic": {"attributes", "subscriptions", "tags"},
-    "subscription": {"queue", "filter_policy", "filter_policy_scope", "raw", "dead_letter_queue"},
+    "subscription": {
+        *("queue", "protocol", "endpoint"),
+        *("filter_policy", "filter_policy_scope", "raw", "dead_letter_queue", "delivery_policy"),
+    },
 }
 
 
@@ -146,25 +151,35 @@ def _set_topic(client: BrokerTopicClient, name: str, entry: Mapping[str, Any]) -
 
 
 def _subscribe(client: BrokerTopicClient, topic_arn: str, item: Mapping[str, Any]) -> None:
-    queue = item.get("queue")
-    if not queue:
-        raise ConfigurationError(f"A subscription of {topic_arn} must name its queue")
-    what = f"subscription of queue {queue} to {topic_arn}"
-    arn = _call(what, client.subscribe, TopicArn=topic_arn, Protocol="sqs", Endpoint=names.queue_arn(str(queue)))[
-        "SubscriptionArn"
-    ]
-    policy, target = item.get("filter_policy"), item.get("dead_letter_queue")
+    protocol, endpoint = _endpoint_of(topic_arn, item)
+    what = f"subscription of {item.get('queue') or endpoint} to {topic_arn}"
+    answer = _call(
+        what, client.subscribe, TopicArn=topic_arn, Protocol=protocol, Endpoint=endpoint, ReturnSubscriptionArn=True
+    )
+    policy, retries, target = (item.get(key) for key in ("filter_policy", "delivery_policy", "dead_letter_queue"))
     attributes = [
         ("RawMessageDelivery", "true" if item.get("raw") else "false"),
         # what a policy may hold depends on its scope, which therefore changes without one
         ("FilterPolicy", ""),
         ("FilterPolicyScope", str(item.get("filter_policy_scope") or "MessageAttributes")),
         ("FilterPolicy", dumps(policy) if policy else ""),
+        ("DeliveryPolicy", dumps(retries) if retries else ""),
         ("RedrivePolicy", dumps({"deadLetterTargetArn": names.queue_arn(str(target))}) if target else ""),
     ]
     for name, value in attributes:
-        parameters = {"SubscriptionArn": arn, "AttributeName": name, "AttributeValue": value}
+        parameters = {"SubscriptionArn": answer["SubscriptionArn"], "AttributeName": name, "AttributeValue": value}
         _call(what, client.set_subscription_attributes, **parameters)
+
+
+def _endpoint_of(topic_arn: str, item: Mapping[str, Any]) -> tuple[str, str]:
+    queue, protocol, endpoint = (item.get(key) for key in ("queue", "protocol", "endpoint"))
+    if queue and not protocol and not endpoint:
+        return "sqs", names.queue_arn(str(queue))
+    if queue or not protocol or not endpoint:
+        raise ConfigurationError(
+            f"A subscription of {topic_arn} must name its queue, or, of another protocol, protocol and endpoint"
+        )
+    return str(protocol), str(endpoint)
 
 
 def _to_texts(values: Any) -> dict[str, str]:

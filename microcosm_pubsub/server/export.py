@@ -4,13 +4,15 @@ Say which queues, topics and subscriptions there are, as a file that `descriptio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from json import loads
 from typing import Any
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
+from microcosm_pubsub.broker.sns.subscription import Subscription, known_subscriptions
+from microcosm_pubsub.broker.sns.subscription_attributes import SCOPES
 from microcosm_pubsub.broker.sqs.attributes import FIFO_CHOICES, KEPT, NUMBERS
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.server.description import Description
@@ -76,27 +78,26 @@ def _describe_topic(client: BrokerTopicClient, arn: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"attributes": attributes} if attributes else {}
     if tags := client.list_tags_for_resource(ResourceArn=arn)["Tags"]:
         entry["tags"] = {tag["Key"]: tag["Value"] for tag in tags}
-    subscriptions = [
-        _describe_subscription(client, item)
-        for page in _pages(client.list_subscriptions_by_topic, TopicArn=arn)
-        for item in page["Subscriptions"]
-        if item["Protocol"] == "sqs"
-    ]
+    subscriptions = [_describe_subscription(item) for item in known_subscriptions(client.broker, arn)]
     if subscriptions:
         entry["subscriptions"] = subscriptions
     return entry
 
 
-def _describe_subscription(client: BrokerTopicClient, item: Mapping[str, str]) -> dict[str, Any]:
-    known = client.get_subscription_attributes(SubscriptionArn=item["SubscriptionArn"])["Attributes"]
-    entry: dict[str, Any] = {"queue": names.name_of(item["Endpoint"])}
+def _describe_subscription(subscription: Subscription) -> dict[str, Any]:
+    known = subscription.attributes
+    entry: dict[str, Any] = {"protocol": subscription.protocol, "endpoint": subscription.endpoint}
+    if subscription.protocol == "sqs":
+        entry = {"queue": names.name_of(subscription.endpoint)}
     if "FilterPolicy" in known:
         entry["filter_policy"] = loads(known["FilterPolicy"])
-        entry["filter_policy_scope"] = known["FilterPolicyScope"]
-    if known["RawMessageDelivery"] == "true":
+        entry["filter_policy_scope"] = known.get("FilterPolicyScope", SCOPES[0])
+    if subscription.raw:
         entry["raw"] = True
-    if "RedrivePolicy" in known:
-        entry["dead_letter_queue"] = names.name_of(loads(known["RedrivePolicy"])["deadLetterTargetArn"])
+    if "DeliveryPolicy" in known:
+        entry["delivery_policy"] = loads(known["DeliveryPolicy"])
+    if subscription.dead_letter_queue is not None:
+        entry["dead_letter_queue"] = subscription.dead_letter_queue
     return entry
 
 

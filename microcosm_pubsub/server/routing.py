@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from microcosm_pubsub.broker.names import ACCOUNT, HOME, Place, place
+from microcosm_pubsub.broker.sns.confirming import anonymous
 from microcosm_pubsub.server.calls import Calls
 from microcosm_pubsub.server.http import Answer, Request, RequestError
 from microcosm_pubsub.server.operations import find_function, is_known
@@ -31,6 +32,9 @@ HOST = compile_pattern(rb"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,
 HOST_REGION = compile_pattern(r"(?:(?:sqs|sns|sts)\.([a-z]{2}(?:-[a-z]+)+-\d)|([a-z]{2}(?:-[a-z]+)+-\d)\.queue)\.")
 
 HEALTH_PATH = b"/health"
+
+#: What messages to web servers have URLs for, which nobody signs: who has the message may call them.
+UNSIGNED = ("ConfirmSubscription", "Unsubscribe")
 
 Gone = Callable[[], Awaitable[Any]]
 
@@ -95,11 +99,14 @@ class Router:
     async def _answer_query(self, request: Request, scope: Scope | None, request_id: str, gone: Gone) -> Answer:
         service = "sns" if scope is None or scope.service not in ("sqs", "sts") else scope.service
         try:
-            self._verify(request)
             if request.method not in ("GET", "POST"):
                 raise RequestError("UnsupportedOperation", "An operation is called by POST or GET.", 405)
             fields = query.read_form(request.query, b"" if request.method == "GET" else request.body)
             operation = fields.get("Action", "")
+            is_anonymous = scope is None and operation in UNSIGNED
+            anonymous.set(is_anonymous and self.verifier is not None)
+            if not is_anonymous:
+                self._verify(request)
             if not operation:
                 raise RequestError("MissingAction", "The request names no Action; see /health for the server's state.")
             service = find_service(scope, fields, operation)

@@ -5,7 +5,7 @@ The server: uvicorn, with the application that answers, on one event loop.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Runner, get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from json import dumps
 from signal import SIGINT, SIGTERM, signal
@@ -22,6 +22,8 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.server.application import Application
 from microcosm_pubsub.server.calls import Calls
 from microcosm_pubsub.server.connection import make_connection
+from microcosm_pubsub.server.delivery.deliverer import Deliverer
+from microcosm_pubsub.server.delivery.signing import Signer
 from microcosm_pubsub.server.http import Answer
 from microcosm_pubsub.server.routing import HEALTH_PATH, Router
 from microcosm_pubsub.server.settings import Settings
@@ -52,6 +54,8 @@ class Server:
         self.settings = settings
         self.on_start = on_start
         self._socket = listen(settings.host, settings.port)
+        self._signer = Signer() if settings.allow_http_delivery else None
+        self._deliverer = Deliverer(broker, self.url, self._signer)
         self._loop: AbstractEventLoop | None = None
         self._calls: Calls | None = None
         self._uvicorn: uvicorn.Server | None = None
@@ -65,8 +69,12 @@ class Server:
 
     def run(self) -> None:
         """Serve until it is stopped: by `stop`, or in the main thread by SIGTERM or SIGINT."""
-        with stopped_by_signals(self.stop), Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._run())
+        self._deliverer.start()
+        try:
+            with stopped_by_signals(self.stop), Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._run())
+        finally:
+            self._deliverer.stop()
 
     def stop(self) -> None:
         """End waiting receives with empty answers, finish the calls under way, and return from `run`."""
@@ -115,7 +123,14 @@ class Server:
         verifier = None
         if settings.access_key is not None and settings.secret_key is not None:
             verifier = Verifier(settings.access_key, settings.secret_key)
-        return Application(Router(calls, verifier, {HEALTH_PATH: self._tell_health}), settings.limits)
+        pages: dict[bytes, Callable[[], Awaitable[Answer]]] = {HEALTH_PATH: self._tell_health}
+        if self._signer is not None:
+            pages[self._signer.path.encode()] = self._tell_certificate
+        return Application(Router(calls, verifier, pages), settings.limits)
+
+    async def _tell_certificate(self) -> Answer:
+        assert self._signer is not None
+        return Answer(200, self._signer.certificate, b"application/x-pem-file")
 
     async def _tell_health(self) -> Answer:
         assert self._calls is not None

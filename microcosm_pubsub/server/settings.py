@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from microcosm_pubsub.broker.sns.endpoints import LOGGED, WEB
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -44,6 +45,7 @@ class Settings:
     :param access_key: that requests must be signed with; without it, any signature will do
     :param secret_key: that belongs to it
     :param insecure: whether anybody may call a server that other machines reach
+    :param allow_http_delivery: whether topics deliver to web servers, of private networks
     """
 
     host: str = "127.0.0.1"
@@ -51,7 +53,13 @@ class Settings:
     access_key: str | None = None
     secret_key: str | None = None
     insecure: bool = False
+    allow_http_delivery: bool = False
     limits: Limits = Limits()
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Return the protocols by which topics deliver, beside that of queues."""
+        return (*LOGGED, *WEB) if self.allow_http_delivery else LOGGED
 
     def check(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Deliver published messages to the queues that are subscribed.
+Deliver published messages to what is subscribed: put them into queues, or on their way to other endpoints.
 
 Queues are read once per call, and all messages for a queue are put into it at once. What a queue does not take goes
 to the subscription's dead-letter queue, if it has one.
@@ -17,8 +17,9 @@ from sqlalchemy import Connection
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.sns.deliveries import add_deliveries
 from microcosm_pubsub.broker.sns.notification import Notification
-from microcosm_pubsub.broker.sns.subscriptions import Subscription
+from microcosm_pubsub.broker.sns.subscription import Subscription
 from microcosm_pubsub.broker.sqs.message_attributes import MAX_MESSAGE_ATTRIBUTES
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
 from microcosm_pubsub.broker.sqs.sending import Draft, insert_drafts, make_draft
@@ -33,13 +34,33 @@ def deliver(
     subscriptions: Iterable[Subscription],
     notifications: Sequence[Notification],
 ) -> None:
-    """Put messages into the queues of the subscriptions that want them."""
+    """Put messages into the queues of the subscriptions that want them, or on their way to other endpoints."""
     delivery = Delivery(connection)
     for subscription in subscriptions:
-        for notification in notifications:
-            if subscription.accepts(notification):
+        wanted = [notification for notification in notifications if subscription.accepts(notification)]
+        if subscription.protocol == "sqs":
+            for notification in wanted:
                 delivery.add(subscription, notification)
+        elif wanted:
+            said = [notification.for_protocol(subscription.protocol) for notification in wanted]
+            add_deliveries(broker, connection, subscription, said)
     delivery.insert(broker)
+
+
+def put_into_dead_letter_queue(
+    broker: Broker, connection: Connection, subscription: Subscription, notification: Notification
+) -> bool:
+    """
+    Put what cannot be delivered into the subscription's dead-letter queue, and return whether it has one.
+
+    :raises Refusal: if the queue does not take it
+    """
+    if subscription.dead_letter_queue is None:
+        return False
+    delivery = Delivery(connection)
+    delivery.add_to(subscription.dead_letter_queue, subscription, notification)
+    delivery.insert(broker)
+    return True
 
 
 class Delivery:
@@ -65,13 +86,13 @@ class Delivery:
             fault = f"raw delivery takes at most {MAX_MESSAGE_ATTRIBUTES} message attributes"
         else:
             try:
-                self._add(names.name_of(subscription.endpoint), subscription, notification)
+                self.add_to(names.name_of(subscription.endpoint), subscription, notification)
                 return
             except Refusal as refusal:
                 fault = refusal.text
             try:
                 if subscription.dead_letter_queue is not None:
-                    self._add(subscription.dead_letter_queue, subscription, notification)
+                    self.add_to(subscription.dead_letter_queue, subscription, notification)
                     return
             except Refusal as refusal:
                 fault = f"{fault} Nor can it be put into the dead-letter queue: {refusal.text}"
@@ -82,7 +103,12 @@ class Delivery:
             fault,
         )
 
-    def _add(self, name: str, subscription: Subscription, notification: Notification) -> None:
+    def add_to(self, name: str, subscription: Subscription, notification: Notification) -> None:
+        """
+        Add a message for a queue.
+
+        :raises Refusal: if the queue does not take it
+        """
         if name not in self._queues:
             self._queues[name] = look_up_queue(self.connection, name)
         queue = self._queues[name]

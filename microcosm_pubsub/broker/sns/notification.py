@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from json import dumps, loads
@@ -47,6 +47,13 @@ class Notification:
     sequence: int | None = None
     signature_version: str = "1"
     message_id: str = field(default_factory=lambda: str(uuid4()))
+    #: what is said by other protocols than SQS, if that is not the message
+    by_protocol: Mapping[str, str] = field(default_factory=dict)
+
+    def for_protocol(self, protocol: str) -> Notification:
+        """Return what is said by a protocol."""
+        text = self.by_protocol.get(protocol)
+        return self if text is None else replace(self, message=text, by_protocol={})
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the publisher is told."""
@@ -65,7 +72,7 @@ class Notification:
         members.append(("TopicArn", f'"{self.topic_arn}"'))
         if self.subject is not None:
             members.append(("Subject", _quote(self.subject)))
-        members += [("Message", _quote(self.message)), ("Timestamp", f'"{self._timestamp}"')]
+        members += [("Message", _quote(self.message)), ("Timestamp", f'"{self.timestamp}"')]
         if not self.topic_arn.endswith(FIFO_SUFFIX):
             members += [
                 ("SignatureVersion", f'"{self.signature_version}"'),
@@ -85,7 +92,8 @@ class Notification:
         return f',\n  "MessageAttributes" : {{\n{members}\n  }}'
 
     @property
-    def _timestamp(self) -> str:
+    def timestamp(self) -> str:
+        """Return when it was published, as SNS writes it."""
         published = datetime.fromtimestamp(self.published_at // 1000, UTC)
         return f"{published:%Y-%m-%dT%H:%M:%S}.{self.published_at % 1000:03d}Z"
 

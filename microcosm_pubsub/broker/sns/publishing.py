@@ -22,17 +22,22 @@ from sqlalchemy import Connection, bindparam, update
 from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.batches import answer_batch, check_entries
+from microcosm_pubsub.broker.sns.deliveries import add_text_message
 from microcosm_pubsub.broker.sns.delivering import deliver
+from microcosm_pubsub.broker.sns.endpoints import LOGGED, PHONE_NUMBER, WEB
 from microcosm_pubsub.broker.sns.message_attributes import check_message_attributes
 from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
-from microcosm_pubsub.broker.sns.subscriptions import subscriptions_of
+from microcosm_pubsub.broker.sns.subscription import subscriptions_of
 from microcosm_pubsub.broker.sns.topics import Topic, find_topic
 from microcosm_pubsub.broker.sqs.message_attributes import size_of
 from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
 
 
 MAX_SUBJECT_LENGTH = 100
+
+#: Protocols for which a message can be another one than for queues.
+OTHERS = (*WEB, *LOGGED)
 
 #: What group ids and deduplication ids are made of.
 ID_PATTERN = f"[A-Za-z0-9{escape(punctuation)}]{{1,128}}"
@@ -46,7 +51,9 @@ def publish(
     PhoneNumber: str | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
-    """Publish a message to every queue that is subscribed to a topic."""
+    """Publish a message to everything that is subscribed to a topic, or to a telephone number."""
+    if PhoneNumber is not None and TopicArn is None and TargetArn is None and "sms" in broker.protocols:
+        return _publish_text(broker, PhoneNumber, Message, parameters.get("Subject"))
     if PhoneNumber is not None or (TopicArn is None) == (TargetArn is None):
         raise invalid_parameter("TopicArn or TargetArn Reason: exactly one of them is required, and no PhoneNumber")
     with broker.store.begin() as connection:
@@ -57,6 +64,16 @@ def publish(
             raise invalid_parameter("Message too long")
         _publish(broker, connection, topic, [notification])
     broker.notifier.wake()
+    return notification.to_answer()
+
+
+def _publish_text(broker: Broker, number: str, message: str, subject: str | None) -> dict[str, Any]:
+    if not fullmatch(PHONE_NUMBER, number):
+        raise invalid_parameter(f"PhoneNumber Reason: {number} is not valid to publish to")
+    _check_content(message, subject)
+    with broker.store.begin() as connection:
+        notification = Notification("", message, broker.now(), subject)
+        add_text_message(broker, connection, number, notification)
     return notification.to_answer()
 
 
@@ -117,7 +134,8 @@ def _make_notification(
     MessageDeduplicationId: str | None = None,
     MessageGroupId: str | None = None,
 ) -> Notification:
-    message = Message if MessageStructure is None else _choose_message(Message, MessageStructure)
+    messages = {} if MessageStructure is None else _read_messages(Message, MessageStructure)
+    message = messages.get("sqs", messages.get("default", Message))
     _check_ids(topic, MessageGroupId, MessageDeduplicationId)
     if topic.fifo and MessageDeduplicationId is None:
         MessageDeduplicationId = sha256(_encode(message)).hexdigest()
@@ -130,12 +148,13 @@ def _make_notification(
         group_id=MessageGroupId,
         deduplication_id=MessageDeduplicationId,
         signature_version=topic.attributes.get("SignatureVersion", "1"),
+        by_protocol={protocol: messages.get(protocol, messages["default"]) for protocol in OTHERS} if messages else {},
     )
 
 
-def _choose_message(text: str, structure: str) -> str:
+def _read_messages(text: str, structure: str) -> dict[str, str]:
     """
-    Return the message for queues, of those that JSON gives for each protocol.
+    Return the messages that JSON gives for each protocol.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-send-custom-platform-specific-payloads-mobile-devices.html
     """
@@ -149,8 +168,7 @@ def _choose_message(text: str, structure: str) -> str:
         raise invalid_parameter("Message Structure - JSON message body failed to parse")
     if not isinstance(messages.get("default"), str):
         raise invalid_parameter("Message Structure - No default entry in JSON message body")
-    chosen = messages.get("sqs")
-    return chosen if isinstance(chosen, str) else str(messages["default"])
+    return {protocol: message for protocol, message in messages.items() if isinstance(message, str)}
 
 
 def _check_ids(topic: Topic, group_id: str | None, deduplication_id: str | None) -> None:

@@ -12,6 +12,7 @@ from re import fullmatch
 from typing import Any
 
 from microcosm_pubsub.broker import names
+from microcosm_pubsub.broker.sns.delivery_policy import check_policy
 from microcosm_pubsub.broker.sns.filter_condition import PolicyError
 from microcosm_pubsub.broker.sns.filter_policy import Matcher, parse_policy
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
@@ -19,15 +20,20 @@ from microcosm_pubsub.broker.sns.refusals import invalid_parameter
 
 QUEUE_ARN = r"arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_-]+(\.fifo)?"
 
+#: The protocols that deliver messages as they are, if they are asked to.
+TAKE_RAW = ("sqs", "http", "https")
+
 SCOPES = ("MessageAttributes", "MessageBody")
 
 #: Attributes that are kept, because they are asked back, and that change nothing here.
-KEPT = ("DeliveryPolicy", "ReplayPolicy", "SubscriptionRoleArn")
+KEPT = ("ReplayPolicy", "SubscriptionRoleArn")
 
-KNOWN = {*KEPT, "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"}
+KNOWN = {*KEPT, "DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"}
 
 
-def check_attributes(attributes: Mapping[str, str], topic_name: str, endpoint: str, context: str = "") -> None:
+def check_attributes(
+    attributes: Mapping[str, str], topic_name: str, protocol: str, endpoint: str, context: str = ""
+) -> None:
     """
     Refuse attributes that SNS refuses.
 
@@ -41,6 +47,9 @@ def check_attributes(attributes: Mapping[str, str], topic_name: str, endpoint: s
     raw = attributes.get("RawMessageDelivery", "false")
     if raw not in ("true", "false"):
         raise invalid_parameter(f"{context}RawMessageDelivery: Invalid value [{raw}]. Must be true or false.")
+    if raw == "true" and protocol not in TAKE_RAW:
+        raise invalid_parameter(f"{context}Delivery protocol [{protocol}] does not support raw message delivery.")
+    check_policy(attributes.get("DeliveryPolicy", ""))
     scope = attributes.get("FilterPolicyScope", SCOPES[0])
     if scope not in SCOPES:
         raise invalid_parameter(

@@ -10,6 +10,7 @@ from json import dumps
 from re import fullmatch
 
 from microcosm_pubsub.broker.names import ACCOUNT
+from microcosm_pubsub.broker.sns.delivery_policy import check_policy
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 
@@ -25,7 +26,7 @@ CHOICES = {"SignatureVersion": ("1", "2"), "TracingConfig": ("PassThrough", "Act
 FIFO_CHOICES = {"ContentBasedDeduplication": ("false", "true"), "FifoThroughputScope": ("Topic", "MessageGroup")}
 
 #: Attributes that are kept, because they are asked back, and that change nothing here.
-KEPT = r"DeliveryPolicy|DisplayName|KmsMasterKeyId|Policy|ArchivePolicy|DataProtectionPolicy"
+KEPT = r"DisplayName|KmsMasterKeyId|Policy|ArchivePolicy|DataProtectionPolicy"
 FEEDBACK = r"(HTTP|Firehose|Lambda|Application|SQS)(SuccessFeedback(RoleArn|SampleRate)|FailureFeedbackRoleArn)"
 
 
@@ -41,6 +42,8 @@ def check_attribute(name: str, value: str, fifo: bool, context: str = "") -> Non
             raise invalid_parameter(
                 f"{context}MaximumMessageSize: must be from {MIN_SIZE_LIMIT_BYTES} to {MAX_SIZE_LIMIT_BYTES}"
             )
+    elif name == "DeliveryPolicy":
+        check_policy(value, of_topic=True)
     elif name in FIFO_CHOICES:
         if not fifo:
             raise invalid_parameter(f"{context}{name} can only be set for FIFO topics")

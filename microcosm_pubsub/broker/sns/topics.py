@@ -172,15 +172,21 @@ def get_topic_attributes(broker: Broker, TopicArn: str) -> dict[str, Any]:
     """Return the attributes of a topic, and how many subscriptions it has."""
     with broker.store.begin() as connection:
         topic = find_topic(connection, TopicArn)
-        count = count_subscriptions(connection, topic)
+        found = {row.state: row.number for row in connection.execute(COUNT_BY_STATE, {"topic": topic.id})}
     known = with_defaults(topic.attributes, topic.arn, topic.fifo)
-    counts = {"SubscriptionsConfirmed": str(count), "SubscriptionsDeleted": "0", "SubscriptionsPending": "0"}
+    counts = {
+        f"Subscriptions{state.capitalize()}": str(found.get(state, 0)) for state in ("confirmed", "deleted", "pending")
+    }
     return {"Attributes": {**known, **counts}}
 
 
 def count_subscriptions(connection: Connection, topic: Topic) -> int:
     """Return how many subscriptions a topic has."""
-    statement = select(func.count()).select_from(subscriptions).where(subscriptions.c.topic_id == topic.id)
+    statement = (
+        select(func.count())
+        .select_from(subscriptions)
+        .where(subscriptions.c.topic_id == topic.id, subscriptions.c.state != "deleted")
+    )
     return connection.execute(statement).scalar_one()
 
 
@@ -223,3 +229,9 @@ def require_few(count: int) -> None:
 
 
 SELECT_TOPIC = select(topics).where(topics.c.name == bindparam("topic_name"))
+
+COUNT_BY_STATE = (
+    select(subscriptions.c.state, func.count().label("number"))
+    .where(subscriptions.c.topic_id == bindparam("topic"))
+    .group_by(subscriptions.c.state)
+)

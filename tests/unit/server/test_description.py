@@ -32,6 +32,12 @@ topics:
         filter_policy_scope: MessageBody
         raw: true
         dead_letter_queue: orders-dead-letters
+      - protocol: http
+        endpoint: http://127.0.0.1:8000/events
+        raw: true
+        delivery_policy: {healthyRetryPolicy: {numRetries: 5}}
+      - protocol: email
+        endpoint: a@example.com
   changes.fifo: {}
 """
 
@@ -39,6 +45,7 @@ topics:
 @pytest.fixture
 def broker():
     broker = Broker("sqlite://")
+    broker.protocols.update(("http", "email"))
     yield broker
     broker.close()
 
@@ -52,6 +59,7 @@ def test_what_is_made_is_what_is_said(broker):
     assert found["topics"]["events"] == description["topics"]["events"]
     assert parse_description(write_description(found), "export") == found
     other = Broker("sqlite://")
+    other.protocols.update(("http", "email"))
     apply_description(other, found)
     assert describe(other) == found
     other.close()
@@ -63,7 +71,7 @@ def test_what_is_there_is_changed(broker):
     apply_description(broker, parse_description(changed, "file"))
     found = describe(broker)
     assert found["queues"]["orders"]["attributes"] == {"VisibilityTimeout": "90"}
-    (subscription,) = found["topics"]["events"]["subscriptions"]
+    subscription, *_ = found["topics"]["events"]["subscriptions"]
     assert subscription["filter_policy"] == {"kind": ["b"]}
     assert subscription["filter_policy_scope"] == "MessageAttributes"
 
@@ -89,7 +97,7 @@ def test_an_empty_file_says_nothing(broker):
         ("queue: {}", "file has queue; what is known there is queues, topics"),
         ("queues: [orders]", "must be a mapping of names"),
         ("queues: {orders: {visibility: 5}}", "queue orders has visibility"),
-        ("topics: {events: {subscriptions: [{endpoint: a}]}}", "a subscription of topic events has endpoint"),
+        ("topics: {events: {subscriptions: [{url: a}]}}", "a subscription of topic events has url"),
     ],
 )
 def test_what_says_something_else_is_refused(text, fault):
@@ -105,7 +113,9 @@ def test_what_says_something_else_is_refused(text, fault):
         ("queues: {orders: {attributes: {VisibilityTimeout: -1}}}", "Cannot make queue orders"),
         ("queues: {'not a name': {}}", "Cannot make queue not a name"),
         ("topics: {events: {subscriptions: [{raw: true}]}}", "must name its queue"),
-        ("topics: {events: {subscriptions: [{queue: a, filter_policy: {a: 1}}]}}", "subscription of queue a"),
+        ("topics: {events: {subscriptions: [{queue: a, protocol: sqs}]}}", "must name its queue, or"),
+        ("topics: {events: {subscriptions: [{protocol: https, endpoint: 'https://a/'}]}}", "--allow-http-delivery"),
+        ("topics: {events: {subscriptions: [{queue: a, filter_policy: {a: 1}}]}}", "subscription of a"),
     ],
 )
 def test_what_the_broker_refuses_is_told(broker, text, fault):
