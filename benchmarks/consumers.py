@@ -36,11 +36,11 @@ from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.context import current_message
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 #: For how long a message is ours at most.
-MAX_LEASE_SECONDS = Settings().max_lease_seconds
+MAX_LEASE_SECONDS = WorkerSettings().max_lease_seconds
 
 #: What a handler does besides; set before the start.
 WAIT_SECONDS = 0.0
