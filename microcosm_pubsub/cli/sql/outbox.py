@@ -15,8 +15,9 @@ from rich.markup import escape
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag, positive_integer
 from microcosm_pubsub.cli.dlq.session import print_json
-from microcosm_pubsub.cli.dlq.tables import make_table, print_table, to_age
+from microcosm_pubsub.cli.dlq.tables import to_age
 from microcosm_pubsub.cli.sql.session import add_database_flags, open_graph
+from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.errors import ConfigurationError
 
 
