@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.harness import harness
-from microcosm_pubsub.sql import Base, current_session
+from microcosm_pubsub.sql import Base
 
 
 class Order(Base):
@@ -21,8 +21,8 @@ class Order(Base):
 
 
 @handles(created("order"), transaction=True)
-def store(message: dict[str, Any]) -> bool:
-    current_session().add(Order(uri=message["uri"]))
+def store(message: dict[str, Any], session: Session) -> bool:
+    session.add(Order(uri=message["uri"]))
     if message["uri"].endswith("bad"):
         raise ValueError("after it was added")
     return True

@@ -12,6 +12,7 @@ from logging import DEBUG, WARNING, basicConfig
 from microcosm_pubsub.cli import config, read, run, serve, write
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
+from microcosm_pubsub.cli.sql import db, outbox
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.version import VERSION
 
@@ -57,6 +58,12 @@ def make_arg_parser() -> ArgumentParser:
 
     command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
     dlq.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("db", help="create and upgrade the tables of handlers' transactions")
+    db.add_flags(command)
+
+    command = commands.add_parser("outbox", help="look into the outbox, and publish what waits there")
+    outbox.add_flags(command, add_client_flags)
 
     command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
     serve.add_flags(command)
