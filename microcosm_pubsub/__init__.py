@@ -33,6 +33,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `lambda_handler`, `worker`: many messages at once, there and here.
 - `daemon`: the program.
 - `harness`: a daemon under test.
+- `modules`: queues and their handlers, named in a file.
 - `server`: the broker over HTTP.
 - `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 

@@ -8,18 +8,27 @@ import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
+from typing import Any
 
 from microcosm_pubsub.cli import config, read, run, serve, write
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
+from microcosm_pubsub.cli.modules import migrations
 from microcosm_pubsub.cli.sql import db, outbox
-from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.errors import ConfigurationError, PubSubError
+from microcosm_pubsub.modules import find_config
+from microcosm_pubsub.modules.commands import add_plugins, add_queue_commands
 from microcosm_pubsub.version import VERSION
 
 
-def make_arg_parser() -> ArgumentParser:
-    """Return the parser of the command line."""
+def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
+    """
+    Return the parser of the command line.
+
+    :param argv: the command line; the commands of others are there only if it names none of ours
+    """
     parser = ArgumentParser(prog="pubsub", description="Pub/sub on AWS SNS and SQS.")
+    add_file_flag(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -48,7 +57,7 @@ def make_arg_parser() -> ArgumentParser:
     command.set_defaults(call=read.main)
 
     command = commands.add_parser("run", help="run a daemon")
-    command.add_argument("daemon", metavar="package.module:Daemon")
+    command.add_argument("daemon", metavar="package.module:Daemon|QUEUE", help="a daemon, or a queue of pubsub.toml")
     command.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --help")
     command.set_defaults(call=run.main, debug=False)
 
@@ -65,6 +74,8 @@ def make_arg_parser() -> ArgumentParser:
     command = commands.add_parser("outbox", help="look into the outbox, and publish what waits there")
     outbox.add_flags(command, add_client_flags)
 
+    migrations.add_flags(commands)
+
     command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
     serve.add_flags(command)
     command.set_defaults(call=serve.main)
@@ -72,7 +83,36 @@ def make_arg_parser() -> ArgumentParser:
     command = commands.add_parser("demo", help="watch a daemon handle messages, on this machine alone")
     demo.add_flags(command)
     command.set_defaults(call=demo.main)
+    add_others(commands, argv)
     return parser
+
+
+def add_file_flag(parser: ArgumentParser) -> None:
+    """Add the flag that names the configuration file."""
+    parser.add_argument(
+        "-c",
+        dest="config_file",
+        metavar="FILE",
+        help="names the queues; pubsub.toml, or [tool.pubsub] in pyproject.toml",
+    )
+
+
+def add_others(commands: Any, argv: Sequence[str]) -> None:
+    """
+    Add the commands of handler modules and of other packages.
+
+    :raises ConfigurationError: if the configuration file cannot be read
+    """
+    # what they import takes its time, and may fail: no command of ours waits for it
+    parser = ArgumentParser(add_help=False)
+    add_file_flag(parser)
+    known, rest = parser.parse_known_args(argv)
+    name = next((each for each in rest if not each.startswith("-")), None)
+    if name in commands.choices or "--version" in rest:
+        return
+    add_plugins(commands)
+    if config_file := find_config(known.config_file):
+        add_queue_commands(commands, config_file)
 
 
 def add_client_flags(parser: ArgumentParser) -> None:
@@ -85,7 +125,11 @@ def add_client_flags(parser: ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command, and exit non-zero with one clear line if it fails."""
-    args: Namespace = make_arg_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        args: Namespace = make_arg_parser(argv).parse_args(argv)
+    except ConfigurationError as error:
+        sys.exit(f"pubsub: {error}")
     if args.call is not run.main:
         basicConfig(level=DEBUG if args.debug else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:

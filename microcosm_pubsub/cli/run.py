@@ -1,5 +1,5 @@
 """
-Run a daemon that is named on the command line.
+Run a daemon that is named on the command line, or a queue that the configuration file names.
 """
 
 import sys
@@ -8,13 +8,36 @@ from importlib import import_module
 
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.modules import find_config
+from microcosm_pubsub.modules.daemon import make_daemon, make_queue_daemon
+from microcosm_pubsub.modules.handler import load_modules
 
 
 def main(args: Namespace) -> None:
     """Run a daemon with the flags that follow its name."""
-    daemon_cls = load_daemon(args.daemon)
+    daemon_cls = load_daemon(args.daemon) if ":" in args.daemon else load_queue(args.daemon, args.config_file)
     sys.argv = [f"pubsub run {args.daemon}", *args.flags]
     daemon_cls().run()
+
+
+def load_queue(name: str, path: str | None) -> type[ConsumerDaemon]:
+    """
+    Return the daemon of a queue that the configuration file names.
+
+    :param path: of the file; by default the one in the current directory
+    :raises ConfigurationError: if there is no such queue, or its handler cannot be used
+    """
+    config = find_config(path)
+    if config is None:
+        raise ConfigurationError(
+            f"Cannot run {name!r}: name a daemon as package.module:Daemon, or write a pubsub.toml that names the queue"
+        )
+    queue = config.get_queue(name)
+    if queue.is_daemon:
+        daemon_cls = load_daemon(queue.handler)
+        defaults = {"sqs_consumer": {"sqs_queue_url": queue.url}} if queue.url else {}
+        return make_queue_daemon(daemon_cls, queue.workers, defaults)
+    return make_daemon(config, queue, load_modules(config, [name])[name])
 
 
 def load_daemon(name: str) -> type[ConsumerDaemon]:
