@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ConfigurationError as error:
         sys.exit(f"pubsub: {error}")
     if args.call is not run.main:
-        basicConfig(level=DEBUG if args.debug else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
+        basicConfig(level=DEBUG if getattr(args, "debug", False) else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         sys.exit(args.call(args))
     except PubSubError as error:

@@ -128,7 +128,7 @@ class Project:
             **os.environ,
             "PUBSUB_BROKER_URL": f"sqlite:///{self.folder}/broker.db",
             "SOME_QUEUE__SQS_CONSUMER__WAIT_SECONDS": "0",
-            "SOME_QUEUE__PUBSUB_RETRY_POLICIES__DEFAULT__MAX_ATTEMPTS": "1",
+            "SOME_QUEUE__SQS_CONSUMER__MESSAGE_RETRY_VISIBILITY_TIMEOUT_SECONDS": "0",
             "COLUMNS": "200",
         }
         finished = run(
