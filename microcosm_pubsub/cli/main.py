@@ -131,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ConfigurationError as error:
         sys.exit(f"pubsub: {error}")
     if args.call is not run.main:
-        basicConfig(level=DEBUG if getattr(args, "debug", False) else WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
+        # the commands of others need not have the flag
+        level = DEBUG if getattr(args, "debug", False) else WARNING
+        basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         sys.exit(args.call(args))
     except PubSubError as error:
