@@ -95,5 +95,8 @@ def configure_pubsub_publish_layers(graph: Any) -> tuple[PublishLayer, ...]:
     Config `names` lists the layers to add, callables or their bindings, outside of the one that measures.
     """
     metrics = find_component(graph, "pubsub_producer_metrics")
-    measure: tuple[PublishLayer, ...] = () if metrics is None else (MeasurePublishing(metrics),)
+    meters = find_component(graph, "pubsub_meters")
+    measure: list[PublishLayer] = [] if metrics is None else [MeasurePublishing(metrics)]
+    if meters is not None and meters.enabled:
+        measure.append(meters.around_publish)
     return (*use_parts(graph, graph.config.pubsub_publish_layers.names), *measure)
