@@ -127,6 +127,10 @@ bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-writ
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker
 
+.PHONY: bench-http
+bench-http: $(VENV)/dev ## Measure `pubsub serve` beside other servers of SQS, for a quarter of an hour
+	$(BIN)/python -m benchmarks.bench_broker --http
+
 .PHONY: check
 check: test-all lint types layers ## All tests, style, types and layers
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.consumers import BenchDaemon
 from benchmarks.endpoint import make_message
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.worker import Worker
 
 
@@ -100,7 +100,7 @@ def run(graph: Any, handlers: Any, calls: Calls, messages: int) -> None:
     """Let a worker handle so many messages."""
     consumer = graph.sqs_consumer
     consumer.sqs_client = Client(messages, calls)
-    worker = Worker(consumer, graph.sqs_message_dispatcher, Settings(max_messages=messages))
+    worker = Worker(consumer, graph.sqs_message_dispatcher, WorkerSettings(max_messages=messages))
     ending = worker.run(handlers)
     assert ending.recycled, ending
     assert calls.deleted == messages

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.consumers import BenchDaemon
 from benchmarks.endpoint import make_message
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.worker import Worker
 
 
@@ -40,7 +40,7 @@ def iter_parts() -> Iterator[tuple[str, Callable[[], Any]]]:
         handler.setStream(open("/dev/null", "w"))  # type: ignore[attr-defined]  # noqa: SIM115
     graph = daemon.graph
     consumer, dispatcher = graph.sqs_consumer, graph.sqs_message_dispatcher
-    worker = Worker(consumer, dispatcher, Settings())
+    worker = Worker(consumer, dispatcher, WorkerSettings())
     worker.handling.routes = dispatcher.find_routes(daemon.bound_handlers)
     raw = make_message(1)
     message = consumer.read(raw)

@@ -31,15 +31,16 @@ from botocore.config import Config
 from marshmallow import fields
 
 from benchmarks.endpoint import MEDIA_TYPE
+from benchmarks.usage import check, cpu_seconds
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.context import current_message
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 #: For how long a message is ours at most.
-MAX_LEASE_SECONDS = Settings().max_lease_seconds
+MAX_LEASE_SECONDS = WorkerSettings().max_lease_seconds
 
 #: What a handler does besides; set before the start.
 WAIT_SECONDS = 0.0
@@ -79,11 +80,6 @@ class BenchDaemon(ConsumerDaemon):
     name = "bench"
 
 
-def cpu_seconds() -> float:
-    usage = getrusage(RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
 def run_daemon(args: Namespace) -> Callable[[], None]:
     """Prepare a daemon, and return what runs it to its end."""
     environ["BENCH__PUBSUB_WORKER__MAX_MESSAGES"] = str(args.messages)
@@ -94,10 +90,6 @@ def run_daemon(args: Namespace) -> Callable[[], None]:
         # the lines are made and written, where they disturb nobody
         handler.setStream(open("/dev/null", "w"))  # type: ignore[attr-defined]  # noqa: SIM115
     return lambda: check(daemon.graph.pubsub_worker.run(daemon.bound_handlers))
-
-
-def check(ending: Any) -> None:
-    assert ending.recycled, ending
 
 
 def run_loop(args: Namespace, threads: int, batched: bool) -> Callable[[], None]:

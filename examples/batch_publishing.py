@@ -6,7 +6,7 @@ SNS takes up to ten messages in a call: https://docs.aws.amazon.com/sns/latest/a
 
 from microcosm.api import create_object_graph
 
-from microcosm_pubsub.conventions import created
+from microcosm_pubsub import created
 
 
 if __name__ == "__main__":

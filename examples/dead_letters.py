@@ -8,10 +8,7 @@ infrastructure's code, the calls are the same.
 from os import environ
 from tempfile import TemporaryDirectory
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
-from microcosm_pubsub.errors import Nack
+from microcosm_pubsub import ConsumerDaemon, Nack, created, handles
 
 
 warehouse = {"open": False}

@@ -7,7 +7,7 @@ checked at once; what it was given is published when the block ends.
 
 from microcosm.api import create_object_graph
 
-from microcosm_pubsub.conventions import created
+from microcosm_pubsub import created
 from microcosm_pubsub.matchers import published_messages_for
 from microcosm_pubsub.producer import DeferredProducer, deferred
 

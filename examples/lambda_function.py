@@ -7,9 +7,7 @@ The event source mapping must have `ReportBatchItemFailures` set: Lambda deletes
 from json import dumps
 from os import environ
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
 @handles(created("order"))

@@ -9,9 +9,8 @@ deleted   id, because there is nothing left to fetch
 from os import environ
 from tempfile import TemporaryDirectory
 
-from microcosm_pubsub.conventions import changed, created, deleted, make_media_type
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, changed, created, deleted, handles
+from microcosm_pubsub.conventions import make_media_type
 
 
 @handles(created("order"))

@@ -12,9 +12,7 @@ from json import dumps
 from os import environ
 from tempfile import TemporaryDirectory
 
-from microcosm_pubsub.conventions import created, deleted
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, deleted, handles
 from microcosm_pubsub.envelope import RawMessageBodyParser, SQSEnvelope
 from microcosm_pubsub.errors import DecodeError
 

@@ -9,10 +9,7 @@ from tempfile import TemporaryDirectory
 
 from microcosm.api import binding
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
-from microcosm_pubsub.errors import SkipMessage
+from microcosm_pubsub import ConsumerDaemon, SkipMessage, created, handles
 
 
 @binding("skip_duplicates")

@@ -2,8 +2,7 @@
 See, and change, every message on its way to its topic: a step before it is encoded, a layer around the call.
 """
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub import ConsumerDaemon, created
 
 
 def name_the_tenant(message):

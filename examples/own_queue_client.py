@@ -4,9 +4,7 @@ Consume from something that is no SQS: a client has the few methods of boto3's t
 
 from microcosm.api import binding
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
 class ListClient:

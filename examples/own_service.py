@@ -7,7 +7,7 @@ from sys import argv
 
 from microcosm.api import binding
 
-from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub import ConsumerDaemon
 
 
 @binding("price_list")

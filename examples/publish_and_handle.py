@@ -10,9 +10,7 @@ from tempfile import TemporaryDirectory
 
 from marshmallow import fields
 
-from microcosm_pubsub.codecs import PubSubMessageSchema
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles, schema
+from microcosm_pubsub import ConsumerDaemon, PubSubMessageSchema, handles, schema
 
 
 @schema

@@ -10,9 +10,7 @@ import sys
 from os.path import relpath
 from pathlib import Path
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
 @handles(created("order"))

@@ -9,10 +9,7 @@ from json import dumps
 from os import environ
 from tempfile import TemporaryDirectory
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
-from microcosm_pubsub.errors import IgnoreMessage, Nack, SkipMessage
+from microcosm_pubsub import ConsumerDaemon, IgnoreMessage, Nack, SkipMessage, created, handles
 
 
 @handles(created("order"))

@@ -7,9 +7,7 @@ A daemon's testing graph records what is published; nothing is patched, and noth
 from hamcrest import all_of, assert_that
 from microcosm.api import binding
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.matchers import has_media_type, has_uri, published, published_nothing
 
 

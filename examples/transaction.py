@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.harness import harness
-from microcosm_pubsub.sql import Base, current_session
+from microcosm_pubsub.sql import Base
 
 
 class Order(Base):
@@ -20,8 +20,8 @@ class Order(Base):
 
 
 @handles(created("order"), transaction=True)
-def store(message):
-    current_session().add(Order(uri=message["uri"]))
+def store(message, session):
+    session.add(Order(uri=message["uri"]))
     if message["uri"].endswith("bad"):
         raise ValueError("after it was added")
     return True

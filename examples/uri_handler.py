@@ -13,9 +13,7 @@ from threading import Thread
 
 from microcosm.api import binding
 
-from microcosm_pubsub.conventions import created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles
+from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.handlers import URIHandler
 
 

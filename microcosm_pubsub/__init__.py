@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from microcosm_pubsub.producer import Producer, PublishOptions, SNSProducer, make_producer
     from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
     from microcosm_pubsub.retry import RetryPolicy
+    from microcosm_pubsub.worker.settings import WorkerSettings
 
 #: Where what users import lives. It is imported from there when it is asked for, so that no program loads what it does
 #: not use: https://peps.python.org/pep-0562/
@@ -89,6 +90,7 @@ _HOMES = {
     "SkipMessage": "errors",
     "TTLExpired": "errors",
     "TopicNotDefinedError": "errors",
+    "WorkerSettings": "worker.settings",
     "changed": "conventions",
     "created": "conventions",
     "current_message": "context",
@@ -118,6 +120,7 @@ __all__ = [
     "SkipMessage",
     "TTLExpired",
     "TopicNotDefinedError",
+    "WorkerSettings",
     "changed",
     "created",
     "current_message",

@@ -11,6 +11,9 @@ from typing import Final
 #: When a message was published: seconds since the epoch, as text.
 PUBLISHED_KEY: Final = "x-request-published"
 
+#: Identifies a message wherever it goes: SNS and SQS give it another id at each step.
+IDENTITY_KEY: Final = "x-message-id"
+
 #: How many more hops a message and what it causes may take, as text.
 TTL_KEY: Final = "x-request-ttl"
 

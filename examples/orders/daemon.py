@@ -9,11 +9,7 @@ from collections import Counter
 from marshmallow import fields
 from microcosm.api import binding
 
-from microcosm_pubsub.codecs import PubSubMessageSchema
-from microcosm_pubsub.conventions import changed, created
-from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.decorators import handles, schema
-from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub import ConsumerDaemon, PubSubMessageSchema, RetryPolicy, changed, created, handles, schema
 
 
 @schema

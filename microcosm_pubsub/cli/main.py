@@ -9,9 +9,10 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
 
-from microcosm_pubsub.cli import read, run, serve, write
+from microcosm_pubsub.cli import config, read, run, serve, write
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
+from microcosm_pubsub.cli.sql import db, outbox
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.version import VERSION
 
@@ -46,13 +47,23 @@ def make_arg_parser() -> ArgumentParser:
     add_client_flags(command)
     command.set_defaults(call=read.main)
 
-    command = commands.add_parser("run", help="run a daemon", add_help=False)
+    command = commands.add_parser("run", help="run a daemon")
     command.add_argument("daemon", metavar="package.module:Daemon")
-    command.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags")
+    command.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --help")
     command.set_defaults(call=run.main, debug=False)
+
+    command = commands.add_parser("config", help="show a daemon's configuration, and where each value comes from")
+    config.add_flags(command)
+    command.set_defaults(call=config.main, debug=False)
 
     command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
     dlq.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("db", help="create and upgrade the tables of handlers' transactions")
+    db.add_flags(command)
+
+    command = commands.add_parser("outbox", help="look into the outbox, and publish what waits there")
+    outbox.add_flags(command, add_client_flags)
 
     command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
     serve.add_flags(command)

@@ -80,6 +80,16 @@ def read_fields(content: Any) -> dict[str, Any]:
     return {name: getattr(content, name) for name in names}
 
 
+def has_field(codec: ContentCodec, name: str) -> bool:
+    """Return whether content of a codec has a field of a name, as far as is known."""
+    schema = getattr(codec, "schema", None)
+    if schema is not None:
+        return name in schema.fields
+    cls = getattr(codec, "cls", None)
+    kinds = ("__pydantic_fields__", "__struct_fields__", "__dataclass_fields__")
+    return any(name in getattr(cls, kind, ()) for kind in kinds)
+
+
 def make_codec(factories: Sequence[CodecFactory], cls: type, media_type: str) -> ContentCodec | None:
     """Return the codec of a class, or None if none of the factories knows its kind."""
     return next((codec for factory in factories if (codec := factory(cls, media_type)) is not None), None)

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any, Protocol
 
 from microcosm_pubsub.envelope import NaiveSQSEnvelope
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.reader import STDIN, is_event
 from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 class Attributes(Protocol):
     """The attributes of a daemon class that stand for configuration."""
 
     workers: int | None
+    settings: WorkerSettings | None
     transaction: bool | None
     retry: RetryPolicy | None
     unhandled: str | None
@@ -35,7 +39,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
     config: dict[str, dict[str, Any]] = {
         "pubsub_retry_policies": {"default": daemon.retry},
         "pubsub_unhandled": {"action": daemon.unhandled, "ignore": daemon.ignore},
-        "pubsub_worker": {"concurrency": daemon.workers},
+        "pubsub_worker": settings_to_config(daemon.settings, daemon.workers),
         "pubsub_transactions": {"always": daemon.transaction},
         "pubsub_middleware": {"names": list(daemon.middleware)},
         "pubsub_unit_middleware": {"names": list(daemon.unit_middleware)},
@@ -48,6 +52,24 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
     return {
         binding: {key: value for key, value in values.items() if value is not None}
         for binding, values in config.items()
+    }
+
+
+def settings_to_config(settings: WorkerSettings | None, workers: int | None) -> dict[str, Any]:
+    """
+    Return the settings of a worker that are not what they are by default.
+
+    :param workers: its concurrency, which wins
+    """
+    if settings is None:
+        return {"concurrency": workers}
+    if not isinstance(settings, WorkerSettings):
+        raise ConfigurationError(f"The daemon's settings are {settings!r}, but must be WorkerSettings(...)")
+    chosen = settings if workers is None else replace(settings, concurrency=workers)
+    return {
+        field.name: getattr(chosen, field.name)
+        for field in fields(chosen)
+        if getattr(chosen, field.name) != field.default
     }
 
 

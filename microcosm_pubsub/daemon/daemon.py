@@ -39,6 +39,7 @@ from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Layer, Observer, UnitLayer
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 COMPONENTS = [
@@ -110,6 +111,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     #: Whether every handler runs in a database transaction, not only those whose `@handles` says so.
     transaction: bool | None = None
+
+    #: What an operator decides about the worker, which configuration may change.
+    settings: WorkerSettings | None = None
 
     #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
     retry: RetryPolicy | None = None

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -115,7 +115,7 @@ def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
     """
     Configure the services beside the worker, bound as `pubsub_services`.
 
-    Config `names` lists their bindings.
+    Config `names` lists their bindings; what looks after a database, if the daemon uses one, comes first.
 
     :raises ConfigurationError: if one is no service
     """
@@ -123,4 +123,4 @@ def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
     for name, service in zip(graph.config.pubsub_services.names, services, strict=True):
         if missing := [method for method in METHODS if not callable(getattr(service, method, None))]:
             raise ConfigurationError(f"Component {name} is no service: it has no {', '.join(missing)}")
-    return tuple(services)
+    return (*find_parts(graph, "pubsub_housekeeping"), *services)

@@ -21,7 +21,7 @@ from microcosm.errors import LockedGraphError, NotBoundError
 
 from microcosm_pubsub.codecs import ContentCodec
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import Arguments
@@ -163,9 +163,10 @@ def configure_pubsub_arguments(graph: Any) -> ArgumentFinder:
     """
     Configure what handlers may ask for beside their content, bound as `pubsub_arguments`.
 
-    Config `names` lists the bindings of `Argument`s.
+    Config `names` lists the bindings of `Argument`s, beside the session of a handler's transaction.
     """
-    return ArgumentFinder(graph, use_parts(graph, graph.config.pubsub_arguments.names))
+    names = graph.config.pubsub_arguments.names
+    return ArgumentFinder(graph, (*find_parts(graph, "pubsub_session"), *use_parts(graph, names)))
 
 
 def _always(value: Any) -> Callable[[Sequence[SQSMessage]], Any]:

@@ -114,7 +114,10 @@ class DeferredBatchProducer(DeferredProducer):
         :raises TopicNotDefinedError: if the batch media type has no topic of its own
         :raises PublishError: if any was not published, after all others were tried
         """
-        super().publish([self._pack(chunk) for chunk in self.generate_message_batches(messages)])
+        now = [message for message in messages if message.due_at is None]
+        # each of these at its own time
+        later = [message for message in messages if message.due_at is not None]
+        super().publish([*(self._pack(chunk) for chunk in self.generate_message_batches(now)), *later])
 
     def _pack(self, chunk: list[PubsubMessage]) -> PubsubMessage:
         if len(chunk) == 1:

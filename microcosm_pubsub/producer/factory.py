@@ -7,7 +7,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.config.graph import defaults, find_component, find_parts
 from microcosm_pubsub.producer.sns import SNSProducer
 
 
@@ -43,4 +43,5 @@ def configure_sns_producer(graph: Any) -> Any:
         steps=graph.pubsub_publish_steps,
         body_steps=[transform.encode for transform in graph.pubsub_body_transforms],
         layers=graph.pubsub_publish_layers,
+        can_wait=bool(find_parts(graph, "pubsub_outbox")),
     )

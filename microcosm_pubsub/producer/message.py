@@ -6,9 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from microcosm_pubsub.errors import ConfigurationError
+
+
+#: A hundred years, since times are numbers of some size.
+MAX_DELAY_SECONDS = 100 * 366 * 24 * 60 * 60
 
 
 @dataclass(slots=True)
@@ -24,6 +29,7 @@ class PubsubMessage:
     :param group_id: its message group, which a FIFO topic needs
     :param deduplication_id: by which a FIFO topic knows it again
     :param content: what its schema encodes; None once somebody else has
+    :param due_at: when to publish it, in seconds since the epoch; None is now
     """
 
     media_type: str
@@ -34,6 +40,7 @@ class PubsubMessage:
     group_id: str | None = None
     deduplication_id: str | None = None
     content: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    due_at: float | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -54,14 +61,19 @@ class PublishOptions:
         by default a FIFO topic's messages are grouped by the resource that they are about
     :param deduplication_id: a FIFO topic takes one message of this id within five minutes; one of its own by default
     :param attributes: more message attributes, text, by which subscriptions may filter
+    :param delay_seconds: it is published so many seconds later; that needs a database
+    :param at: or then, a time with its zone
     :raises ConfigurationError: if a value cannot work
     """
 
     group: str | None = None
     deduplication_id: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float | None = None
+    at: datetime | None = None
 
     def __post_init__(self) -> None:
+        self._check_time()
         for name in ("group", "deduplication_id"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
@@ -72,6 +84,25 @@ class PublishOptions:
                     f"PublishOptions: the attribute {name!r} has a {type(value).__name__}, but its name and its value "
                     "must be texts that are not empty"
                 )
+
+    def find_due_at(self, now: float) -> float | None:
+        """Return when the message is to be published, in seconds since the epoch; None if that is now."""
+        due_at = self.at.timestamp() if self.at is not None else now + (self.delay_seconds or 0)
+        return due_at if due_at > now else None
+
+    def _check_time(self) -> None:
+        delay = self.delay_seconds
+        if delay is not None and not (type(delay) in (int, float) and 0 <= delay <= MAX_DELAY_SECONDS):
+            raise ConfigurationError(f"delay_seconds is {delay!r}, but must be a number of seconds from 0")
+        if self.at is not None and not isinstance(self.at, datetime):
+            raise ConfigurationError(f"at is a {type(self.at).__name__}, but must be a datetime")
+        if self.at is not None and self.at.utcoffset() is None:
+            raise ConfigurationError(
+                f"at is {self.at.isoformat()}, a time without a zone, which means another moment elsewhere: give it "
+                "one, such as datetime.now(UTC) has"
+            )
+        if self.at is not None and delay is not None:
+            raise ConfigurationError("A message is published after delay_seconds, or at a time, but not both")
 
 
 @dataclass(frozen=True, slots=True)

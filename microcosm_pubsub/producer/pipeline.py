@@ -1,8 +1,8 @@
 """
 What a message goes through on its way to its topic.
 
-    steps     opaque data -> topic -> attributes -> group -> yours -> encode -> body transforms
-    layers    yours -> metrics -> the topic
+    steps     identity -> opaque data -> topic -> attributes -> group -> yours -> encode -> body transforms
+    layers    (the outbox, inside a transaction) -> yours -> metrics -> the topic
 
 A step is a function `step(message)` that sees one `PubsubMessage`, and may change anything of it: its content, opaque
 data, attributes, group, deduplication id, and after `encode` its text. What it raises refuses the message, before
@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_component, use_parts
+from microcosm_pubsub.config.graph import defaults, find_component, find_parts, use_parts
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 
@@ -92,11 +92,13 @@ def configure_pubsub_publish_layers(graph: Any) -> tuple[PublishLayer, ...]:
     """
     Configure the layers around each call to a topic, bound as `pubsub_publish_layers`, the outermost first.
 
-    Config `names` lists the layers to add, callables or their bindings, outside of the one that measures.
+    Config `names` lists the layers to add, callables or their bindings, outside of the one that measures. What is
+    published inside a transaction comes to them when that is committed.
     """
     metrics = find_component(graph, "pubsub_producer_metrics")
     meters = find_component(graph, "pubsub_meters")
     measure: list[PublishLayer] = [] if metrics is None else [MeasurePublishing(metrics)]
     if meters is not None and meters.enabled:
         measure.append(meters.around_publish)
-    return (*use_parts(graph, graph.config.pubsub_publish_layers.names), *measure)
+    names = graph.config.pubsub_publish_layers.names
+    return (*find_parts(graph, "pubsub_outbox"), *use_parts(graph, names), *measure)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from time import time
 from typing import Any
 from uuid import uuid4
@@ -15,15 +16,18 @@ from marshmallow import ValidationError
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.clients import TopicClient
 from microcosm_pubsub.codecs import ContentCodec
-from microcosm_pubsub.codecs.content import Payload
+from microcosm_pubsub.codecs.content import Payload, has_field
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     FIFO_SUFFIX,
+    IDENTITY_KEY,
     MEDIA_TYPE_ATTRIBUTE,
     PUBLISHED_KEY,
     URI_KEY,
 )
+from microcosm_pubsub.context import current_messages_or_none
 from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.message import find_value
 from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
 from microcosm_pubsub.producer.topic_calls import iter_chunks, make_group_id, publish
@@ -49,6 +53,7 @@ class SNSProducer:
     :param steps: more steps, before a message is encoded
     :param body_steps: more steps, after that
     :param layers: what wraps each call to a topic, the outermost first
+    :param can_wait: whether one of these keeps messages that are to be published later
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class SNSProducer:
         steps: Sequence[PublishStep] = (),
         body_steps: Sequence[PublishStep] = (),
         layers: Sequence[PublishLayer] = (),
+        can_wait: bool = False,
     ) -> None:
         self.sns_client = sns_client
         self.sns_topic_arns = sns_topic_arns
@@ -74,7 +80,9 @@ class SNSProducer:
         self.deferred_batch_size = deferred_batch_size
         self.topic_size_limit_bytes = topic_size_limit_bytes
         self.now = now
+        self.can_wait = can_wait
         self.steps: tuple[PublishStep, ...] = (
+            add_identity,
             self.add_opaque_data,
             self.set_topic,
             self.add_attributes,
@@ -102,7 +110,8 @@ class SNSProducer:
         :param dct: the content: a mapping, or an instance of the class of the media type
         :param uri: what the message is about, if its schema has that
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
-            publish
+            publish, and `delay_seconds` or `at`, unless the schema has a field of that name, when
+        :raises ConfigurationError: if it is to be published later, and there is no database
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         :raises PublishError: if the topic did not take it; the client's error is the cause
@@ -159,15 +168,15 @@ class SNSProducer:
         :param media_type: or an instance of a class that is registered for one, which is then the content
         :param dct: the content: a mapping, or an instance of the class of the media type
         :param opaque_data: more opaque data, which wins over the graph's
-        :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish
+        :param kwargs: more content; but `options`, if they are `PublishOptions`, say how to publish, and
+            `delay_seconds` or `at` when
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         """
         if not isinstance(media_type, str):
             dct = media_type
             media_type = self._find_media_type(dct)
-        # Content may have a field of that name.
-        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        options = self._take_options(media_type, kwargs)
         if dct is not None and not isinstance(dct, Mapping):
             dct = self._find_codec(media_type).to_mapping(dct)
         content = {**(dct or {}), **kwargs}
@@ -182,7 +191,13 @@ class SNSProducer:
             group_id=options.group,
             deduplication_id=options.deduplication_id,
             content=content,
+            due_at=options.find_due_at(self.now()),
         )
+        if message.due_at is not None and not self.can_wait:
+            raise ConfigurationError(
+                f"Cannot publish {media_type} later: SNS has no delay, and there is no outbox that would keep it until "
+                "then; set pubsub_database.url"
+            )
         for step in self.steps:
             step(message)
         return message
@@ -261,6 +276,15 @@ class SNSProducer:
 
     # inside
 
+    def _take_options(self, media_type: str, kwargs: dict[str, Any]) -> PublishOptions:
+        """Return how a message is published, and take that from among its content, which may have such fields too."""
+        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        given = {"delay_seconds", "at"} & kwargs.keys()
+        if not given:
+            return options
+        codec = self._find_codec(media_type)
+        return replace(options, **{name: kwargs.pop(name) for name in given if not has_field(codec, name)})
+
     def _find_media_type(self, content: Any) -> str:
         try:
             return self.registry.find_media_type(type(content))
@@ -294,6 +318,20 @@ class SNSProducer:
             return self._publish(messages)
         except Exception as error:
             return [ProduceResult(error=error) for _ in messages]
+
+
+def add_identity(message: PubsubMessage) -> None:
+    """
+    Give a message an id of its own, by which its receivers know it again, unless its author gave it one.
+
+    The id of a message that is being handled is not taken for its own: messages that it causes are others.
+    """
+    given = dict(message.opaque_data or {})
+    identity = find_value(given, IDENTITY_KEY)
+    handled = (find_value(each.opaque_data, IDENTITY_KEY) for each in current_messages_or_none())
+    if not identity or identity in handled:
+        given = {key: value for key, value in given.items() if str(key).lower() != IDENTITY_KEY}
+        message.opaque_data = {**given, IDENTITY_KEY: str(uuid4())}
 
 
 def to_attributes(texts: Mapping[str, str]) -> dict[str, Any]:

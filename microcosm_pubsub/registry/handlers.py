@@ -88,6 +88,10 @@ class SQSMessageHandlerRegistry:
                 return self._options[media_type, id(registered)]
         return DEFAULT_OPTIONS
 
+    def iter_options(self) -> Iterator[HandlerOptions]:
+        """Iterate over how the registered handlers want their messages."""
+        yield from self._options.values()
+
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""
         seen: list[Any] = []

@@ -6,8 +6,13 @@ Effects once: handlers in a database transaction, their inbox and their outbox.
 - `errors`, `base`: what is wrong with a transaction; a base for models.
 - `url`, `engine`, `passing`: which database, how it is reached, and what its errors mean.
 - `session`, `transaction`, `async_transaction`: one transaction, and the session that it gives.
+- `outgoing`, `savepoints`: what a transaction publishes, without what it takes back.
+- `schema`, `history`, `upgrade`, `migrations/`: our own tables, and their versions.
 - `database`: opens transactions: the component `pubsub_database`.
-- `layer`: a transaction around what a handler does.
+- `inbox`: what was handled.
+- `outbox/`: what is to be published, and its relay.
+- `layer`, `transactions`: a transaction around what a handler does, and which handlers have one.
+- `background`, `housekeeping`: what a daemon does beside its worker.
 - `factory`: the components of an object graph, for which nothing of SQLAlchemy is imported before it is needed.
 """
 

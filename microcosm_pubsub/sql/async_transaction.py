@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.middleware.event_loop import EventLoop
+from microcosm_pubsub.sql.savepoints import follow_sessions
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GuardedSession = guard(Session)
+follow_sessions(GuardedSession)
 
 
 class AsyncTransaction(Transaction):

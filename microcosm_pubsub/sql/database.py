@@ -15,8 +15,9 @@ from threading import Lock, RLock, get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -26,8 +27,11 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.sql.engine import BUSY_SECONDS, make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.passing import find_state, first_line
+from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
+from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
+from microcosm_pubsub.sql.upgrade import COMMAND, check, history_of, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
 
 
@@ -55,6 +59,7 @@ class Settings:
     What an operator decides of a database.
 
     :param schema: of our own tables, on PostgreSQL
+    :param auto_upgrade: whether they are created and upgraded where that is needed
     :param options: of the engine: its pool, the isolation level
     :param wait_seconds: how long a transaction waits for a database that cannot be reached
     """
@@ -62,6 +67,7 @@ class Settings:
     schema: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     wait_seconds: float = 10.0
+    auto_upgrade: bool = False
 
 
 class Database:
@@ -93,12 +99,16 @@ class Database:
         self.session_options = session_options or {}
         self.clock = clock
         self.pause = pause
+        self.tables = make_tables(None if engine.dialect.name == "sqlite" else settings.schema)
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
+        self._prepared = False
         # on SQLite one writes at a time: threads of this process take turns here, which is fairer than at the file
         self._turn = RLock()
         self._owner: int | None = None
+        follow_connections(engine)
+        follow_sessions(self.session_cls)
         start_anew_in_child(self, Database._start_anew)
         if self.is_sqlite:
             # as `broker.store` does, and for the same reason: https://www.sqlite.org/howtocorrupt.html (2.6)
@@ -168,14 +178,14 @@ class Database:
         :raises TransactionError: if the database cannot be reached
         """
         with self._take_turn():
+            self._prepare()
             self._begin(transaction)
             try:
                 with being_current(transaction):
                     yield transaction
             finally:
-                committed = transaction.ended
                 transaction.close()
-        if committed:
+        if transaction.is_committed:
             for call in transaction.after_commit:
                 call()
 
@@ -193,6 +203,43 @@ class Database:
             except (DBAPIError, PoolTimeoutError) as error:
                 raise self.describe(error) from error
 
+    def insert(self, table: Table) -> Any:
+        """Return a statement that inserts into a table, and can do nothing on a conflict."""
+        return (sqlite if self.is_sqlite else postgresql).insert(table)
+
+    # our tables
+
+    def check(self) -> None:
+        """
+        Do nothing if our tables have the version of this package.
+
+        :raises ConfigurationError: if they have not
+        :raises TransactionError: if the database cannot be used
+        """
+        with self._take_turn():
+            self._prepare()
+        with self.connect() as connection:
+            check(connection, self.tables, str(self))
+
+    def find_version(self) -> str | None:
+        """
+        Return the version of our tables; None if there are none.
+
+        :raises TransactionError: if the database cannot be used
+        """
+        with self.connect() as connection:
+            return ", ".join(history_of(self.tables).find_current(connection)) or None
+
+    def upgrade(self) -> None:
+        """
+        Bring our tables to the version of this package.
+
+        :raises ConfigurationError: if they are newer
+        :raises TransactionError: if the database cannot be used
+        """
+        with self.connect() as connection:
+            upgrade(connection, self.tables, str(self))
+
     def get_async_engine(self) -> AsyncEngine:
         """
         Return the engine for coroutines, which is made when it is first asked for.
@@ -208,7 +255,25 @@ class Database:
         with self._making:
             if self._async_engine is None:
                 self._async_engine = make_async_engine(self.url, **self.settings.options)
+                follow_connections(self._async_engine.sync_engine)
             return self._async_engine
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """
+        Say of our tables, where they are used in the block and missing, what makes them.
+
+        :raises TransactionError: if they are missing
+        """
+        try:
+            yield
+        except (OperationalError, ProgrammingError) as error:
+            if find_state(error) == "42P01" or "no such table" in str(error.orig):
+                raise TransactionError(
+                    f"The database {self} has no tables of microcosm_pubsub, or old ones ({first_line(error)}): run "
+                    f"`{COMMAND}`, or set pubsub_database.auto_upgrade"
+                ) from error
+            raise
 
     def describe(self, error: Exception) -> TransactionError:
         """Return what an error of the database means for whoever runs this."""
@@ -228,6 +293,23 @@ class Database:
         info = {**options.pop("info", {}), TRANSACTION_KEY: transaction}
         session: Session = self.session_cls(**{**options, "bind": connection, "info": info})
         return session
+
+    def _prepare(self) -> None:
+        """Create or upgrade our tables, once, where that is wanted."""
+        if self._prepared:
+            return
+        is_memory = self.url is not None and self.url.is_memory
+        with self._making:
+            if not self._prepared and (is_memory or self.settings.auto_upgrade):
+                try:
+                    with self.engine.begin() as connection:
+                        if is_memory:
+                            self.tables.metadata.create_all(connection)
+                        else:
+                            upgrade(connection, self.tables, str(self))
+                except DBAPIError as error:
+                    raise self.describe(error) from error
+            self._prepared = True
 
     def _begin(self, transaction: Transaction) -> None:
         """Begin, and wait for a database that starts, or that cannot be reached for a moment."""

@@ -6,18 +6,23 @@ SQLAlchemy is imported only by a graph that has a database.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.dispatcher import Argument
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.sql.transactions import Transactions
 
 
 if TYPE_CHECKING:
     from microcosm_pubsub.sql.database import Database
+    from microcosm_pubsub.sql.housekeeping import Housekeeping
+    from microcosm_pubsub.sql.inbox import Inbox
+    from microcosm_pubsub.sql.outbox.layer import Outbox
 
 
 @defaults(
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
         values.choice("pubsub_database.isolation_level", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
         default_value=None,
     ),
+    auto_upgrade=typed(values.boolean("pubsub_database.auto_upgrade"), default_value=False),
     wait_seconds=typed(values.number("pubsub_database.wait_seconds", minimum=0), default_value=10.0),
 )
 def configure_pubsub_database(graph: Any) -> Database | None:
@@ -56,10 +62,88 @@ def configure_pubsub_database(graph: Any) -> Database | None:
         "max_overflow": config.max_overflow,
         "pool_timeout": config.pool_timeout_seconds,
     }
-    settings = Settings(config.schema, options, config.wait_seconds)
+    settings = Settings(config.schema, options, config.wait_seconds, config.auto_upgrade)
     if config.url:
         return Database.open_url(parse_url(config.url), settings)
     return Database(settings=settings, **read_sessionmaker(sessionmaker))
+
+
+@defaults(retention_days=typed(values.number("pubsub_inbox.retention_days", minimum=0), default_value=30.0))
+def configure_pubsub_inbox(graph: Any) -> Inbox | None:
+    """Configure what is known of what was handled, bound as `pubsub_inbox`; None without a database."""
+    if graph.pubsub_database is None:
+        return None
+    from microcosm_pubsub.sql.inbox import Inbox
+
+    return Inbox(graph.pubsub_database, graph.config.pubsub_inbox.retention_days)
+
+
+@defaults(
+    relay=typed(values.boolean("pubsub_outbox.relay"), default_value=True),
+    batch_size=typed(values.integer("pubsub_outbox.batch_size", minimum=1), default_value=100),
+    poll_seconds=typed(values.number("pubsub_outbox.poll_seconds", minimum=0.01), default_value=1.0),
+    claim_seconds=typed(values.number("pubsub_outbox.claim_seconds", minimum=1), default_value=30.0),
+)
+def configure_pubsub_outbox(graph: Any) -> Outbox | None:
+    """
+    Configure what keeps messages until the transaction that publishes them is committed, bound as `pubsub_outbox`.
+
+    It is a publish layer. None without a database.
+    """
+    if graph.pubsub_database is None:
+        return None
+    from microcosm_pubsub.sql.outbox.layer import Outbox
+    from microcosm_pubsub.sql.outbox.relay import Relay
+    from microcosm_pubsub.sql.outbox.store import OutboxStore
+
+    config = graph.config.pubsub_outbox
+    store = OutboxStore(graph.pubsub_database, config.claim_seconds)
+    # the producer is made of its layers, of which this is one
+    relay = Relay(
+        store, lambda messages: graph.sns_producer.produce_batch(messages), config.batch_size, config.poll_seconds
+    )
+    return Outbox(store, relay)
+
+
+def configure_pubsub_session(graph: Any) -> Argument | None:
+    """
+    Configure the session that handlers may ask for, bound as `pubsub_session`: an argument; None without a database.
+
+    A parameter `session` or `dbsession` is given it, and one of the type `Session` or `AsyncSession`.
+    """
+    if graph.pubsub_database is None:
+        return None
+    from sqlalchemy.orm import Session
+
+    from microcosm_pubsub.sql.transaction import current_session
+
+    types: tuple[type, ...] = (Session,)
+    # threads need no greenlet
+    with suppress(ImportError):
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+        types = (Session, AsyncSession)
+    return Argument(types, lambda messages: current_session(), ("session", "dbsession"))
+
+
+def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
+    """
+    Configure what looks after the tables while a daemon runs, bound as `pubsub_housekeeping`: a service.
+
+    None if no handler has a transaction and no URL is set.
+    """
+    if graph.pubsub_database is None or not (graph.config.pubsub_database.url or is_used(graph)):
+        return None
+    from microcosm_pubsub.sql.housekeeping import Housekeeping, remove_old
+
+    relay = graph.pubsub_outbox.relay if graph.config.pubsub_outbox.relay and not graph.sns_producer.skip else None
+    return Housekeeping(graph.pubsub_database, [remove_old(graph.pubsub_inbox)], relay)
+
+
+def is_used(graph: Any) -> bool:
+    """Return whether a handler that is registered has a transaction."""
+    options = graph.sqs_message_handler_registry.iter_options()
+    return graph.pubsub_transactions.always or any(each.transaction or each.once for each in options)
 
 
 @defaults(always=typed(values.boolean("pubsub_transactions.always"), default_value=False))
@@ -69,4 +153,5 @@ def configure_pubsub_transactions(graph: Any) -> Transactions:
 
     Config `always` gives one to every handler, not only to those whose `@handles` asks for it.
     """
-    return Transactions(graph.pubsub_database, graph.pubsub_event_loop, graph.config.pubsub_transactions.always)
+    always = graph.config.pubsub_transactions.always
+    return Transactions(graph.pubsub_database, graph.pubsub_inbox, graph.pubsub_event_loop, graph.metadata.name, always)

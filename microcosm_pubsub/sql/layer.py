@@ -1,7 +1,7 @@
 """
 A transaction around what a handler does: a unit layer.
 
-    begin -> handler -> commit, or rollback -> results, which are settled afterwards
+    begin -> inbox rows -> handler -> commit, or rollback -> results, which are settled afterwards
 
 What is acked is committed; what stays in the queue, or was raised, is undone. In a batch of which some messages
 stay and others do not, nobody can tell whose the writes are: all of it is undone, and each message is handled alone.
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 from microcosm_pubsub.dispatcher import stays
 from microcosm_pubsub.dispatcher.unit import make_release
 from microcosm_pubsub.errors import AttemptsExhausted, Nack
 from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult, describe
+from microcosm_pubsub.sql.inbox import HandlerInbox
 from microcosm_pubsub.sql.passing import is_passing
 from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.types import UnitCall
@@ -30,10 +32,16 @@ class TransactionLayer:
     Handle the units of one handler in a transaction each.
 
     :param open_transaction: begins one, which is undone at the end of its block if it was not committed
+    :param inbox: knows what the handler has handled before, if it is to handle each message once
     """
 
-    def __init__(self, open_transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
+    def __init__(
+        self,
+        open_transaction: Callable[[], AbstractContextManager[Transaction]],
+        inbox: HandlerInbox | None = None,
+    ) -> None:
         self.open_transaction = open_transaction
+        self.inbox = inbox
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results:
         """Return the results of messages."""
@@ -68,19 +76,28 @@ class TransactionLayer:
         # What is raised here, by our commit or before it, is the result of all messages; nothing of theirs is kept.
         try:
             with self.open_transaction() as transaction:
-                results = call_next(messages)
-                if not is_done(messages, results):
-                    transaction.rollback()
-                    return None if is_mixed(messages, results) else list(map(retry_passing, messages, results))
-                for message in messages:
-                    # a handler that was given up, or was too slow, goes on to here
-                    message.lease.check()
-                transaction.commit()
-                return results
+                if self.inbox is None:
+                    return self._run(transaction, call_next, messages)
+                taken = transaction.run(partial(self.inbox.take, messages=messages))
+                fresh = [messages[position] for position in taken.fresh]
+                results = self._run(transaction, call_next, fresh) if fresh else []
+                return None if results is None else taken.complete(messages, results, transaction.is_committed)
         except Exception as error:
             if not is_passing(error):
                 raise
             raise try_again(error) from error
+
+    def _run(self, transaction: Transaction, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results | None:
+        """Return the results of messages, committed or undone; None if they must be handled alone."""
+        results = call_next(messages)
+        if not is_done(messages, results):
+            transaction.rollback()
+            return None if is_mixed(messages, results) else list(map(retry_passing, messages, results))
+        for message in messages:
+            # a handler that was given up, or was too slow, goes on to here
+            message.lease.check()
+        transaction.commit()
+        return results
 
 
 def is_done(messages: Sequence[SQSMessage], results: Results) -> bool:

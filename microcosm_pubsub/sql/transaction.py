@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.sql.errors import TransactionError
+from microcosm_pubsub.sql.outgoing import Outgoing
 
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Transaction:
         self.make_session = make_session
         self.thread = get_ident()
         self.ended = False
-        #: What is written with all else at its end, and what is done when all that is committed.
+        self.is_committed = False
+        #: What it publishes; what is written with all else at its end, and what is done when all that is committed.
+        self.outgoing = Outgoing()
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
         self._root: RootTransaction | None = None
@@ -75,6 +78,10 @@ class Transaction:
         self.thread = get_ident()
         self._root = connection.begin()
         self.session = self.make_session(self, connection)
+
+    def is_on(self, connection: Connection) -> bool:
+        """Return whether it was begun on a connection."""
+        return self._root is not None and self._root.connection is connection
 
     def run(self, call: Callable[[Connection], T]) -> T:
         """Return what a function makes of the connection, within the transaction."""
@@ -124,7 +131,7 @@ class Transaction:
         for call in self.before_commit:
             call(root.connection)
         root.commit()
-        self.ended = True
+        self.ended = self.is_committed = True
 
     def rollback(self) -> None:
         """Undo everything that is not committed; a connection that is lost has undone it."""

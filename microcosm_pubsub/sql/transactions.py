@@ -6,7 +6,7 @@ Imports nothing of SQLAlchemy before a handler has one.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from microcosm_pubsub.errors import ConfigurationError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from microcosm_pubsub.sql.database import Database
+    from microcosm_pubsub.sql.inbox import Inbox
     from microcosm_pubsub.sql.transaction import Transaction
 
 
@@ -28,13 +29,19 @@ class Transactions:
     Give handlers their transactions.
 
     :param database: in which they are; None if there is none
+    :param inbox: knows what was handled before
     :param loop: runs coroutine handlers
+    :param name: of the daemon, which handles what others with the same handlers may handle too
     :param always: whether every handler has one
     """
 
-    def __init__(self, database: Database | None, loop: EventLoop, always: bool = False) -> None:
+    def __init__(
+        self, database: Database | None, inbox: Inbox | None, loop: EventLoop, name: str, always: bool = False
+    ) -> None:
         self.database = database
+        self.inbox = inbox
         self.loop = loop
+        self.name = name
         self.always = always
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
@@ -50,21 +57,25 @@ class Transactions:
                 f"{name_of(handler)} is to run in a transaction, but there is no database: set pubsub_database.url, "
                 "such as sqlite:///orders.db, or bind a `sessionmaker`"
             )
+        from microcosm_pubsub.sql.inbox import HandlerInbox
         from microcosm_pubsub.sql.layer import TransactionLayer
 
-        database = self.database
+        inbox = None
+        if options.once:
+            assert self.inbox is not None, "where there is a database there is an inbox"
+            inbox = HandlerInbox(self.inbox, f"{self.name}:{name_of(handler)}")
+        return TransactionLayer(self._choose_transaction(self.database, handler), inbox)
+
+    def _choose_transaction(
+        self, database: Database, handler: Handler
+    ) -> Callable[[], AbstractContextManager[Transaction]]:
         if not is_async(handler):
-            return TransactionLayer(lambda: database.open(database.make_transaction()))
+            return lambda: database.open(database.make_transaction())
         try:
             database.get_async_engine()
         except ConfigurationError as error:
             raise ConfigurationError(f"{name_of(handler)}: {error}") from error
-        return TransactionLayer(partial(open_async, database, self.loop))
-
-
-def open_async(database: Database, loop: EventLoop) -> AbstractContextManager[Transaction]:
-    """Return a block with a transaction of a coroutine handler."""
-    return database.open(database.make_async_transaction(loop))
+        return lambda: database.open(database.make_async_transaction(self.loop))
 
 
 def name_of(handler: Handler) -> str:

@@ -14,7 +14,7 @@ from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.worker.breaker import Breaker, State
 from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 #: The newest handling time counts for this share of the mean.
@@ -42,7 +42,7 @@ class Admission:
         lanes: Lanes,
         entries: Entries,
         breaker: Breaker,
-        settings: Settings,
+        settings: WorkerSettings,
         limit: int = MAX_RECEIVE_MESSAGES,
     ) -> None:
         self.lanes = lanes

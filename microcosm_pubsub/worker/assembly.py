@@ -22,7 +22,7 @@ from microcosm_pubsub.worker.leases import LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor
 from microcosm_pubsub.worker.receive_timer import ReceiveTimer
 from microcosm_pubsub.worker.receiver import Receiver
-from microcosm_pubsub.worker.settings import Intervals, Settings
+from microcosm_pubsub.worker.settings import Intervals, WorkerSettings
 from microcosm_pubsub.worker.settler import Settler
 from microcosm_pubsub.worker.slots import Slots
 
@@ -54,7 +54,7 @@ class Parts:
 def assemble(
     consumer: SQSConsumer,
     dispatcher: SQSMessageDispatcher,
-    settings: Settings,
+    settings: WorkerSettings,
     intervals: Intervals,
     clock: Callable[[], float],
 ) -> Parts:

@@ -14,11 +14,11 @@ from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.worker.assembly import only_enabled
 from microcosm_pubsub.worker.gauges import Values, tell_all
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.worker import Worker
 
 
-DEFAULTS = Settings()
+DEFAULTS = WorkerSettings()
 
 
 def _integer(name: str, minimum: int, maximum: int | None = None) -> Any:
@@ -53,7 +53,7 @@ def _number(name: str, minimum: float, maximum: float | None = None) -> Any:
 def configure_pubsub_worker(graph: Any) -> Worker:
     """Configure the worker that handles the messages of a daemon, bound as `pubsub_worker`."""
     config = graph.config.pubsub_worker
-    settings = Settings(**{name: getattr(config, name) for name in Settings.__slots__})
+    settings = WorkerSettings(**{name: getattr(config, name) for name in WorkerSettings.__slots__})
     return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, settings, gauge_tellers(graph))
 
 

@@ -42,7 +42,7 @@ INTERVALS = Intervals()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class WorkerSettings:
     """
     What an operator decides about a worker.
 

@@ -26,7 +26,7 @@ from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.handling import lose
 from microcosm_pubsub.worker.lanes import Unit
-from microcosm_pubsub.worker.settings import INTERVALS, Intervals, Settings
+from microcosm_pubsub.worker.settings import INTERVALS, Intervals, WorkerSettings
 from microcosm_pubsub.worker.slots import Slot
 
 
@@ -70,7 +70,7 @@ class Worker:
         self,
         consumer: SQSConsumer,
         dispatcher: SQSMessageDispatcher,
-        settings: Settings,
+        settings: WorkerSettings,
         send_metrics: Callable[[Mapping[str, float]], None] | None = None,
         clock: Callable[[], float] = monotonic,
         intervals: Intervals = INTERVALS,

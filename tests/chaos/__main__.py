@@ -12,6 +12,7 @@ from random import randrange
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.effects import EffectsScale, run_effects
 from tests.chaos.faults import KINDS, MOMENTS, SIGNALS
 from tests.chaos.outages import can_mount, fill_disk, restart_postgres
 from tests.chaos.poison import measure
@@ -23,6 +24,9 @@ OUTAGE_SHARE = 0.05
 MESSAGES_PER_OUTAGE = 400
 
 MOST_SHOWN = 20
+
+#: With the ledger's plan, one fault in so many is a restart of PostgreSQL, and the others are kills.
+RESTART_SHARE = 16
 
 console = Console()
 
@@ -36,6 +40,14 @@ def parse() -> Namespace:
     parser.add_argument(
         "--poison", action="store_true", help="measure what poison costs its neighbours, and that alone"
     )
+    parser.add_argument(
+        "--plan",
+        choices=["delivery", "ledger"],
+        default="delivery",
+        help="what is broken: the way of messages, or daemons whose effects must happen once (--messages 20000, "
+        "--faults 320: one in sixteen is a restart of PostgreSQL)",
+    )
+    parser.add_argument("--twice", action="store_true", help="with --plan ledger, handlers do not say once=True")
     return parser.parse_args()
 
 
@@ -46,6 +58,9 @@ def main() -> None:
         print_latency()
         return
     seed = randrange(10**6) if arguments.seed is None else arguments.seed
+    if arguments.plan == "ledger":
+        count_effects(seed, arguments)
+        return
     console.print(f"Chaos, seed {seed}: {arguments.messages} messages, {arguments.faults} faults")
     outcomes = {"HTTP": run_chaos(seed, choose_scale(arguments), console.print)}
     if arguments.faults and not arguments.no_outages:
@@ -62,6 +77,17 @@ def main() -> None:
     if any(outcome.violations for outcome in outcomes.values()):
         command = f"make chaos SEED={seed} MESSAGES={arguments.messages} FAULTS={arguments.faults}"
         sys.exit(f"Seed {seed} does not add up; again: {command}")
+
+
+def count_effects(seed: int, arguments: Namespace) -> None:
+    """Run daemons with effects, print what came of it, and exit 1 if anything does not add up."""
+    restarts = arguments.faults // RESTART_SHARE
+    scale = EffectsScale(arguments.messages, arguments.faults - restarts, restarts, once=not arguments.twice)
+    console.print(f"Effects, seed {seed}: {scale}")
+    outcomes = {"effects" if scale.once else "effects, without once": run_effects(seed, scale, console.print)}
+    report(outcomes)
+    if any(outcome.violations for outcome in outcomes.values()):
+        sys.exit(f"Seed {seed} does not add up")
 
 
 def choose_scale(arguments: Namespace) -> Scale:

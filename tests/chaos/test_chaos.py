@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chaos.effects import EffectsScale, run_effects
 from tests.chaos.ledger import Audit
 from tests.chaos.outages import can_mount, fill_disk, restart_postgres
 from tests.chaos.plan import DOOMED, plan
@@ -103,3 +104,12 @@ def test_a_ledger_that_adds_up():
     assert audit.violations == []
     assert audit.duplicates == 2
     assert plan(1, POISON).kind in DOOMED
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_effects_happen_once(once):
+    outcome = run_effects(5, EffectsScale(messages=600, kills=8, restarts=1, daemons=2, once=once))
+
+    check(outcome)
+    assert outcome.handled == 1200
+    assert (outcome.duplicates > 0) == (not once)

@@ -11,6 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 
 COMMANDS = {
     "A daemon": [sys.executable, "examples/orders/daemon.py"],
+    "pubsub config": ["pubsub", "config"],
     "pubsub write": ["pubsub", "write"],
     "pubsub read": ["pubsub", "read"],
     "pubsub serve": ["pubsub", "serve"],
@@ -27,3 +28,15 @@ def test_documented_flags_are_those_that_exist(heading, run_command):
     existing = set(findall(r"^  (--[a-z][a-z-]*)", help_text, flags=MULTILINE)) - {"--help"}
     documented = set(findall(r"\| `(--[a-z-]+)", sections[heading]))
     assert documented == existing
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["run"], ["config"], ["write"], ["read"], ["dlq"], ["serve"], ["demo"], ["run", "daemon:OrdersDaemon"]],
+    ids=" ".join,
+)
+def test_every_command_answers_help(command, run_command):
+    finished = run_command(["pubsub", *command, "--help"], PYTHONPATH="examples/orders")
+
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.startswith("usage: pubsub")

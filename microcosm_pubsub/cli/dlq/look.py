@@ -13,7 +13,8 @@ from rich.markup import escape
 
 from microcosm_pubsub.cli.dlq.flags import make_filter
 from microcosm_pubsub.cli.dlq.session import Session, make_reader, open_session, print_json
-from microcosm_pubsub.cli.dlq.tables import make_group_table, make_letter_table, make_table, print_table, to_age
+from microcosm_pubsub.cli.dlq.tables import make_group_table, make_letter_table, to_age
+from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.clients import CLIENT_ERRORS
 from microcosm_pubsub.dead_letters.filters import UNKNOWN
 from microcosm_pubsub.dead_letters.groups import group_letters

@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from microcosm_pubsub.cli.dlq.flags import make_filter
 from microcosm_pubsub.cli.dlq.session import Session, make_reader, open_session, print_json
-from microcosm_pubsub.cli.dlq.tables import make_table, print_table
+from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.dead_letters.filters import UNKNOWN, Filter
 from microcosm_pubsub.dead_letters.letter import read_outside

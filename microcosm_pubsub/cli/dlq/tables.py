@@ -4,40 +4,21 @@ What people are shown.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from json import dumps
-from os import environ
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from microcosm_pubsub.cli.table import make_table
 from microcosm_pubsub.dead_letters.filters import UNKNOWN
 from microcosm_pubsub.dead_letters.groups import Group
 from microcosm_pubsub.dead_letters.letter import Letter
 
 
-#: Where there is no terminal, lines are so long.
-DEFAULT_WIDTH = 160
-
 #: So much of a content is shown.
 MAX_CONTENT_LENGTH = 200
-
-
-def print_table(table: Table) -> None:
-    """Print a table on stdout."""
-    wide = not sys.stdout.isatty() and "COLUMNS" not in environ
-    Console(width=DEFAULT_WIDTH if wide else None, highlight=False).print(table)
-
-
-def make_table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """Return an empty table; the columns of numbers are set to the right."""
-    table = Table()
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
 
 
 def make_letter_table(letters: Iterable[Letter], now: datetime) -> Table:

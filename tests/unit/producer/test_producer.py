@@ -13,9 +13,11 @@ from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.codecs import PubSubMessageSchema
+from microcosm_pubsub.context import handling
 from microcosm_pubsub.conventions import changed, created, deleted, media_type
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.errors import ConfigurationError, PublishError, TopicNotDefinedError
+from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.producer import (
     DeferredBatchProducer,
     DeferredProducer,
@@ -138,16 +140,28 @@ def test_opaque_data(graph, queue):
 
     first, second, third = (message["opaqueData"] for message in queue.published)
     assert first["x-request-id"] == "from the graph"
-    assert set(second) == {"x-request-id", "x-request-published", "mine"}
+    assert set(second) == {"x-request-id", "x-request-published", "x-message-id", "mine"}
     assert second["x-request-id"] == "given"
     assert third["x-request-ttl"] == "3"
     assert third["x-request-published"] != "1"
 
 
+def test_each_message_has_an_id_of_its_own(graph, queue):
+    handled = SQSMessage(None, {"opaque_data": {"X-Message-Id": "handled"}}, MEDIA_TYPE, "id", "receipt")
+    with handling(handled), graph.opaque.initialize(lambda: handled.opaque_data):
+        graph.sns_producer.produce(MEDIA_TYPE, number=1)
+        graph.sns_producer.produce(MEDIA_TYPE, number=2, opaque_data=handled.opaque_data)
+        graph.sns_producer.produce(MEDIA_TYPE, number=3, opaque_data={"X-Message-ID": "given"})
+
+    first, second, third = (message["opaqueData"]["x-message-id"] for message in queue.published)
+    assert len({first, second, "handled"}) == 3
+    assert third == "given"
+
+
 def test_time_of_publishing(make_producer, queue):
     make_producer(now=lambda: 1234.5).produce(MEDIA_TYPE, number=1)
 
-    assert queue.published[0]["opaqueData"] == {"x-request-published": "1234.5"}
+    assert queue.published[0]["opaqueData"]["x-request-published"] == "1234.5"
 
 
 def test_create_and_publish(producer, queue):

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
+from sqlalchemy.orm import Session
 
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, IgnoreMessage, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.message import SQSMessage
@@ -232,6 +233,44 @@ def test_a_session_is_for_one_thread(app):
     (result,) = app.run()
 
     assert "by another thread" in str(result.exc_info[1])
+
+
+# arguments
+
+
+def take_session(content, session):
+    session.add(Order(uri=content["uri"]))
+    return session is current_session()
+
+
+def take_dbsession(content, dbsession):
+    return take_session(content, dbsession)
+
+
+def take_typed(content, database: Session):
+    return take_session(content, database)
+
+
+@pytest.mark.parametrize("handler", [take_session, take_dbsession, take_typed])
+def test_a_handler_may_ask_for_its_session(app, handler):
+    app.handle(handler)
+    app.send("one")
+
+    assert app.outcomes() == ["SUCCEEDED"]
+    assert app.orders == ["one"]
+
+
+def test_a_batch_handler_may_ask_for_its_session(app):
+    def handler(contents, session):
+        for content in contents:
+            take_session(content, session)
+        return True
+
+    app.handle(handler, batch_size=10)
+    app.send("one", "two")
+
+    assert app.outcomes() == ["SUCCEEDED"] * 2
+    assert app.orders == ["one", "two"]
 
 
 # time

@@ -10,14 +10,14 @@ from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.breaker import Breaker
 from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 class Store:
     """The lanes of a worker and its admission, with as many slots as are asked for."""
 
     def __init__(self, clock, told, concurrency=1, limit=10, **options):
-        settings = Settings(concurrency=concurrency, **options)
+        settings = WorkerSettings(concurrency=concurrency, **options)
         self.lanes = Lanes(clock=clock)
         self.entries = Entries(settings.max_settlers)
         self.breaker = Breaker(

@@ -5,11 +5,11 @@ The worker of a graph.
 import pytest
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 def test_the_defaults(graph):
-    assert graph.pubsub_worker.settings == Settings()
+    assert graph.pubsub_worker.settings == WorkerSettings()
     assert graph.pubsub_worker is graph.pubsub_worker
 
 

@@ -10,14 +10,14 @@ from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.health import find_problems, report
 from microcosm_pubsub.worker.lanes import Unit
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.worker import Ending, Worker
 from tests.waiting import SECONDS, wait_until
 
 
 @pytest.fixture
 def worker(graph, clock):
-    return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, Settings(concurrency=3), clock=clock)
+    return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, WorkerSettings(concurrency=3), clock=clock)
 
 
 def test_a_healthy_worker(worker, make_message, clock):

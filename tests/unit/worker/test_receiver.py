@@ -14,7 +14,7 @@ from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.load import Load
 from microcosm_pubsub.worker.receiver import Receiver
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 def raising(error):
@@ -53,7 +53,7 @@ def breaker(clock):
 def make_receiver(consumer, stopped_reactor, breaker, clock):
     def make(concurrency=200, max_calls=4, max_messages=None):
         accepted = []
-        settings = Settings(concurrency=concurrency, max_buffer=10_000, max_messages=max_messages)
+        settings = WorkerSettings(concurrency=concurrency, max_buffer=10_000, max_messages=max_messages)
         admission = Admission(Lanes(), Entries(8), breaker, settings)
         receiver = Receiver(
             consumer,

@@ -6,15 +6,15 @@ import pytest
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry.options import HandlerOptions
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 
 
 def check(wait_seconds=5, receives_leases=True, **settings):
-    Settings(**settings).check(wait_seconds, receives_leases)
+    WorkerSettings(**settings).check(wait_seconds, receives_leases)
 
 
 def check_handler(options, fifo=False, **settings):
-    Settings(**settings).check_handlers({"a/b": HandlerOptions(**options)}, fifo)
+    WorkerSettings(**settings).check_handlers({"a/b": HandlerOptions(**options)}, fifo)
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_handlers_that_cannot_work_are_refused_with_the_numbers(options, setting
 
 
 def test_leases_that_nobody_counts_are_not_counted():
-    Settings().check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)
-    Settings(concurrency=30).check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)
+    WorkerSettings().check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)
+    WorkerSettings(concurrency=30).check_handlers({"a/b": HandlerOptions(batch_size=50)}, False, receives_leases=False)

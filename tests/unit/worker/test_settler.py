@@ -16,7 +16,7 @@ from microcosm_pubsub.worker.breaker import Breaker
 from microcosm_pubsub.worker.entries import Entries
 from microcosm_pubsub.worker.lanes import Lanes
 from microcosm_pubsub.worker.reactor import Reactor
-from microcosm_pubsub.worker.settings import Settings
+from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.settler import Settler
 from tests.waiting import SECONDS, wait_until
 
@@ -30,7 +30,7 @@ def failed():
 def make_settler(consumer, keeper, failed):
     def make(reactor, max_calls=8, **options):
         entries = Entries(max_calls)
-        admission = Admission(Lanes(), entries, Breaker(None, 30, 20, 30), Settings())
+        admission = Admission(Lanes(), entries, Breaker(None, 30, 20, 30), WorkerSettings())
         settler = Settler(consumer, reactor, keeper, entries, admission, **options)
         settler.subscribe(lambda message: failed.append(message.message_id))
         return settler

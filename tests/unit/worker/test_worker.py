@@ -20,7 +20,7 @@ from microcosm_pubsub.registry import SQSMessageHandlerRegistry
 from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.result import MessageHandlingResultType
 from microcosm_pubsub.worker.breaker import State
-from microcosm_pubsub.worker.settings import Intervals, Settings
+from microcosm_pubsub.worker.settings import Intervals, WorkerSettings
 from microcosm_pubsub.worker.worker import Worker
 from tests.waiting import SECONDS, wait_until
 
@@ -72,7 +72,7 @@ class Program:
         self.worker = Worker(
             graph.sqs_consumer,
             self.dispatcher,
-            Settings(**settings),
+            WorkerSettings(**settings),
             send_metrics,
             intervals=intervals,
             **({"clock": clock} if clock else {}),

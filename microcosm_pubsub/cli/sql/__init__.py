@@ -1,0 +1,3 @@
+"""
+`pubsub db` and `pubsub outbox`: our tables, and what waits in them.
+"""

@@ -1,0 +1,85 @@
+"""
+What the commands share: the database that they look into.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import environ
+from typing import TYPE_CHECKING, Any
+
+from microcosm.api import create_object_graph, load_from_dict
+
+from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.errors import ConfigurationError
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.sql.database import Database
+
+
+#: The database, if no flag names it.
+URL_VARIABLE = "PUBSUB_DATABASE_URL"
+
+
+def add_database_flags(parser: ArgumentParser) -> None:
+    """Add the flags that choose a database."""
+    parser.add_argument(
+        "--database-url", metavar="URL", help=f"such as postgresql+psycopg://user@host/database; or {URL_VARIABLE}"
+    )
+    parser.add_argument("--schema", metavar="S", help="of our tables, on PostgreSQL; pubsub by default")
+    parser.add_argument("--daemon", metavar="package.module:Daemon", help="the database and the topics of a daemon")
+    parser.add_argument("--json", action="store_true", help="print the result for a machine")
+
+
+@contextmanager
+def open_graph(args: Namespace) -> Iterator[Any]:
+    """
+    Give an object graph with the database that the flags choose.
+
+    :raises ConfigurationError: if they choose none
+    """
+    if args.daemon:
+        graph = load_daemon(args.daemon).create_for_lambda().graph
+    else:
+        graph = create_object_graph("pubsub", loader=load_from_dict(make_config(args)))
+        graph.use("opaque", "sns_producer", "pubsub_database", "pubsub_outbox")
+        graph.lock()
+    if graph.pubsub_database is None:
+        raise ConfigurationError(
+            f"No database: give --database-url, or set {URL_VARIABLE}, or name a --daemon that has one"
+        )
+    try:
+        yield graph
+    finally:
+        graph.pubsub_database.close()
+
+
+@contextmanager
+def open_database(args: Namespace) -> Iterator[Database]:
+    """
+    Give the database that the flags choose.
+
+    :raises ConfigurationError: if they choose none
+    """
+    with open_graph(args) as graph:
+        yield graph.pubsub_database
+
+
+def make_config(args: Namespace) -> dict[str, Any]:
+    """Return the configuration that the flags stand for."""
+    url = args.database_url or environ.get(URL_VARIABLE)
+    given = {
+        "pubsub_database": {"url": url, "schema": args.schema},
+        "pubsub_broker": {"url": getattr(args, "broker_url", None)},
+        "sns_producer": {
+            "profile_name": getattr(args, "profile", None),
+            "region_name": getattr(args, "region", None),
+            "endpoint_url": getattr(args, "endpoint_url", None),
+        },
+    }
+    return {
+        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
+    }

@@ -1,0 +1,70 @@
+"""
+What a daemon with a database does beside its worker: a service.
+
+It refuses to start with tables of another version, removes what is too old to be of use, and publishes what waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.inbox import STEP, Inbox
+from microcosm_pubsub.sql.outbox.relay import Relay
+
+
+#: How often old rows are looked for.
+REMOVAL_SECONDS = 600.0
+
+#: The pause between two steps of a removal, in which others have the tables.
+STEP_SECONDS = 0.05
+
+
+class Housekeeping:
+    """
+    Look after our tables while a daemon runs.
+
+    :param database: in which they are
+    :param works: what is done again and again
+    :param relay: publishes the rows of the outbox, if this daemon does
+    """
+
+    def __init__(self, database: Database, works: Sequence[Repeated], relay: Relay | None = None) -> None:
+        self.database = database
+        self.relay = relay
+        self.works = [*works, *([relay.work] if relay is not None else [])]
+
+    def start(self) -> None:
+        """
+        Begin.
+
+        :raises PubSubError: if the database cannot be used, or our tables have another version
+        """
+        self.database.check()
+        for work in self.works:
+            work.start()
+
+    def stop(self) -> None:
+        """End, after the steps that are under way."""
+        for work in self.works:
+            work.stop()
+        if self.relay is not None:
+            self.relay.stop()
+
+    def problems(self) -> Iterable[str]:
+        """Return what went wrong the last time."""
+        return [work.problem for work in self.works if work.problem is not None]
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return what the outbox holds."""
+        return self.relay.gauges if self.relay is not None else {}
+
+
+def remove_old(inbox: Inbox) -> Repeated:
+    """Return what removes old rows of an inbox."""
+
+    def step() -> float:
+        return STEP_SECONDS if inbox.remove_old() == STEP else REMOVAL_SECONDS
+
+    return Repeated("inbox-removal", step)

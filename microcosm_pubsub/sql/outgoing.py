@@ -1,0 +1,59 @@
+"""
+What a transaction publishes: kept until its end, and forgotten where it goes back to a savepoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from microcosm_pubsub.producer import PubsubMessage
+
+
+class Outgoing:
+    """
+    The messages of one transaction.
+
+    Sessions and connections tell of their transactions and savepoints, by a key. What comes before the first use of a
+    session belongs to that session, which only begins then.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[PubsubMessage] = []
+        #: Whether somebody sees to it that they are published.
+        self.is_attended = False
+        #: How many savepoints there were on the connection.
+        self.savepoints = 0
+        self._open: list[tuple[Hashable, int]] = []
+        #: how many messages were there when the last outermost one ended
+        self._kept = 0
+        self._ended: tuple[Hashable, int] = (None, 0)
+
+    def begin(self, key: Hashable) -> None:
+        """Note that a savepoint begins."""
+        self._open.append((key, len(self.messages) if self._open else self._kept))
+
+    def release(self, key: Hashable) -> None:
+        """Note that a savepoint has ended; one that has ended already may end again."""
+        count = self._leave(key)
+        if count is not None:
+            self._ended = (key, count)
+            self._kept = self._kept if self._open else len(self.messages)
+
+    def roll_back(self, key: Hashable) -> None:
+        """Forget what came after the beginning of a savepoint, which may be told after its end."""
+        count = self._leave(key)
+        ended, before = self._ended
+        if count is None and ended == key:
+            count = before
+        if count is not None:
+            del self.messages[count:]
+            self._kept = min(self._kept, count)
+
+    def _leave(self, key: Hashable) -> int | None:
+        """End a savepoint, and those inside it, and return how many messages came before it; None if it had ended."""
+        position = next((index for index, (each, _) in enumerate(self._open) if each == key), None)
+        if position is None:
+            return None
+        _, count = self._open[position]
+        del self._open[position:]
+        return count

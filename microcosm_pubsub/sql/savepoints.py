@@ -1,0 +1,62 @@
+"""
+The savepoints of transactions, whoever makes them: sessions, or handlers on their connection.
+
+A session makes one only when it is used, so that its own beginnings and ends count, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from microcosm_pubsub.sql.outgoing import Outgoing
+from microcosm_pubsub.sql.session import TRANSACTION_KEY
+from microcosm_pubsub.sql.transaction import TRANSACTION
+
+
+def follow_connections(engine: Engine) -> None:
+    """Let transactions know of the savepoints on connections of an engine."""
+
+    def find(connection: Connection) -> Outgoing:
+        transaction = TRANSACTION.get()
+        # connections that are not of a transaction of ours have nothing to forget
+        return transaction.outgoing if transaction is not None and transaction.is_on(connection) else Outgoing()
+
+    def begin(connection: Connection, name: str | None) -> None:
+        outgoing = find(connection)
+        outgoing.savepoints += 1
+        # one that is not given a name gets it when this has been told: the number of it on its connection
+        outgoing.begin(name or f"sa_savepoint_{outgoing.savepoints}")
+
+    def release(connection: Connection, name: str, context: Any) -> None:
+        find(connection).release(name)
+
+    def roll_back(connection: Connection, name: str, context: Any) -> None:
+        find(connection).roll_back(name)
+
+    event.listen(engine, "savepoint", begin)
+    event.listen(engine, "release_savepoint", release)
+    event.listen(engine, "rollback_savepoint", roll_back)
+
+
+def follow_sessions(session_cls: type[Session]) -> None:
+    """Let transactions know of the beginnings and ends of sessions of a class."""
+
+    def find(session: Session) -> Outgoing:
+        outgoing: Outgoing = session.info[TRANSACTION_KEY].outgoing
+        return outgoing
+
+    def begin(session: Session, transaction: SessionTransaction) -> None:
+        find(session).begin(transaction)
+
+    def end(session: Session, transaction: SessionTransaction) -> None:
+        find(session).release(transaction)
+
+    def roll_back(session: Session, previous: SessionTransaction) -> None:
+        find(session).roll_back(previous)
+
+    event.listen(session_cls, "after_transaction_create", begin)
+    event.listen(session_cls, "after_transaction_end", end)
+    event.listen(session_cls, "after_soft_rollback", roll_back)
