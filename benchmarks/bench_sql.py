@@ -68,10 +68,16 @@ def run_consumer(name: str, database_url: str, messages: int) -> dict[str, float
 
 
 def make_graph(database_url: str) -> Any:
-    """Return a graph whose messages go nowhere."""
-    config = {"pubsub_database": {"url": database_url, "auto_upgrade": True}}
-    graph = create_object_graph("bench", testing=True, loader=load_from_dict(config))
-    graph.use("sns_producer", "sqs_message_dispatcher", "pubsub_outbox")
+    """Return a graph that publishes to a broker in memory."""
+    config = {
+        "logging": {"level": "ERROR"},
+        "pubsub_broker": {"url": "sqlite://"},
+        "pubsub_database": {"url": database_url, "auto_upgrade": True},
+        "sqs_consumer": {"sqs_queue_url": "bench"},
+    }
+    graph = create_object_graph("bench", loader=load_from_dict(config))
+    graph.pubsub_broker.provision_queue("bench")
+    graph.use("opaque", "sns_producer", "sqs_message_dispatcher", "pubsub_outbox")
     PLAIN.create(graph.pubsub_database.engine, checkfirst=True)
     return graph
 
@@ -91,7 +97,7 @@ def insert_plain(opaque_data: str) -> None:
 
 
 def count_statements(database_url: str, once: bool) -> float:
-    """Return how many statements a message takes whose handler inserts a row, with begin and commit."""
+    """Return how many statements a message takes whose handler inserts a row and publishes, with begin and commit."""
     graph = make_graph(database_url)
     counts = {"statements": 0}
     engine: Engine = graph.pubsub_database.engine
@@ -106,7 +112,10 @@ def count_statements(database_url: str, once: bool) -> float:
 
     def handle(content: Any) -> bool:
         insert_plain("x" * 100)
+        graph.sns_producer.produce(MEDIA_TYPE, uri="https://example.com/1")
         return True
+
+    graph.pubsub_outbox.relay.publish_soon = lambda rows: None
 
     graph.sqs_message_handler_registry.register(MEDIA_TYPE, handle, HandlerOptions(transaction=True, once=once))
     handlers = {MEDIA_TYPE: handle}

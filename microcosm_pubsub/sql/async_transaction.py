@@ -97,7 +97,7 @@ class AsyncTransaction(Transaction):
         self._async_session = AsyncSession(
             self._connection,
             sync_session_class=GuardedSession,
-            join_transaction_mode="create_savepoint",
+            join_transaction_mode="rollback_only",
             info={TRANSACTION_KEY: transaction},
         )
         return self._async_session.sync_session

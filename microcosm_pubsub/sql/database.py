@@ -289,7 +289,7 @@ class Database:
     # inside
 
     def _make_session(self, transaction: Transaction, connection: Connection) -> Session:
-        options = {**self.session_options, "join_transaction_mode": "create_savepoint"}
+        options = {**self.session_options, "join_transaction_mode": "rollback_only"}
         info = {**options.pop("info", {}), TRANSACTION_KEY: transaction}
         session: Session = self.session_cls(**{**options, "bind": connection, "info": info})
         return session

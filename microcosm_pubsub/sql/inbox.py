@@ -21,6 +21,7 @@ from microcosm_pubsub.errors import Nack, SkipMessage
 from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.transaction import Transaction
 
 
 #: A longer key, or one that cannot be stored as text, is written as its digest.
@@ -140,15 +141,23 @@ class HandlerInbox:
         self.inbox = inbox
         self.handler = handler
 
-    def take(self, connection: Connection, messages: Sequence[SQSMessage]) -> Taken:
+    def take(self, transaction: Transaction, messages: Sequence[SQSMessage]) -> Taken:
         """
-        Note that messages are handled, and return which of them are to be.
+        Note in a transaction that messages are handled, and return which of them are to be.
 
         One that nobody could read, or that has no key, is to be handled, and has no row.
         """
         keys = {position: find_key(message) for position, message in enumerate(messages) if message.error is None}
-        fresh = self.inbox.take(connection, self.handler, [key for key in keys.values() if key is not None])
-        known = {key for key in keys.values() if key is not None} - fresh
+        given = {key for key in keys.values() if key is not None}
+        fresh = transaction.run(lambda connection: self.inbox.take(connection, self.handler, given))
+        known = given - fresh
+        wanted = frozenset(fresh)
+
+        def take_again(connection: Connection) -> None:
+            if wanted and self.inbox.take(connection, self.handler, wanted) != wanted:
+                transaction.fail(Nack(0, reason="its handler rolled back, and somebody else got the message meanwhile"))
+
+        transaction.beginnings.append(take_again)
         to_handle = []
         for position in range(len(messages)):
             key = keys.get(position)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 
 from microcosm_pubsub.dispatcher import stays
 from microcosm_pubsub.dispatcher.unit import make_release
@@ -78,7 +77,7 @@ class TransactionLayer:
             with self.open_transaction() as transaction:
                 if self.inbox is None:
                     return self._run(transaction, call_next, messages)
-                taken = transaction.run(partial(self.inbox.take, messages=messages))
+                taken = self.inbox.take(transaction, messages)
                 fresh = [messages[position] for position in taken.fresh]
                 results = self._run(transaction, call_next, fresh) if fresh else []
                 return None if results is None else taken.complete(messages, results, transaction.is_committed)

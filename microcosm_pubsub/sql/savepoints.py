@@ -56,7 +56,14 @@ def follow_sessions(session_cls: type[Session]) -> None:
 
     def roll_back(session: Session, previous: SessionTransaction) -> None:
         find(session).roll_back(previous)
+        if previous.parent is None:
+            session.info[TRANSACTION_KEY].begin_again()
 
+    def stand_in_savepoints(session: Session) -> None:
+        # what has been committed so far is not to be undone by what comes
+        session.join_transaction_mode = "create_savepoint"
+
+    event.listen(session_cls, "after_commit", stand_in_savepoints)
     event.listen(session_cls, "after_transaction_create", begin)
     event.listen(session_cls, "after_transaction_end", end)
     event.listen(session_cls, "after_soft_rollback", roll_back)

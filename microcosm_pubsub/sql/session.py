@@ -1,8 +1,9 @@
 """
 The session that a handler gets: of its own thread and of the time in which it runs, and unable to end the transaction.
 
-It stands inside a savepoint of the transaction, so that `commit()` and `rollback()` are what they always are, but for
-that nothing is final before the handler has returned.
+Its `commit()` writes, and nothing is final before the handler has returned. Its `rollback()` undoes what came since
+the last `commit()`: before the first one that is all of the transaction, which begins again; from then on the session
+stands in savepoints. So a handler that does neither, as nearly all, needs none.
 https://docs.sqlalchemy.org/en/20/orm/session_transaction.html#joining-a-session-into-an-external-transaction-such-as-for-test-suites
 """
 

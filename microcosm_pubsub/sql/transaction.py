@@ -1,8 +1,8 @@
 """
 One transaction: a connection of the database, and the session that a handler or a block gets on it.
 
-What we write ourselves is written on the connection, outside of the session's savepoint, so that no `rollback()` of a
-handler takes it away.
+What we write ourselves before the handler is written again when its `rollback()` has taken it away, and what we write
+after it comes when it can do nothing more.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ class Transaction:
         self.thread = get_ident()
         self.ended = False
         self.is_committed = False
+        #: What is done first when it begins again.
+        self.beginnings: list[Callable[[Connection], None]] = []
         #: What it publishes; what is written with all else at its end, and what is done when all that is committed.
         self.outgoing = Outgoing()
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
         self._root: RootTransaction | None = None
-        self._fault: TransactionError | None = None
+        self._fault: Exception | None = None
 
     @property
     def user_session(self) -> Session:
@@ -83,6 +85,19 @@ class Transaction:
         """Return whether it was begun on a connection."""
         return self._root is not None and self._root.connection is connection
 
+    def begin_again(self) -> None:
+        """Begin again, after the session's rollback has ended the transaction, with what came before the handler."""
+        root = self._get_root()
+        if self.ended or root.is_active:
+            return
+        self._root = root.connection.begin()
+        for call in self.beginnings:
+            call(root.connection)
+
+    def fail(self, error: Exception) -> None:
+        """Let the commit fail, whatever the handler does."""
+        self._fault = self._fault or error
+
     def run(self, call: Callable[[Connection], T]) -> T:
         """Return what a function makes of the connection, within the transaction."""
         return call(self._get_root().connection)
@@ -107,9 +122,11 @@ class Transaction:
     def note_close(self) -> None:
         """Note that a handler closed its session while that was in use."""
         if not self.ended:
-            self._fault = TransactionError(
-                "The session was closed before its handler or block had ended, and what it had not committed is gone: "
-                "leave it open, it is closed afterwards"
+            self.fail(
+                TransactionError(
+                    "The session was closed before its handler or block had ended, and what it had not committed is "
+                    "gone: leave it open, it is closed afterwards"
+                )
             )
 
     def commit(self) -> None:
@@ -122,7 +139,7 @@ class Transaction:
         root = self._get_root()
         if self._fault is not None:
             raise self._fault
-        if not root.is_active:
+        if self.session.is_active and not root.is_active:
             raise TransactionError(
                 "The transaction was ended on its connection, by its handler or its block, so that it is not whole: "
                 "leave commit and rollback of the connection to the framework"

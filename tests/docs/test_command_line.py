@@ -14,6 +14,7 @@ COMMANDS = {
     "pubsub config": ["pubsub", "config"],
     "pubsub write": ["pubsub", "write"],
     "pubsub read": ["pubsub", "read"],
+    "pubsub db": ["pubsub", "db", "upgrade"],
     "pubsub serve": ["pubsub", "serve"],
     "pubsub demo": ["pubsub", "demo"],
     "publish-naive": ["publish-naive"],

@@ -10,8 +10,10 @@ import pytest
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.sql import current_session
 from microcosm_pubsub.sql.inbox import DAY_SECONDS, STEP, find_key
+from microcosm_pubsub.sql.transaction import current_transaction
 from tests.unit.sql.app import ORDER, Order
 
 
@@ -222,6 +224,37 @@ def test_many_threads_handle_each_message_once(app):
     assert sorted(calls) == list(range(20))
     assert outcomes.count("SUCCEEDED") == 20
     assert outcomes.count("SKIPPED") == 60
+
+
+def test_a_handler_that_rolls_back_and_loses_its_message_to_another_does_not_handle_it(app, kind):
+    if kind == "sqlite":
+        pytest.skip("there nobody else can write meanwhile")
+    runs = []
+
+    def handler(content):
+        runs.append(1)
+        current_session().add(Order(uri="one"))
+        current_session().flush()
+
+        def get_between(connection):
+            name = app.graph.pubsub_transactions.for_handler(handler, HandlerOptions(once=True)).inbox.handler
+            with app.database.connect() as other:
+                app.graph.pubsub_inbox.take(other, name, ["the-same"])
+
+        current_transaction().beginnings.insert(0, get_between)
+        current_session().rollback()
+        current_session().add(Order(uri="two"))
+        return True
+
+    app.handle(handler, once=True)
+    app.send("one", opaque_data=SAME)
+
+    (result,) = app.run()
+
+    assert (result.result.name, result.retry_timeout_seconds) == ("RETRIED", 0)
+    assert app.orders == []
+    assert app.outcomes() == ["SKIPPED"]
+    assert len(runs) == 1
 
 
 # keys

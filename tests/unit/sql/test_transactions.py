@@ -151,6 +151,67 @@ def test_a_handler_may_get_or_create(app):
     assert app.orders == ["first", "one"]
 
 
+def test_what_a_handler_commits_is_not_undone_by_a_later_rollback(app):
+    def handler(content):
+        session = current_session()
+        for number in range(3):
+            session.add(Order(uri=f"kept {number}"))
+            session.commit()
+            session.add(Order(uri=f"undone {number}"))
+            session.flush()
+            session.rollback()
+        with session.begin():
+            session.add(Order(uri="kept 3"))
+        session.add(Order(uri="undone 3"))
+        session.flush()
+        session.rollback()
+        return True
+
+    app.handle(handler)
+    app.send("one")
+
+    assert app.outcomes() == ["SUCCEEDED"]
+    assert app.orders == [f"kept {number}" for number in range(4)]
+
+
+def test_what_a_block_of_its_session_commits_is_not_undone_either(app):
+    def handler(content):
+        session = current_session()
+        with session.begin():
+            session.add(Order(uri="kept"))
+        with suppress(ValueError), session.begin():
+            session.add(Order(uri="undone"))
+            session.flush()
+            raise ValueError
+        session.add(Order(uri="kept, too"))
+        return True
+
+    app.handle(handler)
+    app.send("one")
+
+    assert app.outcomes() == ["SUCCEEDED"]
+    assert app.orders == ["kept", "kept, too"]
+
+
+def test_after_a_rollback_nothing_is_final_either(app):
+    def handler(content):
+        session = current_session()
+        session.add(Order(uri="undone"))
+        session.flush()
+        session.rollback()
+        session.add(Order(uri=content["uri"]))
+        session.commit()
+        if content["uri"] == "bad":
+            raise ValueError
+        return True
+
+    app.handle(handler)
+    app.send("bad", "good")
+
+    assert app.outcomes() == ["FAILED", "SUCCEEDED"]
+    assert app.orders == ["good"]
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
