@@ -167,7 +167,7 @@ class Database:
         """
         with self._turns.take():
             self._prepare()
-            self._begin(transaction)
+            self._wait_for(transaction.begin)
             try:
                 with being_current(transaction):
                     yield transaction
@@ -206,8 +206,7 @@ class Database:
         """
         with self._turns.take():
             self._prepare()
-        with self.connect() as connection:
-            check(connection, self.tables, str(self))
+            self._wait_for(self._check_tables)
 
     def find_version(self) -> str | None:
         """
@@ -262,31 +261,40 @@ class Database:
         """Create or upgrade our tables, once, where that is wanted."""
         if self._prepared:
             return
-        is_memory = self.url is not None and self.url.is_memory
         with self._making:
-            if not self._prepared and (is_memory or self.settings.auto_upgrade):
-                try:
-                    with self.engine.begin() as connection:
-                        if is_memory:
-                            self.tables.metadata.create_all(connection)
-                        else:
-                            upgrade(connection, self.tables, str(self))
-                except DBAPIError as error:
-                    raise describe(str(self), error) from error
+            if not self._prepared and (self._is_memory or self.settings.auto_upgrade):
+                self._wait_for(self._make_tables)
             self._prepared = True
 
-    def _begin(self, transaction: Transaction) -> None:
-        """Begin, and wait for a database that starts, or that cannot be reached for a moment."""
+    @property
+    def _is_memory(self) -> bool:
+        return self.url is not None and self.url.is_memory
+
+    def _make_tables(self) -> None:
+        with self.engine.begin() as connection:
+            if self._is_memory:
+                self.tables.metadata.create_all(connection)
+            else:
+                upgrade(connection, self.tables, str(self))
+
+    def _check_tables(self) -> None:
+        with self.engine.begin() as connection:
+            # those of a database in memory have no version
+            if not self._is_memory:
+                check(connection, self.tables, str(self))
+
+    def _wait_for(self, call: Callable[[], None]) -> None:
+        """Make a call, and make it again while the database starts, or cannot be reached for a moment."""
         deadline = self.clock() + self.settings.wait_seconds
         wait = MIN_WAIT_SECONDS
         while True:
             try:
-                transaction.begin()
+                call()
                 return
             except (OperationalError, OSError) as error:
                 if self.is_sqlite or is_lasting(error) or self.clock() >= deadline:
                     raise describe(str(self), error) from error
-            except PoolTimeoutError as error:
+            except (DBAPIError, PoolTimeoutError) as error:
                 raise describe(str(self), error) from error
             self.pause(wait)
             wait = min(2 * wait, MAX_WAIT_SECONDS)
@@ -294,7 +302,7 @@ class Database:
     def _start_anew(self) -> None:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
         self._making = Lock()
-        if self.url is not None and self.url.is_memory:
+        if self._is_memory:
             return
         keep_inherited(self.engine.pool)
         self.engine.dispose(close=False)
