@@ -91,6 +91,7 @@ format: $(VENV)/dev ## Correct the style
 .PHONY: types
 types: $(VENV)/dev ## Check the types
 	$(BIN)/mypy --strict
+	$(BIN)/basedpyright
 
 .PHONY: layers
 layers: $(VENV)/dev ## Check that no module imports one that is above it
@@ -125,6 +126,7 @@ fuzz: $(VENV)/dev ## Make up messages by what they reach in the code; SECONDS=60
 .PHONY: bench
 bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-written loops, and the broker beside other engines
 	$(BIN)/python -m benchmarks.bench_dispatch
+	$(BIN)/python -m benchmarks.bench_payloads
 	$(BIN)/python -m benchmarks.bench_clients
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker

@@ -7,6 +7,7 @@ under which name its result is kept. A link ends the chain by raising.
 
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from microcosm.api import binding
 
@@ -16,12 +17,12 @@ from microcosm_pubsub.handlers import ChainHandler
 
 
 @extracts("order_id")
-def parse_uri(message):
+def parse_uri(message: dict[str, Any]) -> int:
     return int(message["uri"].rpartition("/")[2])
 
 
 @extracts("is_large")
-def find_size(order_id):
+def find_size(order_id: int) -> bool:
     if order_id > 1000:
         raise SkipMessage("an order of last year")
     return order_id >= 100
@@ -30,13 +31,13 @@ def find_size(order_id):
 @binding("ship_order")
 @handles(created("order"))
 class ShipOrder(ChainHandler):
-    def get_chain(self):
+    def get_chain(self) -> Chain:
         return Chain(parse_uri, find_size, when("is_large").then(self.by_truck).otherwise(self.by_bike))
 
-    def by_truck(self, order_id):
+    def by_truck(self, order_id: int) -> None:
         print(f"order {order_id} goes by truck")
 
-    def by_bike(self, order_id):
+    def by_bike(self, order_id: int) -> None:
         print(f"order {order_id} goes by bike")
 
 

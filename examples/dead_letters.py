@@ -7,6 +7,7 @@ infrastructure's code, the calls are the same.
 
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, Nack, created, handles
 
@@ -15,7 +16,7 @@ warehouse = {"open": False}
 
 
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     if not warehouse["open"]:
         raise Nack(0, reason="the warehouse is closed")
     return True
@@ -37,7 +38,7 @@ if __name__ == "__main__":
         daemon.initialize()
         graph = daemon.graph
 
-        def handle():
+        def handle() -> None:
             results = graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
             print(", ".join(str(result.result) for result in results) or "nothing to handle")
 

@@ -5,18 +5,16 @@ A deferred producer stands for the real one while a unit of work may still be un
 checked at once; what it was given is published when the block ends.
 """
 
-from microcosm.api import create_object_graph
-
-from microcosm_pubsub import created
+from microcosm_pubsub import Producer, created, make_producer
 from microcosm_pubsub.matchers import published_messages_for
 from microcosm_pubsub.producer import DeferredProducer, deferred
 
 
 class OrderController:
-    def __init__(self, graph):
-        self.sns_producer = graph.sns_producer
+    def __init__(self, sns_producer: Producer) -> None:
+        self.sns_producer = sns_producer
 
-    def create(self, *order_ids):
+    def create(self, *order_ids: int | None) -> None:
         for order_id in order_ids:
             if order_id is None:
                 raise LookupError("no such order")
@@ -24,19 +22,17 @@ class OrderController:
 
 
 if __name__ == "__main__":
-    graph = create_object_graph("orders", testing=True)
-    graph.use("sns_producer")
-    graph.lock()
+    sns_producer = make_producer("orders", testing=True)
 
-    def show(when):
-        print(f"{when}: {len(published_messages_for(graph.sns_producer))} published")
+    def show(when: str) -> None:
+        print(f"{when}: {len(published_messages_for(sns_producer))} published")
 
-    with DeferredProducer(graph.sns_producer) as producer:
+    with DeferredProducer(sns_producer) as producer:
         producer.produce(created("order"), uri="https://orders.example.com/1")
         show("within the block")
     show("after the block")
 
-    controller = OrderController(graph)
+    controller = OrderController(sns_producer)
     create = deferred(controller)(controller.create)
     create(2, 3)
     show("after a call that returned")

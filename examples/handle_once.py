@@ -4,6 +4,7 @@ Handle a message once, however often it is delivered.
 
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.harness import harness
@@ -13,7 +14,7 @@ PAYMENT = created("payment")
 
 
 @handles(PAYMENT, once=True)
-def book(message):
+def book(message: dict[str, Any]) -> bool:
     print("booked", message["uri"])
     return True
 

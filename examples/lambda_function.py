@@ -6,12 +6,13 @@ The event source mapping must have `ReportBatchItemFailures` set: Lambda deletes
 
 from json import dumps
 from os import environ
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     print("handling", message["uri"])
     if message["uri"].endswith("/2"):
         raise ConnectionError("the warehouse did not answer")
@@ -27,7 +28,7 @@ class OrdersDaemon(ConsumerDaemon):
 lambda_handler = OrdersDaemon.make_lambda_handler()
 
 
-def make_record(message_id, body):
+def make_record(message_id: str, body: str) -> dict[str, Any]:
     return {
         "messageId": message_id,
         "receiptHandle": f"handle-{message_id}",

@@ -8,25 +8,26 @@ deleted   id, because there is nothing left to fetch
 
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, changed, created, deleted, handles
 from microcosm_pubsub.conventions import make_media_type
 
 
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     print("created:", message["uri"])
     return True
 
 
 @handles(changed("order"))
-def order_changed(message):
+def order_changed(message: dict[str, Any]) -> bool:
     print("changed:", message["uri"], message["field_name"], "is now", message["new_value"])
     return True
 
 
 @handles(deleted("order"))
-def order_deleted(message):
+def order_deleted(message: dict[str, Any]) -> bool:
     print("deleted:", message["id"])
     return True
 

@@ -2,13 +2,16 @@
 Publish if, and only if, a transaction is committed: in a web service, say.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 from sqlalchemy.orm import Mapped, mapped_column
 
 from microcosm_pubsub import created
+from microcosm_pubsub.producer import ProduceResult, PublishCall, PubsubMessage
 from microcosm_pubsub.sql import Base
 
 
@@ -19,12 +22,12 @@ class Order(Base):
     uri: Mapped[str] = mapped_column(unique=True)
 
 
-def print_published(call_next, messages):
+def print_published(call_next: PublishCall, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
     print("published", [message.opaque_data["x-order"] for message in messages])
     return call_next(messages)
 
 
-graph = create_object_graph(
+graph: Any = create_object_graph(
     "shop",
     loader=load_from_dict(
         pubsub_broker={"url": "sqlite://"},
@@ -36,7 +39,7 @@ graph.use("opaque", "sns_producer", "pubsub_database")
 graph.lock()
 
 
-def take_order(name):
+def take_order(name: str) -> None:
     with graph.pubsub_database.transaction() as session:
         uri = f"https://shop.example.com/orders/{name}"
         graph.sns_producer.produce(created("order"), uri=uri, opaque_data={"x-order": name})

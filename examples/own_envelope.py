@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-struc
 from json import dumps
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, created, deleted, handles
 from microcosm_pubsub.envelope import RawMessageBodyParser, SQSEnvelope
@@ -18,7 +19,7 @@ from microcosm_pubsub.errors import DecodeError
 
 
 class S3Envelope(RawMessageBodyParser, SQSEnvelope):
-    def parse_media_type_and_content(self, message):
+    def parse_media_type_and_content(self, message: Any) -> tuple[str, Any]:
         try:
             [record] = message["Records"]
             make_media_type = created if record["eventName"].startswith("ObjectCreated") else deleted
@@ -29,7 +30,7 @@ class S3Envelope(RawMessageBodyParser, SQSEnvelope):
 
 
 @handles(created("s3_object"))
-def object_created(message):
+def object_created(message: dict[str, Any]) -> bool:
     print("new:", message["uri"])
     return True
 

@@ -6,41 +6,37 @@ A layer decides whether and how the handler is called. An observer comes last, a
 
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from microcosm.api import binding
-
-from microcosm_pubsub import ConsumerDaemon, SkipMessage, created, handles
-
-
-@binding("skip_duplicates")
-def configure_skip_duplicates(graph):
-    seen = set()
-
-    def layer(call_next, message):
-        if message.uri in seen:
-            raise SkipMessage("handled before")
-        outcome = call_next(message)
-        seen.add(message.uri)
-        return outcome
-
-    return layer
+from microcosm_pubsub import ConsumerDaemon, MessageHandlingResult, SkipMessage, SQSMessage, created, handles
+from microcosm_pubsub.types import Call
 
 
-@binding("print_results")
-def configure_print_results(graph):
-    return lambda message, result: print(result.result, message.uri)
+handled: set[str | None] = set()
+
+
+def skip_duplicates(call_next: Call, message: SQSMessage) -> Any:
+    if message.uri in handled:
+        raise SkipMessage("handled before")
+    outcome = call_next(message)
+    handled.add(message.uri)
+    return outcome
+
+
+def print_results(message: SQSMessage, result: MessageHandlingResult) -> None:
+    print(result.result, message.uri)
 
 
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     print("handling", message["uri"])
     return True
 
 
 class OrdersDaemon(ConsumerDaemon):
     name = "orders"
-    middleware = ["skip_duplicates"]
-    observers = ["print_results"]
+    middleware = [skip_duplicates]
+    observers = [print_results]
     defaults = {"logging": {"level": "CRITICAL"}}
 
 

@@ -2,41 +2,39 @@
 Consume from something that is no SQS: a client has the few methods of boto3's that a daemon calls.
 """
 
+from typing import Any
+
 from microcosm.api import binding
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
+@binding("sqs_client")
 class ListClient:
-    def __init__(self, bodies):
+    def __init__(self, graph: Any) -> None:
+        bodies = [f'{{"mediaType": "{created("order")}", "uri": "https://example.com/{n}"}}' for n in (1, 2)]
         self.messages = [{"MessageId": str(n), "ReceiptHandle": str(n), "Body": body} for n, body in enumerate(bodies)]
 
-    def receive_message(self, MaxNumberOfMessages=1, **_):
+    def receive_message(self, MaxNumberOfMessages: int = 1, **_: Any) -> dict[str, Any]:
         return {"Messages": self.messages[:MaxNumberOfMessages]}
 
-    def delete_message(self, ReceiptHandle, **_):
+    def delete_message(self, ReceiptHandle: str, **_: Any) -> None:
         self.messages = [message for message in self.messages if message["ReceiptHandle"] != ReceiptHandle]
 
-    def delete_message_batch(self, Entries, **_):
+    def delete_message_batch(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
         for entry in Entries:
             self.delete_message(entry["ReceiptHandle"])
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
-    def change_message_visibility(self, **_):
+    def change_message_visibility(self, **_: Any) -> None:
         """It is visible already."""
 
-    def change_message_visibility_batch(self, Entries, **_):
+    def change_message_visibility_batch(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
         return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
-@binding("sqs_client")
-def configure_sqs_client(graph):
-    media_type = created("order")
-    return ListClient([f'{{"mediaType": "{media_type}", "uri": "https://example.com/{n}"}}' for n in (1, 2)])
-
-
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     print("handling", message["uri"])
     return True
 

@@ -4,6 +4,7 @@ Run something beside the worker of a daemon: started before its first receive, s
 
 from pathlib import Path
 from sys import argv
+from typing import Any
 
 from microcosm.api import binding
 
@@ -12,20 +13,20 @@ from microcosm_pubsub import ConsumerDaemon
 
 @binding("price_list")
 class PriceList:
-    def __init__(self, graph):
-        self.prices = {}
+    def __init__(self, graph: Any) -> None:
+        self.prices: dict[str, int] = {}
 
-    def start(self):
+    def start(self) -> None:
         self.prices = {"tea": 3}
         print("prices are here")
 
-    def stop(self):
+    def stop(self) -> None:
         print("prices are gone")
 
-    def problems(self):
+    def problems(self) -> list[str]:
         return [] if self.prices else ["there are no prices"]  # makes /api/health answer 503
 
-    def gauges(self):
+    def gauges(self) -> dict[str, float]:
         return {"prices": len(self.prices)}
 
 

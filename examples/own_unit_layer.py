@@ -5,17 +5,20 @@ No error of a handler gets to a unit layer: it sees results, and may change them
 failed commit, becomes the result of every message.
 """
 
+from collections.abc import Sequence
 from sqlite3 import connect
+from typing import Any
 
-from microcosm_pubsub import ConsumerDaemon, created, handles
+from microcosm_pubsub import ConsumerDaemon, MessageHandlingResult, SQSMessage, created, handles
 from microcosm_pubsub.harness import harness
+from microcosm_pubsub.types import UnitCall
 
 
 database = connect(":memory:", isolation_level=None, check_same_thread=False)
 database.execute("CREATE TABLE orders (uri TEXT CHECK (uri NOT LIKE '%bad%'))")
 
 
-def transaction(call_next, messages):
+def transaction(call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
     database.execute("BEGIN")
     results = call_next(messages)
     handled = not any(result.retry for result in results)
@@ -25,7 +28,7 @@ def transaction(call_next, messages):
 
 
 @handles(created("order"), batch_size=10)
-def store(orders):
+def store(orders: list[dict[str, Any]]) -> bool:
     for order in orders:
         database.execute("INSERT INTO orders VALUES (?)", [order["uri"]])
     return True

@@ -7,6 +7,7 @@ handles. In AWS the same daemon runs with `--sqs-queue-url`.
 
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from marshmallow import fields
 
@@ -21,7 +22,7 @@ class GreetingSchema(PubSubMessageSchema):
 
 
 @handles(GreetingSchema)
-def greet(message):
+def greet(message: dict[str, Any]) -> bool:
     print(f"Hello, {message['name']}!")
     return True
 

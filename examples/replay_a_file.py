@@ -9,12 +9,13 @@ Run a daemon on a file of messages, one JSON object a line, and exit at its end.
 import sys
 from os.path import relpath
 from pathlib import Path
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 
 
 @handles(created("order"))
-def order_created(message):
+def order_created(message: dict[str, Any]) -> bool:
     print("handling", message["uri"], flush=True)
     return True
 

@@ -8,12 +8,13 @@ later; after as many receives as its queue's redrive policy allows, SQS takes th
 from json import dumps
 from os import environ
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from microcosm_pubsub import ConsumerDaemon, IgnoreMessage, Nack, SkipMessage, created, handles
 
 
 @handles(created("order"))
-def handle_order(message):
+def handle_order(message: dict[str, Any]) -> bool:
     match message["uri"]:
         case "done":
             return True

@@ -4,6 +4,8 @@ Test a handler with pytest: `pytest examples/test_your_handler.py`.
 A daemon's testing graph records what is published; nothing is patched, and nothing leaves the process.
 """
 
+from typing import Any
+
 from hamcrest import all_of, assert_that
 from microcosm.api import binding
 
@@ -17,10 +19,10 @@ ORDER_URI = "https://orders.example.com/1"
 @binding("invoice_order")
 @handles(created("order"))
 class InvoiceOrder:
-    def __init__(self, graph):
+    def __init__(self, graph: Any) -> None:
         self.sns_producer = graph.sns_producer
 
-    def __call__(self, message):
+    def __call__(self, message: dict[str, Any]) -> bool:
         if message["uri"].endswith("/free"):
             return False
         self.sns_producer.produce(created("invoice"), uri=f"{message['uri']}/invoice")
@@ -32,7 +34,7 @@ class InvoicingDaemon(ConsumerDaemon):
     components = ["invoice_order"]
 
 
-def test_an_order_is_invoiced():
+def test_an_order_is_invoiced() -> None:
     graph = InvoicingDaemon.create_for_testing().graph
 
     assert graph.invoice_order({"uri": ORDER_URI})
@@ -41,7 +43,7 @@ def test_an_order_is_invoiced():
     assert_that(graph.sns_producer, published(invoice))
 
 
-def test_a_free_order_is_not():
+def test_a_free_order_is_not() -> None:
     graph = InvoicingDaemon.create_for_testing().graph
 
     assert not graph.invoice_order({"uri": f"{ORDER_URI}/free"})

@@ -4,8 +4,9 @@ Handle messages in a database transaction: committed before they are deleted, un
 
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from microcosm_pubsub import ConsumerDaemon, created, handles
 from microcosm_pubsub.harness import harness
@@ -20,7 +21,7 @@ class Order(Base):
 
 
 @handles(created("order"), transaction=True)
-def store(message, session):
+def store(message: dict[str, Any], session: Session) -> bool:
     session.add(Order(uri=message["uri"]))
     if message["uri"].endswith("bad"):
         raise ValueError("after it was added")

@@ -10,6 +10,7 @@ from json import dumps
 from os import environ
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Any
 
 from microcosm.api import binding
 
@@ -18,7 +19,7 @@ from microcosm_pubsub.handlers import URIHandler
 
 
 class OrdersServer(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         found = self.path == "/orders/1"
         body = dumps({"id": 1, "items": ["tea", "milk"]} if found else {}).encode()
         self.send_response(200 if found else 404)
@@ -26,14 +27,14 @@ class OrdersServer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args):
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
 @binding("pack_order")
 @handles(created("order"))
 class PackOrder(URIHandler):
-    def handle(self, message, uri, resource):
+    def handle(self, message: Any, uri: str, resource: Any) -> bool:
         print("packing", " and ".join(resource["items"]))
         return True
 

@@ -5,6 +5,7 @@ A daemon that keeps the books of a shop's orders; `pubsub demo` runs it.
 """
 
 from collections import Counter
+from typing import Any
 
 from marshmallow import fields
 from microcosm.api import binding
@@ -23,10 +24,10 @@ class OrderCancelledSchema(PubSubMessageSchema):
 @binding("order_created_handler")
 @handles(created("order"))
 class OrderCreatedHandler:
-    def __init__(self, graph):
-        self.attempts = Counter()
+    def __init__(self, graph: Any) -> None:
+        self.attempts: Counter[str] = Counter()
 
-    def __call__(self, message):
+    def __call__(self, message: dict[str, Any]) -> bool:
         self.attempts[message["uri"]] += 1
         if message["uri"].endswith("/broken"):
             raise RuntimeError("the warehouse does not know this order")
@@ -36,12 +37,12 @@ class OrderCreatedHandler:
 
 
 @handles(changed("order"))
-def order_changed(message):
+def order_changed(message: dict[str, Any]) -> bool:
     return message.get("field_name") != "note"  # nobody needs to know of notes
 
 
 @handles(OrderCancelledSchema)
-def order_cancelled(message):
+def order_cancelled(message: dict[str, Any]) -> bool:
     return True
 
 

@@ -18,7 +18,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from os.path import isfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microcosm.api import load_each, load_from_dict
 from microcosm.caching import NaiveCache
@@ -86,6 +86,19 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     :param event: a Lambda event, whose records are handled as if they were the queue
     """
 
+    if TYPE_CHECKING:
+        # what a subclass sets as attributes; its base, which has no types, makes properties of them
+        name: str
+        components: list[str]
+        defaults: Mapping[str, Any]
+        graph: Any
+    else:
+
+        @property
+        def components(self) -> list[str]:
+            """Return the components to use; those that are registered handlers are the ones to run."""
+            return [*super().components, *COMPONENTS]
+
     #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
     #: messages that are published go through beside: callables, or binding names. Functions of the class are wrapped in
     #: `staticmethod`.
@@ -129,11 +142,6 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         super().__init__()
         self.event = event
         self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
-
-    @property
-    def components(self) -> list[str]:
-        """Return the components to use; those that are registered handlers are the ones to run."""
-        return [*super().components, *COMPONENTS]
 
     @property
     def loader(self) -> Callable[[Any], Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from microcosm_pubsub.payloads.typed_codec import TypedCodec
 
@@ -25,7 +25,19 @@ class StructCodec(TypedCodec[Any]):
         import msgspec
 
         self.msgspec = msgspec
-        super().__init__(cls, media_type, [*cls.__struct_fields__, *cls.__struct_encode_fields__])  # type: ignore[attr-defined]
+        self.decoder: Any = msgspec.json.Decoder(cls)
+        struct: Any = cls
+        names = [*struct.__struct_fields__, *struct.__struct_encode_fields__]
+        super().__init__(cls, media_type, names, struct.__struct_config__.forbid_unknown_fields)
+
+    def load_text(self, text: str | bytes) -> Any:
+        """Return the Struct that a message's JSON text stands for."""
+        if self.minds_others:
+            return super().load_text(text)
+        try:
+            return self.decoder.decode(text)
+        except (self.msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._refuse(error, "decode")
 
     def load(self, content: Mapping[str, Any]) -> Any:
         """Return the Struct that content stands for."""
@@ -49,9 +61,12 @@ class StructCodec(TypedCodec[Any]):
             # Python's json has read it: keys are texts, as they are in JSON
             return self.msgspec.convert(content, self.cls, str_keys=True)
         except self.msgspec.ValidationError as error:
-            found = PLACE.match(str(error))
-            messages = {found["path"]: [found["text"]]} if found else {"_schema": [str(error)]}
-            self.refuse(verb, messages, error)
+            self._refuse(error, verb)
+
+    def _refuse(self, error: Exception, verb: str) -> NoReturn:
+        found = PLACE.match(str(error))
+        messages = {found["path"]: [found["text"]]} if found else {"_schema": [str(error)]}
+        self.refuse(verb, messages, error)
 
 
 def make_struct_codec(cls: type, media_type: str) -> StructCodec | None:

@@ -24,7 +24,17 @@ class ModelCodec(TypedCodec[Any]):
         self.adapter: Any = TypeAdapter(cls)
         fields: Mapping[str, Any] = cls.__pydantic_fields__  # type: ignore[attr-defined]
         aliases = [name for field in fields.values() for name in (field.alias, field.serialization_alias) if name]
-        super().__init__(cls, media_type, [*fields, *aliases])
+        extra = getattr(cls, "__pydantic_config__", None) or getattr(cls, "model_config", {})
+        super().__init__(cls, media_type, [*fields, *aliases], extra.get("extra") in ("allow", "forbid"))
+
+    def load_text(self, text: str | bytes) -> Any:
+        """Return the model that a message's JSON text stands for."""
+        if self.minds_others:
+            return super().load_text(text)
+        try:
+            return self.adapter.validate_json(text)
+        except self.error as error:
+            self.refuse("decode", to_messages(error), error)
 
     def load(self, content: Mapping[str, Any]) -> Any:
         """Return the model that content stands for."""

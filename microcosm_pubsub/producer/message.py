@@ -28,18 +28,18 @@ class PubsubMessage:
     :param opaque_data: what the text holds under `opaqueData`
     :param group_id: its message group, which a FIFO topic needs
     :param deduplication_id: by which a FIFO topic knows it again
-    :param content: what its schema encodes; None once somebody else has
+    :param content: what its schema encodes; empty if somebody else has
     :param due_at: when to publish it, in seconds since the epoch; None is now
     """
 
     media_type: str
     message: str
     message_attributes: dict[str, Any]
-    opaque_data: dict[str, Any] | None
+    opaque_data: dict[str, Any]
     topic_arn: str
     group_id: str | None = None
     deduplication_id: str | None = None
-    content: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    content: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     due_at: float | None = None
 
     @property

@@ -241,7 +241,7 @@ class SNSProducer:
 
     def add_opaque_data(self, message: PubsubMessage) -> None:
         """Add the graph's opaque data, and when the message is published; what the message has already wins."""
-        merged = {**(self.opaque or {}), PUBLISHED_KEY: str(self.now()), **(message.opaque_data or {})}
+        merged = {**(self.opaque or {}), PUBLISHED_KEY: str(self.now()), **message.opaque_data}
         message.opaque_data = {str(key).lower(): value for key, value in merged.items()}
 
     def set_topic(self, message: PubsubMessage) -> None:
@@ -256,7 +256,7 @@ class SNSProducer:
         """Give a message of a FIFO topic its group and its deduplication id, unless it has them."""
         if not message.topic_arn.endswith(FIFO_SUFFIX):
             return
-        content = message.content or {}
+        content = message.content
         if message.group_id is None:
             # What is told of one resource stays in order.
             message.group_id = make_group_id(content.get(URI_KEY) or content.get("id") or message.media_type)
@@ -272,7 +272,7 @@ class SNSProducer:
         """
         codec = self._find_codec(message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
-        message.message = codec.encode({**(message.content or {}), **written})
+        message.message = codec.encode({**message.content, **written})
 
     # inside
 

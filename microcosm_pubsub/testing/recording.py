@@ -111,7 +111,7 @@ class ProducerStandIn:
             media_type=told,
             message=dumps({**content, **opaque, "mediaType": told}, default=str),
             message_attributes={MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": told}},
-            opaque_data=dict(opaque_data) if opaque_data is not None else None,
+            opaque_data=dict(opaque_data or {}),
             topic_arn=NO_TOPIC,
         )
 
