@@ -110,10 +110,12 @@ SEED ?=
 MESSAGES ?= 100000
 FAULTS ?= 2000
 POISON ?=
+# what is broken: the delivery of messages, or (ledger) daemons whose effects must happen once: FAULTS=320 MESSAGES=20000
+PLAN ?= delivery
 
 .PHONY: chaos
 chaos: $(VENV)/dev ## Break daemons on purpose, for minutes; SEED=n MESSAGES=100000 FAULTS=2000
-	$(BIN)/python -m tests.chaos --messages $(MESSAGES) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(POISON),--poison)
+	$(BIN)/python -m tests.chaos --messages $(MESSAGES) --faults $(FAULTS) --plan $(PLAN) $(if $(SEED),--seed $(SEED)) $(if $(POISON),--poison)
 
 SECONDS ?= 60
 
@@ -128,6 +130,11 @@ bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-writ
 	$(BIN)/python -m benchmarks.bench_clients
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker
+	$(BIN)/python -m benchmarks.bench_sql
+
+.PHONY: bench-http
+bench-http: $(VENV)/dev ## Measure `pubsub serve` beside other servers of SQS, for a quarter of an hour
+	$(BIN)/python -m benchmarks.bench_broker --http
 
 .PHONY: check
 check: test-all lint types layers ## All tests, style, types and layers

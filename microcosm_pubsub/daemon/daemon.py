@@ -46,6 +46,7 @@ COMPONENTS = [
     "opaque",
     "pubsub_lifecycle_change",
     "pubsub_message_schema_registry",
+    "pubsub_meters",
     "pubsub_send_batch_metrics",
     "pubsub_send_metrics",
     "pubsub_services",

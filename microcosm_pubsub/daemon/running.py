@@ -15,9 +15,10 @@ from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
 from microcosm_pubsub.daemon.services import Services
 from microcosm_pubsub.errors import PubSubError, QueueAccessError
-from microcosm_pubsub.health import HealthServer, Report, Route, report_routes
+from microcosm_pubsub.health import Answer, HealthServer, Report, Route, report_routes
+from microcosm_pubsub.meters.prometheus import METRICS_PATH, PrometheusMeter
 from microcosm_pubsub.types import Handlers
-from microcosm_pubsub.worker.assembly import only_enabled
+from microcosm_pubsub.worker.factory import gauge_tellers
 from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.health import report
 from microcosm_pubsub.worker.worker import Ending, Worker
@@ -55,10 +56,10 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         }
 
     if send_report is None and daemon.args.healthcheck_port is not None:
-        routes = {**report_routes(get_report), **daemon.routes}
+        routes = {**report_routes(get_report), **metrics_routes(graph), **daemon.routes}
         services.add(HealthServer(routes, daemon.args.healthcheck_host, daemon.args.healthcheck_port))
     report_now = Reporter(worker, get_report, send_report, graph.metadata.debug)
-    measure = Gauges(only_enabled(graph.pubsub_worker_metrics), services.gauges, worker.clock)
+    measure = Gauges(gauge_tellers(graph), services.gauges, worker.clock)
 
     def on_watch() -> None:
         measure()
@@ -80,6 +81,12 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         services.stop()
     say_end(daemon, ending)
     return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def metrics_routes(graph: Any) -> dict[str, Route]:
+    """Return the route by which Prometheus comes for what is measured; none if it is not measured for that."""
+    pages = [meter.page for meter in graph.pubsub_meters.meters if isinstance(meter, PrometheusMeter)]
+    return {METRICS_PATH: lambda: Answer(*pages[0]())} if pages else {}
 
 
 def warn_of_doubts(daemon: Prepared) -> None:

@@ -29,7 +29,8 @@ from microcosm_pubsub.daemon.process import (
     SIGNALS,
     STOP_SIGNALS,
 )
-from microcosm_pubsub.health import HealthServer, Report, Route, report_routes
+from microcosm_pubsub.health import Answer, HealthServer, Report, Route, report_routes
+from microcosm_pubsub.meters.prometheus import METRICS_PATH, SummedPage, summed
 
 
 logger = getLogger(__name__)
@@ -101,6 +102,8 @@ class Supervisor:
             all_routes = {**report_routes(self.report), **(routes or {})}
             self.health_server = HealthServer(all_routes, healthcheck_host, healthcheck_port)
         self.clock = clock
+        #: What the children measure, if anything can be.
+        self.metrics: SummedPage | None = None
         self.stopping = False
         self.exit_code = EXIT_OK
         self._signals: SimpleQueue[int] = SimpleQueue()
@@ -111,15 +114,19 @@ class Supervisor:
 
         :raises ConfigurationError: if health checks cannot be served
         """
-        if self.health_server is not None:
-            self.health_server.start()
-        for number in SIGNALS:
-            signal(number, lambda number, frame: self._signals.put(number))
-        for child in self.children:
-            self._spawn(child)
-        while not all(child.ended for child in self.children):
-            self._watch()
-        sys.exit(self.exit_code)
+        with summed() as self.metrics:
+            if self.health_server is not None:
+                if self.metrics is not None:
+                    page = self.metrics.page
+                    self.health_server.routes.setdefault(METRICS_PATH, lambda: Answer(*page()))
+                self.health_server.start()
+            for number in SIGNALS:
+                signal(number, lambda number, frame: self._signals.put(number))
+            for child in self.children:
+                self._spawn(child)
+            while not all(child.ended for child in self.children):
+                self._watch()
+            sys.exit(self.exit_code)
 
     def report(self) -> Report:
         """Return the health of all processes together."""
@@ -208,6 +215,8 @@ class Supervisor:
         child.process.join()
         pid, code = child.process.pid, child.process.exitcode
         child.process = None
+        if self.metrics is not None:
+            self.metrics.forget(pid)
         if code == EXIT_RECYCLED and not self.stopping:
             child.restart_at = self.clock()
         elif code in (EXIT_OK, EXIT_RECYCLED) or (self.stopping and -code in STOP_SIGNALS):

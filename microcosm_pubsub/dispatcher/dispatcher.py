@@ -36,6 +36,7 @@ from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
+from microcosm_pubsub.middleware.layer import choose_unit_layers
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
@@ -214,10 +215,13 @@ class SQSMessageDispatcher:
 
     def _make_route(self, media_type: str | None, handler: Handler | None) -> Route:
         options = DEFAULT_OPTIONS
+        if media_type is not None and handler is not None:
+            options = self.registry.find_options(media_type, handler)
+        # before what the handler asks for is looked for: a layer may be what gives it that
+        unit_layers = choose_unit_layers(self.unit_middleware, handler, options)
         arguments = PLAIN_ARGUMENTS
         layers = self.middleware
         if media_type is not None and handler is not None:
-            options = self.registry.find_options(media_type, handler)
             if options.middleware:
                 layers = (*layers, *use_parts(self.registry.graph, options.middleware))
             if self.arguments is not None:
@@ -228,7 +232,7 @@ class SQSMessageDispatcher:
             options,
             self.policies.complete(options.retry),
             layers,
-            self.unit_middleware,
+            unit_layers,
             self.loop,
             arguments,
         )

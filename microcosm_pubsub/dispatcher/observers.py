@@ -9,7 +9,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.config.graph import defaults, find_component, use_parts
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
@@ -39,4 +39,7 @@ def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
 
     # Results are reported even if that goes nowhere: users' tests look for it.
     known = (log, measure, report) if getattr(send_metrics, "enabled", True) else (log, report)
+    meters = find_component(graph, "pubsub_meters")
+    if meters is not None and meters.enabled:
+        known = (*known, meters.observe)
     return (*known, *use_parts(graph, graph.config.pubsub_observers.names))

@@ -18,7 +18,7 @@ from microcosm_pubsub.errors import HandlerError, Nack
 from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS, Arguments, call_batch_handler, make_handler_call
-from microcosm_pubsub.middleware.layer import choose_layers, choose_unit_layers, compose, compose_units
+from microcosm_pubsub.middleware.layer import choose_layers, compose, compose_units
 from microcosm_pubsub.registry import HandlerOptions, Route
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicy
@@ -77,7 +77,7 @@ def make_route(
     run: UnitCall | None = None
     if options.batch_size is not None:
         run = BatchCall(needed, partial(call_batch_handler, loop, arguments=arguments))
-    if unit_layers := choose_unit_layers(unit_layers, handler, options):
+    if unit_layers:
         run = run or partial(run_each, call)
         run = partial(run_contained, compose_units(unit_layers, partial(run_in_turn, run)))
     return Route(media_type, handler, options, policy, call, run)

@@ -96,6 +96,9 @@ def configure_pubsub_publish_layers(graph: Any) -> tuple[PublishLayer, ...]:
     published inside a transaction comes to them when that is committed.
     """
     metrics = find_component(graph, "pubsub_producer_metrics")
-    measure: tuple[PublishLayer, ...] = () if metrics is None else (MeasurePublishing(metrics),)
+    meters = find_component(graph, "pubsub_meters")
+    measure: list[PublishLayer] = [] if metrics is None else [MeasurePublishing(metrics)]
+    if meters is not None and meters.enabled:
+        measure.append(meters.around_publish)
     names = graph.config.pubsub_publish_layers.names
     return (*find_parts(graph, "pubsub_outbox"), *use_parts(graph, names), *measure)

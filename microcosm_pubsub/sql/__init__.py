@@ -8,6 +8,7 @@ Effects once: handlers in a database transaction, their inbox and their outbox.
 - `session`, `transaction`, `async_transaction`: one transaction, and the session that it gives.
 - `outgoing`, `savepoints`: what a transaction publishes, without what it takes back.
 - `schema`, `history`, `upgrade`, `migrations/`: our own tables, and their versions.
+- `turns`: who may write to a SQLite file.
 - `database`: opens transactions: the component `pubsub_database`.
 - `inbox`: what was handled.
 - `outbox/`: what is to be published, and its relay.

@@ -10,28 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from logging import getLogger
-from threading import Lock, RLock, get_ident
+from threading import Lock, get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from microcosm_pubsub.config.fork import hold_still_while_forking, keep_inherited, start_anew_in_child
+from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.sql.engine import BUSY_SECONDS, make_async_engine, make_engine
+from microcosm_pubsub.sql.engine import make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
-from microcosm_pubsub.sql.passing import find_state, first_line
+from microcosm_pubsub.sql.passing import describe, is_lasting
 from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
-from microcosm_pubsub.sql.upgrade import COMMAND, check, history_of, upgrade
+from microcosm_pubsub.sql.turns import NO_TURNS, Turns
+from microcosm_pubsub.sql.upgrade import check, history_of, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
 
 
@@ -39,18 +39,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
-logger = getLogger(__name__)
-
 T = TypeVar("T", bound=Transaction)
 
 #: While a database cannot be reached, it is tried again after so long, and twice as long each time, up to so long.
 MIN_WAIT_SECONDS = 0.05
 MAX_WAIT_SECONDS = 1.0
-
-#: What no patience mends: wrong passwords, no rights, no such database.
-#: https://www.postgresql.org/docs/current/errcodes-appendix.html
-LASTING_STATES = ("28", "3D", "42")
-LASTING_TEXTS = ("authentication failed", "does not exist", "no password supplied", "unable to open database file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +92,15 @@ class Database:
         self.session_options = session_options or {}
         self.clock = clock
         self.pause = pause
-        self.tables = make_tables(None if engine.dialect.name == "sqlite" else settings.schema)
         self.is_sqlite = engine.dialect.name == "sqlite"
+        self.tables = make_tables(None if self.is_sqlite else settings.schema)
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
         self._prepared = False
-        # on SQLite one writes at a time: threads of this process take turns here, which is fairer than at the file
-        self._turn = RLock()
-        self._owner: int | None = None
+        self._turns = Turns(str(self)) if self.is_sqlite else NO_TURNS
         follow_connections(engine)
         follow_sessions(self.session_cls)
         start_anew_in_child(self, Database._start_anew)
-        if self.is_sqlite:
-            # as `broker.store` does, and for the same reason: https://www.sqlite.org/howtocorrupt.html (2.6)
-            hold_still_while_forking(self, lambda database: database._turn)
 
     @classmethod
     def open_url(cls, url: DatabaseURL, settings: Settings, **options: Any) -> Database:
@@ -177,9 +165,9 @@ class Database:
 
         :raises TransactionError: if the database cannot be reached
         """
-        with self._take_turn():
+        with self._turns.take():
             self._prepare()
-            self._begin(transaction)
+            self._wait_for(transaction.begin)
             try:
                 with being_current(transaction):
                     yield transaction
@@ -196,12 +184,12 @@ class Database:
 
         :raises TransactionError: if the database cannot be reached, or does not take it
         """
-        with self._take_turn():
+        with self._turns.take():
             try:
                 with self.engine.begin() as connection:
                     yield connection
             except (DBAPIError, PoolTimeoutError) as error:
-                raise self.describe(error) from error
+                raise describe(str(self), error) from error
 
     def insert(self, table: Table) -> Any:
         """Return a statement that inserts into a table, and can do nothing on a conflict."""
@@ -216,10 +204,9 @@ class Database:
         :raises ConfigurationError: if they have not
         :raises TransactionError: if the database cannot be used
         """
-        with self._take_turn():
+        with self._turns.take():
             self._prepare()
-        with self.connect() as connection:
-            check(connection, self.tables, str(self))
+            self._wait_for(self._check_tables)
 
     def find_version(self) -> str | None:
         """
@@ -258,30 +245,6 @@ class Database:
                 follow_connections(self._async_engine.sync_engine)
             return self._async_engine
 
-    @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """
-        Say of our tables, where they are used in the block and missing, what makes them.
-
-        :raises TransactionError: if they are missing
-        """
-        try:
-            yield
-        except (OperationalError, ProgrammingError) as error:
-            if find_state(error) == "42P01" or "no such table" in str(error.orig):
-                raise TransactionError(
-                    f"The database {self} has no tables of microcosm_pubsub, or old ones ({first_line(error)}): run "
-                    f"`{COMMAND}`, or set pubsub_database.auto_upgrade"
-                ) from error
-            raise
-
-    def describe(self, error: Exception) -> TransactionError:
-        """Return what an error of the database means for whoever runs this."""
-        hint = "correct pubsub_database.url, or the rights of its user" if is_lasting(error) else "see that it runs"
-        if isinstance(error, PoolTimeoutError):
-            hint = "all connections are in use: raise pubsub_database.pool_size, or lower pubsub_worker.concurrency"
-        return TransactionError(f"Cannot use the database {self}: {first_line(error)}; {hint}")
-
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
@@ -298,72 +261,51 @@ class Database:
         """Create or upgrade our tables, once, where that is wanted."""
         if self._prepared:
             return
-        is_memory = self.url is not None and self.url.is_memory
         with self._making:
-            if not self._prepared and (is_memory or self.settings.auto_upgrade):
-                try:
-                    with self.engine.begin() as connection:
-                        if is_memory:
-                            self.tables.metadata.create_all(connection)
-                        else:
-                            upgrade(connection, self.tables, str(self))
-                except DBAPIError as error:
-                    raise self.describe(error) from error
+            if not self._prepared and (self._is_memory or self.settings.auto_upgrade):
+                self._wait_for(self._make_tables)
             self._prepared = True
 
-    def _begin(self, transaction: Transaction) -> None:
-        """Begin, and wait for a database that starts, or that cannot be reached for a moment."""
+    @property
+    def _is_memory(self) -> bool:
+        return self.url is not None and self.url.is_memory
+
+    def _make_tables(self) -> None:
+        with self.engine.begin() as connection:
+            if self._is_memory:
+                self.tables.metadata.create_all(connection)
+            else:
+                upgrade(connection, self.tables, str(self))
+
+    def _check_tables(self) -> None:
+        with self.engine.begin() as connection:
+            # those of a database in memory have no version
+            if not self._is_memory:
+                check(connection, self.tables, str(self))
+
+    def _wait_for(self, call: Callable[[], None]) -> None:
+        """Make a call, and make it again while the database starts, or cannot be reached for a moment."""
         deadline = self.clock() + self.settings.wait_seconds
         wait = MIN_WAIT_SECONDS
         while True:
             try:
-                transaction.begin()
+                call()
                 return
             except (OperationalError, OSError) as error:
                 if self.is_sqlite or is_lasting(error) or self.clock() >= deadline:
-                    raise self.describe(error) from error
-            except PoolTimeoutError as error:
-                raise self.describe(error) from error
+                    raise describe(str(self), error) from error
+            except (DBAPIError, PoolTimeoutError) as error:
+                raise describe(str(self), error) from error
             self.pause(wait)
             wait = min(2 * wait, MAX_WAIT_SECONDS)
 
-    @contextmanager
-    def _take_turn(self) -> Iterator[None]:
-        if not self.is_sqlite:
-            yield
-            return
-        if self._owner == get_ident():
-            raise TransactionError(
-                f"This thread has a transaction of {self} already, and SQLite lets nobody else write meanwhile"
-            )
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
-            raise TransactionError(
-                f"Another transaction of this process has kept the database {self} for {BUSY_SECONDS:g} s: make it "
-                "shorter, or use PostgreSQL"
-            )
-        self._owner = get_ident()
-        try:
-            yield
-        finally:
-            self._owner = None
-            self._turn.release()
-
     def _start_anew(self) -> None:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
-        self._turn, self._owner, self._making = RLock(), None, Lock()
-        if self.url is not None and self.url.is_memory:
+        self._making = Lock()
+        if self._is_memory:
             return
         keep_inherited(self.engine.pool)
         self.engine.dispose(close=False)
         # of an event loop that the child does not have
         keep_inherited(self._async_engine)
         self._async_engine = None
-
-
-def is_lasting(error: Exception) -> bool:
-    """Return whether an error while connecting will come again until somebody changes something."""
-    state = find_state(error) if isinstance(error, DBAPIError) else None
-    # libpq tells no SQLSTATE of a connection that it could not make, only what the server said
-    # https://github.com/psycopg/psycopg/issues/331
-    said = str(error)
-    return (state or "").startswith(LASTING_STATES) or any(text in said for text in LASTING_TEXTS)

@@ -7,6 +7,7 @@ Processes that upgrade together take turns, and each migration is done whole or 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from logging import WARNING, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ class History:
             from alembic.config import Config
         except ModuleNotFoundError as error:
             raise ConfigurationError(f"Migrations need {error.name}: pip install 'microcosm_pubsub[sql]'") from error
+        # what was run is told by whoever asked for it
+        getLogger("alembic").setLevel(WARNING)
         config = Config()
         config.set_main_option("script_location", str(self.folder))
         config.set_main_option("path_separator", "os")

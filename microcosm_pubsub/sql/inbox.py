@@ -22,6 +22,7 @@ from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.transaction import Transaction
+from microcosm_pubsub.sql.upgrade import explaining
 
 
 #: A longer key, or one that cannot be stored as text, is written as its digest.
@@ -58,7 +59,7 @@ class Inbox:
         at = int(self.now() * 1000)
         # in one order, so that two processes with the same keys do not wait for each other
         rows = [{"handler": handler, "message_key": key, "handled_at": at} for key in sorted(set(keys))]
-        with self.database.explaining():
+        with explaining(str(self.database)):
             return set(connection.scalars(self._insert, rows)) if rows else set()
 
     def remove_old(self) -> int:

@@ -5,14 +5,18 @@ What errors of a database mean: whether trying again helps, and what to say of t
 from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from microcosm_pubsub.sql.errors import TransactionError
 
 
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected,
 #: lock_not_available, admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout
 PASSING_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25P03"}
 
-#: Of those, and of class 08, it is the connection that is lost.
-LOST_STATES = {"57P01", "57P02", "57P03", "25P03"}
+#: What no patience mends: wrong passwords, no rights, no such database.
+LASTING_STATES = ("28", "3D", "42")
+LASTING_TEXTS = ("authentication failed", "does not exist", "no password supplied", "unable to open database file")
 
 #: What SQLite says while another process writes. https://www.sqlite.org/rescode.html#busy
 BUSY = "database is locked"
@@ -42,6 +46,27 @@ def _is_passing(error: DBAPIError) -> bool:
         or (state or "").startswith("08")
         or BUSY in str(error.orig)
     )
+
+
+def is_lasting(error: Exception) -> bool:
+    """Return whether an error while connecting will come again until somebody changes something."""
+    state = find_state(error) if isinstance(error, DBAPIError) else None
+    # libpq tells no SQLSTATE of a connection that it could not make, only what the server said
+    # https://github.com/psycopg/psycopg/issues/331
+    said = str(error)
+    return (state or "").startswith(LASTING_STATES) or any(text in said for text in LASTING_TEXTS)
+
+
+def describe(database: str, error: Exception) -> TransactionError:
+    """
+    Return what an error of a database means for whoever runs this.
+
+    :param database: its URL, without the password
+    """
+    hint = "correct pubsub_database.url, or the rights of its user" if is_lasting(error) else "see that it runs"
+    if isinstance(error, PoolTimeoutError):
+        hint = "all connections are in use: raise pubsub_database.pool_size, or lower pubsub_worker.concurrency"
+    return TransactionError(f"Cannot use the database {database}: {first_line(error)}; {hint}")
 
 
 def find_state(error: DBAPIError) -> str | None:

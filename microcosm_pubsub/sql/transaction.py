@@ -164,8 +164,10 @@ class Transaction:
 
     def close(self) -> None:
         """Undo what is not committed, and give the connection back."""
-        self.let_go()
-        self._get_root().connection.close()
+        try:
+            self.let_go()
+        finally:
+            self._get_root().connection.close()
 
     def let_go(self) -> None:
         """Undo what is not committed, and close the session."""

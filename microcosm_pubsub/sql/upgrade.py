@@ -4,12 +4,17 @@ Our tables, brought to the version that this package works with.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.history import History
+from microcosm_pubsub.sql.passing import find_state, first_line
 from microcosm_pubsub.sql.schema import Tables
 
 
@@ -65,6 +70,25 @@ def upgrade(connection: Connection, tables: Tables, database: str) -> None:
     if found and not is_older(", ".join(found)):
         raise_newer(", ".join(found), database)
     history.upgrade(connection)
+
+
+@contextmanager
+def explaining(database: str) -> Iterator[None]:
+    """
+    Say of our tables, where they are used in the block and missing, what makes them.
+
+    :param database: its URL, without the password
+    :raises TransactionError: if they are missing
+    """
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as error:
+        if find_state(error) == "42P01" or "no such table" in str(error.orig):
+            raise TransactionError(
+                f"The database {database} has no tables of microcosm_pubsub, or old ones ({first_line(error)}): run "
+                f"`{COMMAND}`, or set pubsub_database.auto_upgrade"
+            ) from error
+        raise
 
 
 def is_older(version: str) -> bool:

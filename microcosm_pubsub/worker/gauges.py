@@ -4,7 +4,7 @@ What a worker does at the moment, told to metrics about once a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from logging import getLogger
 from time import monotonic
 
@@ -15,6 +15,19 @@ logger = getLogger(__name__)
 GAUGE_SECONDS = 1.0
 
 Values = Mapping[str, float]
+
+
+def tell_all(tellers: Iterable[Callable[[Values], None]]) -> Callable[[Values], None] | None:
+    """Return what tells several; None if there are none."""
+    every = tuple(tellers)
+    if not every:
+        return None
+
+    def tell(values: Values) -> None:
+        for each in every:
+            each(values)
+
+    return tell
 
 
 class Gauges:

@@ -68,6 +68,7 @@ class LeaseKeeper:
         self.clock = clock
         self.random = random or Random()
         self.lost = 0
+        self.extended = 0
         self._held: dict[int, SQSMessage] = {}
         self._renewing: frozenset[int] = frozenset()
         self._lock = Lock()
@@ -177,6 +178,7 @@ class LeaseKeeper:
         for index, (message, timeout) in enumerate(extended):
             failure = failures.get(str(index))
             if failure is None:
+                self.extended += 1
                 message.lease.deadline = asked_at + timeout
                 message.lease.renew_at = asked_at + self._renew_after(timeout)
             elif failure.code in LOST_CODES:

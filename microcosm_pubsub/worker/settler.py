@@ -71,6 +71,8 @@ class Settler:
         self._runs_at = inf
         #: messages that were handled, and could not be deleted
         self.undeleted = Recent()
+        #: How many messages could not be settled.
+        self.failures = 0
         self._on_failure: Callable[[SQSMessage], None] = lambda message: None
 
     def subscribe(self, on_failure: Callable[[SQSMessage], None]) -> None:
@@ -257,6 +259,7 @@ class Settler:
         self.keeper.forget(message)
         if settlement.timeout is None:
             self.undeleted.add(message.message_id)
+        self.failures += 1
         logger.error("%s", refusal.error)
         self._on_failure(message)
 

@@ -126,6 +126,9 @@ class Worker:
             "worker_abandoned": self.slots.abandoned,
             "worker_paused": int(self.pausing is not None or self.parts.breaker.state is not State.CLOSED),
             "worker_pollers": self.receiver.active,
+            "worker_leases_extended": self.parts.keeper.extended,
+            "worker_leases_lost": self.parts.keeper.lost,
+            "worker_settle_failures": self.settler.failures,
         }
 
     # the life of a worker

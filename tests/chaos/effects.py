@@ -39,8 +39,9 @@ QUEUE = "effects"
 #: So many of a thousand messages are delivered twice.
 TWICE = 50
 
-#: So much waits at most, in messages.
-BACKLOG = 2_000
+#: So much waits at most, in messages; and so much is done between two kills, at least.
+BACKLOG = 600
+MIN_PROGRESS = 10
 
 #: Nothing is given up: whatever happens must be mended.
 MAX_RECEIVE_COUNT = 1000
@@ -136,9 +137,9 @@ class EffectsRun:
         for kill in range(scale.kills):
             if self.fleet.failed:
                 return
-            goal = scale.messages * (kill + 1) // scale.kills
-            self._feed(clients, goal)
-            sleep(self.random.uniform(0.05, 0.6))
+            self._feed(clients, scale.messages * (kill + 1) // scale.kills)
+            self._wait_for_progress(scale.messages * 2 * kill // scale.kills - BACKLOG)
+            sleep(self.random.uniform(0, 0.3))
             if kill in restarts:
                 how = self.random.choice(["fast", "immediate"])
                 self.server.stop(how)
@@ -152,6 +153,15 @@ class EffectsRun:
             if kill % 20 == 0:
                 self.tell(f"{self.sent} sent, {kill + 1} killed, {self._count_bookings()} booked")
         self._feed(clients, scale.messages)
+
+    def _wait_for_progress(self, goal: int) -> None:
+        """Wait until so much is booked, and something since the last kill: daemons must be at work when they die."""
+        before, since = self._count_bookings(), monotonic()
+        while (booked := self._count_bookings()) < max(goal, before + MIN_PROGRESS):
+            if self.fleet.failed or monotonic() > since + PATIENCE_SECONDS or booked == 2 * self.sent:
+                return
+            self.fleet.tend()
+            sleep(0.05)
 
     def _feed(self, clients: BrokerClients, goal: int) -> None:
         while self.sent < goal:

@@ -141,10 +141,11 @@ class Fuzzer:
         return bytes(spoiled[: self.random.randrange(1, len(spoiled) + 2)])
 
 
-def run(url: str, requests: int, seed: int) -> dict[int, int]:
+def run(url: str, requests: int, seed: int, tell_every: int = 0) -> dict[int, int]:
     """
     Send requests, and return how many answers of each status came; 0 stands for a connection that was closed.
 
+    :param tell_every: print how far it is after so many; 0 prints nothing
     :raises AssertionError: at an answer that says that the server failed
     """
     parts = urlsplit(url)
@@ -158,6 +159,8 @@ def run(url: str, requests: int, seed: int) -> dict[int, int]:
         statuses[status] = statuses.get(status, 0) + 1
         if number % 500 == 0:
             check_sound(address)
+        if tell_every and number and number % tell_every == 0:
+            print(f"{number:,} requests: {statuses}", flush=True)
     check_sound(address)
     return statuses
 
@@ -205,7 +208,7 @@ def main() -> None:
     with ExitStack() as stack:
         url = args.url or stack.enter_context(serve())
         print(f"seed {args.seed}, {url}", flush=True)
-        print(run(url, args.requests, args.seed))
+        print(run(url, args.requests, args.seed, tell_every=50_000))
 
 
 if __name__ == "__main__":

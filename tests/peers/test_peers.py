@@ -64,13 +64,23 @@ def test_awscli(peer):
     assert message["Body"] == "hello"
     assert call("sqs", "receive-message", "--queue-url", url) == {}
     (letter,) = call("sqs", "receive-message", "--queue-url", dead)["Messages"]
-    call("sqs", "delete-message", "--queue-url", dead, "--receipt-handle", letter["ReceiptHandle"])
+    call(
+        *("sqs", "change-message-visibility", "--queue-url", dead, "--receipt-handle", letter["ReceiptHandle"]),
+        *("--visibility-timeout", "0"),
+    )
+    call("sqs", "start-message-move-task", "--source-arn", "arn:aws:sqs:eu-central-1:000000000000:dead")
+    (again,) = call("sqs", "receive-message", "--queue-url", url)["Messages"]
+    assert again["Body"] == "hello"
+    call("sqs", "delete-message", "--queue-url", url, "--receipt-handle", again["ReceiptHandle"])
     fifo = call(
         *("sqs", "create-queue", "--queue-name", "orders.fifo"),
         *("--attributes", "FifoQueue=true,ContentBasedDeduplication=true"),
     )["QueueUrl"]
     sent = call("sqs", "send-message", "--queue-url", fifo, "--message-body", "1", "--message-group-id", "g")
     assert len(sent["SequenceNumber"]) == 20
+    call("sqs", "send-message", "--queue-url", fifo, "--message-body", "1", "--message-group-id", "g")
+    received = call("sqs", "receive-message", "--queue-url", fifo, "--max-number-of-messages", "10")["Messages"]
+    assert [message["Body"] for message in received] == ["1"]
     assert len(call("sqs", "list-queues")["QueueUrls"]) == 3
     # the tool turns pages by itself
     assert len(call("sqs", "list-queues", "--page-size", "1")["QueueUrls"]) == 3
@@ -79,13 +89,14 @@ def test_awscli(peer):
 def test_celery(peer):
     programs = make_python("celery")
     shutil.copy(PROGRAMS / "celery_tasks.py", peer.directory)
-    send = "from celery_tasks import add; [add.delay(number, 10) for number in range(5)]"
+    send = "from celery_tasks import add; [add.delay(number, 10) for number in range(5)]; "
+    send += "[add.apply_async((number, 10), queue='ordered.fifo') for number in range(5, 10)]"
     with peer.start(
-        *(programs / "celery", "-A", "celery_tasks", "worker", "--pool", "solo"),
+        *(programs / "celery", "-A", "celery_tasks", "worker", "--pool", "solo", "-Q", "celery,ordered.fifo"),
         *("--without-gossip", "--without-mingle"),
     ):
         peer.run(programs / "python", "-c", send)
-        wait_until(lambda: len(list(peer.directory.glob("sum-*"))) == 5, 60)
+        wait_until(lambda: len(list(peer.directory.glob("sum-*"))) == 10, 60)
     assert (peer.directory / "sum-3").read_text() == "13"
 
 

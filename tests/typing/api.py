@@ -5,6 +5,7 @@ The public types, as a user's type checker sees them; checked by mypy, never run
 from typing import Any, assert_type
 
 from marshmallow import fields
+from sqlalchemy.orm import Session
 
 from microcosm_pubsub.chain import Chain
 from microcosm_pubsub.codecs import PubSubMessageCodec, PubSubMessageSchema
@@ -17,6 +18,7 @@ from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.producer import ProduceResult, PubsubMessage, SNSProducer
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.sql import Database, current_session
 
 
 @schema
@@ -38,6 +40,16 @@ def handle_ping(message: dict[str, Any]) -> bool:
 
 
 assert_type(handle_ping({"number": 1}), bool)
+
+
+@handles(created("pong"), transaction=True, once=True)
+def handle_pong(message: dict[str, Any], session: Session) -> bool:
+    return session is current_session()
+
+
+def database(database: Database) -> None:
+    with database.transaction() as session:
+        assert_type(session, Session)
 
 
 class PingDaemon(ConsumerDaemon):

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_,
 from microcosm_pubsub.producer import PubsubMessage
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.outbox.rows import Row, from_values, to_values
+from microcosm_pubsub.sql.upgrade import explaining
 
 
 #: A row that cannot be published waits so long, and twice as long each time, up to so long.
@@ -51,7 +52,7 @@ class OutboxStore:
         """Write messages in a transaction, and return the ids of their rows, in their order."""
         now, claim = self.now_ms(), int(self.claim_seconds * 1000)
         values = [to_values(message, now, claim) for message in messages]
-        with self.database.explaining():
+        with explaining(str(self.database)):
             if len(values) == 1:
                 return list(connection.scalars(self._insert_one, values[0]))
             return list(connection.scalars(self._insert, values))

@@ -2,6 +2,10 @@
 
 import sqlite3
 
+import pytest
+from botocore.exceptions import ClientError
+from sqlalchemy import event
+
 from microcosm_pubsub.broker import store
 
 
@@ -30,6 +34,34 @@ def test_a_locked_file_stops_only_who_needs_it(server):
         other.close()
     assert sqs.send_message(QueueUrl=url, MessageBody="second")["MessageId"]
     assert server.request("GET", "/health")[0].status == 200
+
+
+def test_a_full_disk_is_told_and_costs_nothing_that_was_answered(server):
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="orders")["QueueUrl"]
+    engine = server.broker.store.engine
+    pages = [100]
+    # SQLite fails at its limit of pages as at a disk without room: https://www.sqlite.org/pragma.html#pragma_max_page_count
+    event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}"))
+    engine.dispose()
+    sent = []
+
+    def send():
+        for number in range(1000):
+            sqs.send_message(QueueUrl=url, MessageBody=f"{number:05d}" + "a" * 5000)
+            sent.append(number)
+
+    with pytest.raises(ClientError) as caught:
+        send()
+    error = caught.value.response
+    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == ("StorageFull", 503)
+    # there is room again
+    pages[0] = 10_000
+    engine.dispose()
+    received = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        received += [int(message["Body"][:5]) for message in messages]
+    assert sorted(received) == sent != []
 
 
 def test_a_message_that_is_one_byte_too_long_is_refused(server):

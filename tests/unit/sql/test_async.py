@@ -114,3 +114,26 @@ def test_a_driver_for_threads_alone_is_refused_at_the_start(make_app, tmp_path):
 
     with pytest.raises(ConfigurationError, match=r"add: Coroutine handlers .* sqlite\+aiosqlite"):
         app.graph.pubsub_transactions.for_handler(add, HandlerOptions(transaction=True))
+
+
+@pytest.mark.parametrize("rolls_back", [False, True])
+def test_a_coroutine_handles_a_message_once(make_app, url, rolls_back):
+    app = make_app(url, pubsub_database={"auto_upgrade": True})
+    calls = []
+
+    async def handler(content, session):
+        calls.append(content["uri"])
+        if rolls_back:
+            session.add(Order(uri="undone"))
+            await session.flush()
+            await session.rollback()
+        session.add(Order(uri=content["uri"]))
+        return True
+
+    app.handle(handler, once=True)
+    for _ in range(2):
+        app.send("one", opaque_data={"x-message-id": "the-same"})
+
+    assert app.outcomes() == ["SUCCEEDED", "SKIPPED"]
+    assert calls == app.orders == ["one"]
+    app.close()

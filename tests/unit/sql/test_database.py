@@ -79,6 +79,9 @@ def test_a_database_that_cannot_be_reached_is_waited_for():
         pass
 
     assert 5 <= sum(clock.waits) < 7
+    with pytest.raises(TransactionError, match="see that it runs"):
+        database.check()
+    assert 10 <= sum(clock.waits) < 14
     assert max(clock.waits) == 1
     assert "user:***@127.0.0.1" in str(raised.value)
     assert "secret" not in str(raised.value)

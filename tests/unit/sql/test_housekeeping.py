@@ -57,7 +57,7 @@ def test_a_database_that_nobody_asks_for_is_not_looked_at(make_graph):
 
 
 def test_a_database_that_cannot_be_used_keeps_a_daemon_from_starting(make_graph):
-    graph = make_graph(pubsub_database={"url": "postgresql+psycopg://nobody@127.0.0.1:1/none"})
+    graph = make_graph(pubsub_database={"url": "postgresql+psycopg://nobody@127.0.0.1:1/none", "wait_seconds": 0})
     (service,) = graph.pubsub_services
 
     with pytest.raises(TransactionError, match="Cannot use the database"):

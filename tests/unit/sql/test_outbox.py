@@ -5,6 +5,8 @@ What is published inside a transaction is published if, and only if, that is com
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from json import loads
+from threading import current_thread
+from time import time
 
 import pytest
 from marshmallow import ValidationError, fields
@@ -15,6 +17,7 @@ from microcosm_pubsub.errors import ConfigurationError, Nack, PublishError, Topi
 from microcosm_pubsub.producer import DeferredBatchProducer, DeferredProducer, ProduceResult, PublishOptions
 from microcosm_pubsub.sql import TransactionError, current_session
 from tests.unit.sql.app import Order
+from tests.waiting import wait_until
 
 
 INVOICE = created("invoice")
@@ -343,6 +346,75 @@ def test_an_error_while_publishing_leaves_the_handler_as_it_is(app, producer, to
 
     assert app.outcomes() == ["SUCCEEDED"]
     assert waiting() == ["one"]
+
+
+# a thread of its own
+
+
+@pytest.fixture
+def service(app):
+    (service,) = app.graph.pubsub_services
+    yield service
+    service.stop()
+
+
+def test_a_daemon_publishes_by_a_thread_of_its_own(app, producer, topics, outbox, service, waiting):
+    threads = []
+    topics.before = lambda: threads.append(current_thread().name)
+    service.start()
+    with app.database.transaction():
+        producer.produce(INVOICE, uri="one")
+
+    wait_until(lambda: topics.names == ["one"] and waiting() == [])
+    assert threads == ["outbox-relay"]
+
+
+def test_a_daemon_publishes_what_others_left(app, producer, topics, outbox, service):
+    outbox.relay.publish_soon = lambda rows: None
+    outbox.store.now = lambda: time() - 1000
+    with app.database.transaction():
+        producer.produce(INVOICE, uri="one")
+    outbox.store.now = time
+
+    service.start()
+    wait_until(lambda: topics.names == ["one"])
+
+
+class NeverWorking:
+    """A thread that runs, and never gets its turn."""
+
+    is_running = True
+
+    def wake(self):
+        """Do nothing."""
+
+    stop = wake
+
+
+def test_what_was_committed_is_published_before_a_daemon_ends(app, producer, topics, outbox, service, waiting):
+    # as when the thread's last step was over before
+    outbox.relay.work = NeverWorking()
+    service.relay, service.works = outbox.relay, []
+    with app.database.transaction():
+        producer.produce(INVOICE, uri="one")
+    assert topics.names == []
+
+    service.stop()
+    assert topics.names == ["one"]
+    assert waiting() == []
+
+
+def test_what_waits_is_told_to_metrics(app, producer, topics, outbox, service):
+    now = 1_000_000.0
+    outbox.store.now = lambda: now
+    topics.refused = {"bad"}
+    with app.database.transaction():
+        producer.produce(INVOICE, uri="bad")
+    now += 0.5
+    service.start()
+
+    wait_until(service.gauges)
+    assert service.gauges() == {"outbox_waiting": 1, "outbox_failed": 1, "outbox_oldest_seconds": 0.5}
 
 
 # order

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, IgnoreMessage, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.sql import TransactionError, current_session
-from tests.unit.sql.app import Order
+from tests.unit.sql.app import ORDER, Order
 
 
 def add(content):
@@ -461,11 +462,13 @@ def test_no_database_is_refused_at_the_start(make_graph):
 
     assert graph.pubsub_database is None
     with pytest.raises(ConfigurationError, match=r"pubsub_database\.url"):
-        graph.pubsub_transactions.for_handler(add, graph_options(transaction=True))
-    assert graph.pubsub_transactions.for_handler(add, graph_options()) is None
+        graph.pubsub_transactions.for_handler(add, HandlerOptions(transaction=True))
+    assert graph.pubsub_transactions.for_handler(add, HandlerOptions()) is None
 
 
-def graph_options(**options):
-    from microcosm_pubsub.registry import HandlerOptions
+def test_a_handler_that_asks_for_a_session_is_told_of_the_missing_database_first(make_graph):
+    graph = make_graph()
+    graph.sqs_message_handler_registry.register(ORDER, take_session, HandlerOptions(transaction=True))
 
-    return HandlerOptions(**options)
+    with pytest.raises(ConfigurationError, match="take_session is to run in a transaction, but there is no database"):
+        graph.sqs_message_dispatcher.find_routes({ORDER: take_session})

@@ -960,6 +960,9 @@ class TestMetrics:
                 "worker_abandoned": 0,
                 "worker_paused": paused,
                 "worker_pollers": 1,
+                "worker_leases_extended": 0,
+                "worker_leases_lost": 0,
+                "worker_settle_failures": 0,
             }
             for paused in (0, 1)
         ]
