@@ -199,8 +199,9 @@ def test_modules_are_imported_by_name_for_the_command_line_alone():
         )
     }
 
-    # Packages that users import from import what stands in a table of their own.
-    assert all(path.startswith("cli/") for path in by_name - {"__init__.py", "sql/__init__.py"}), by_name
+    # Packages that users import from import what stands in a table of their own; handler modules are named in a file.
+    allowed = {"__init__.py", "sql/__init__.py", "modules/handler.py"}
+    assert all(path.startswith("cli/") for path in by_name - allowed), by_name
 
 
 def _name(node) -> str:
