@@ -56,9 +56,20 @@ test: $(VENV)/dev ## Pass the tests that start no programs, and a small demonstr
 test-units: $(VENV)/dev ## Pass the tests that start no programs
 	$(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS))
 
+# what the short ways stand in for
+CORE := $(addprefix unit/,clients codecs consumer context dispatcher envelope message middleware payloads producer worker)
+
 .PHONY: test-plain
-test-plain: $(VENV)/dev ## Pass them without the short ways (PUBSUB_PLAIN=1)
-	PUBSUB_PLAIN=1 $(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS))
+test-plain: $(VENV)/dev ## Pass the tests of the core without the short ways (PUBSUB_PLAIN=1)
+	PUBSUB_PLAIN=1 $(BIN)/pytest --numprocesses 2 $(call in_tests,$(CORE))
+
+.PHONY: wheel
+wheel: $(VENV)/dev ## Build the wheel, and run the demonstration with it in an empty environment
+	rm -rf build dist $(VENV)-wheel
+	$(BIN)/python -m build --wheel --outdir dist > /dev/null
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/pip install --quiet --disable-pip-version-check --constraint $(LOCK) "$$(ls dist/*.whl)[broker]"
+	cd $(VENV)-wheel && bin/pubsub demo --messages 50
 
 .PHONY: test-all
 test-all: $(VENV)/dev ## Pass all tests, and print what they cover; SHARD='acceptance chaos' takes these folders

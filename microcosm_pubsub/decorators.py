@@ -3,15 +3,17 @@ Declare schemas and handlers where they are defined.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, Unpack, overload
 
 from marshmallow import Schema
 from microcosm.hooks import on_resolve
 
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import (
     PubSubMessageSchemaRegistry,
     SQSMessageHandlerRegistry,
@@ -24,6 +26,30 @@ from microcosm_pubsub.registry.signature import read_signature
 
 S = TypeVar("S", bound=type)
 H = TypeVar("H", bound=Callable[..., Any])
+#: A class of content, what a handler asks for beside it, and what it may return: of one content, and of a batch.
+C = TypeVar("C", bound=Payload)
+P = ParamSpec("P")
+Outcome: TypeAlias = bool | None
+R = TypeVar("R", bound=Outcome | Awaitable[Outcome])
+B = TypeVar("B", bound=Outcome | Sequence[Any] | Awaitable[Outcome | Sequence[Any]])
+
+
+class TypedDecorator(Protocol[C]):
+    """Take a handler of one class of content: of one instance, of its message, or of a batch."""
+
+    @overload
+    def __call__(self, handler: type[H]) -> type[H]: ...
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, P], R]: ...
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[SQSMessage[C], P], R]
+    ) -> Callable[Concatenate[SQSMessage[C], P], R]: ...
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[list[C], P], B]) -> Callable[Concatenate[list[C], P], B]: ...
 
 
 @overload
@@ -61,7 +87,15 @@ def schema(schema_cls: Any = None, *, media_type: str | None = None) -> Any:
     return decorator if schema_cls is None else decorator(schema_cls)
 
 
-def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Callable[[H], H]:
+@overload
+def handles(schema_or_media_type: type[C], **options: Unpack[Options]) -> TypedDecorator[C]: ...
+
+
+@overload
+def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Callable[[H], H]: ...
+
+
+def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Any:
     """
     Register a handler, a function or a class, for a schema or a media type, and return it.
 
