@@ -152,4 +152,4 @@ check: test-all lint types layers ## All tests, style, types and layers
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf $(VENV) .venvs build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-wheel .venvs build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
