@@ -28,7 +28,7 @@ from microcosm_pubsub.broker.names import dead_letter_queue_name
 from microcosm_pubsub.sql.base import Base
 from microcosm_pubsub.sql.database import Database, Settings
 from microcosm_pubsub.sql.url import parse_url
-from tests.chaos.effects_daemon import INVOICE, ORDER, Booking
+from tests.chaos.effects_model import INVOICE, ORDER, Booking
 from tests.chaos.fleet import EXPECTED, LASTING, Fleet
 from tests.chaos.postgres import PostgresServer
 from tests.chaos.run import PATIENCE_SECONDS, Outcome

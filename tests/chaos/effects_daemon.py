@@ -7,26 +7,13 @@ from __future__ import annotations
 import os
 
 from marshmallow import fields
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from microcosm_pubsub import ConsumerDaemon, Producer, PubSubMessageSchema, handles, schema
-from microcosm_pubsub.sql import Base
+from tests.chaos.effects_model import INVOICE, ORDER, Booking
 
-
-ORDER = "application/vnd.effects.order"
-INVOICE = "application/vnd.effects.invoice"
 
 ONCE = os.environ.get("EFFECTS_ONCE", "yes") == "yes"
-
-
-class Booking(Base):
-    """What a handler has done: nothing keeps it from being there twice."""
-
-    __tablename__ = "bookings"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    media_type: Mapped[str]
-    number: Mapped[int]
 
 
 @schema
