@@ -102,7 +102,7 @@ format: $(VENV)/dev ## Correct the style
 .PHONY: types
 types: $(VENV)/dev ## Check the types
 	$(BIN)/mypy --strict
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 .PHONY: layers
 layers: $(VENV)/dev ## Check that no module imports one that is above it
