@@ -32,6 +32,9 @@ class PubSubMessageCodec:
     :param schema: a schema instance
     """
 
+    #: Its content is a dict.
+    cls = None
+
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._load = partial(schema.load, unknown=EXCLUDE) if PLAIN else Loader(schema).load
@@ -92,6 +95,10 @@ class PubSubMessageCodec:
         if not isinstance(content, Mapping):
             raise self._refuse("encode", {"_schema": [f"Not a mapping, but a {type(content).__qualname__}."]})
         return dict(content)
+
+    def has_field(self, name: str) -> bool:
+        """Return whether content has a field of a name."""
+        return name in self.schema.fields
 
     def _validate(self, encoded: dict[str, Any]) -> None:
         loadable = without_dump_only(self.schema, encoded)

@@ -14,6 +14,11 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 class ContentCodec(Protocol):
     """Encode and decode the messages of one media type."""
 
+    @property
+    def cls(self) -> type | None:
+        """Return the class of their content; None if it is a dict."""
+        ...
+
     def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
         """
         Return a message's JSON text.
@@ -39,6 +44,10 @@ class ContentCodec(Protocol):
 
         :raises MessageValidationError: if it is no content of these messages
         """
+        ...
+
+    def has_field(self, name: str) -> bool:
+        """Return whether content has a field of a name, by which `encode` takes it."""
         ...
 
 
@@ -78,16 +87,6 @@ def read_fields(content: Any) -> dict[str, Any]:
         or ()
     )
     return {name: getattr(content, name) for name in names}
-
-
-def has_field(codec: ContentCodec, name: str) -> bool:
-    """Return whether content of a codec has a field of a name, as far as is known."""
-    schema = getattr(codec, "schema", None)
-    if schema is not None:
-        return name in schema.fields
-    cls = getattr(codec, "cls", None)
-    kinds = ("__pydantic_fields__", "__struct_fields__", "__dataclass_fields__")
-    return any(name in getattr(cls, kind, ()) for kind in kinds)
 
 
 def make_codec(factories: Sequence[CodecFactory], cls: type, media_type: str) -> ContentCodec | None:

@@ -26,7 +26,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import Arguments
 from microcosm_pubsub.producer import Producer, SNSProducer
-from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
+from microcosm_pubsub.registry import HandlerOptions, PubSubMessageSchemaRegistry
 from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.registry.signature import UNRESOLVED, HandlerSignature, Wanted, read_signature
 
@@ -39,11 +39,13 @@ class Argument:
     :param types: of a parameter that is given it
     :param names: of one that is, whatever its type
     :param get: returns it for the messages that are handled: one, or those of a batch
+    :param find_problem: says why a handler of some options cannot be given it; None if it can
     """
 
     types: tuple[type, ...]
     get: Callable[[Sequence[SQSMessage]], Any]
     names: tuple[str, ...] = ()
+    find_problem: Callable[[HandlerOptions], str | None] = lambda options: None
 
 
 PRODUCERS = (SNSProducer, Producer)
@@ -65,35 +67,34 @@ class ArgumentFinder:
         self.schemas: PubSubMessageSchemaRegistry = graph.pubsub_message_schema_registry
         self.arguments = arguments
 
-    def find(self, media_type: str, handler: Callable[..., Any], is_batch: bool) -> Arguments:
+    def find(self, media_type: str, handler: Callable[..., Any], options: HandlerOptions) -> Arguments:
         """
         Return what a bound handler is called with.
 
         :param media_type: as it is registered
-        :param is_batch: whether it takes a list of contents
+        :param options: how it wants its messages
         :raises ConfigurationError: if it asks for something that cannot be found
         """
-        signature = read_signature(handler, is_batch)
+        signature = read_signature(handler, options.batch_size is not None)
         codec = find_content_codec(self.schemas, media_type, handler, signature)
         named = {}
         for wanted in signature.wanted:
-            get = self._find(handler, wanted, is_batch)
+            get = self._find(handler, wanted, options)
             if get is not None:
                 named[wanted.name] = get
         return Arguments(named, signature.takes_message, codec, signature.returns_none)
 
-    def _find(self, handler: Callable[..., Any], wanted: Wanted, is_batch: bool) -> Any:
-        kind = get_origin(wanted.annotation) or wanted.annotation
+    def _find(self, handler: Callable[..., Any], wanted: Wanted, options: HandlerOptions) -> Any:
+        is_batch = options.batch_size is not None
+        kind = get_kind(wanted.annotation)
         for argument in self.arguments:
             if wanted.name in argument.names or kind in argument.types:
+                if problem := argument.find_problem(options):
+                    raise ConfigurationError(f"Handler {describe_name(handler)} asks for `{wanted.name}`: {problem}")
                 return argument.get
         if kind is SQSMessage and not is_batch:
             return lambda messages: messages[0]
-        if (
-            kind in LISTS
-            and is_batch
-            and [get_origin(each) or each for each in get_args(wanted.annotation)] == [SQSMessage]
-        ):
+        if is_batch and kind in LISTS and SQSMessage in map(get_kind, get_args(wanted.annotation)):
             return list
         if kind in PRODUCERS:
             return _always(self.graph.sns_producer)
@@ -146,16 +147,17 @@ def find_content_codec(
             "resolved here: import it where the handler is defined (not under TYPE_CHECKING), and define it at the top "
             "of a module"
         )
-    asked = signature.content if isinstance(signature.content, type) else None
-    if asked is None or codec is None or schemas.find_codec_of(asked) is None:
+    asked = signature.content
+    if codec is None or not isinstance(asked, type):
         return None
-    given = getattr(codec, "cls", None)
-    if given is None or not issubclass(given, asked):
-        raise ConfigurationError(
-            f"Handler {describe_name(handler)} of {media_type} takes {asked.__qualname__}, but the content of these "
-            f"messages is {describe_name(given or schemas.describe(media_type))}: a media type has one schema"
-        )
-    return codec
+    if codec.cls is not None and issubclass(codec.cls, asked):
+        return codec
+    if not schemas.is_content(asked):
+        return None
+    raise ConfigurationError(
+        f"Handler {describe_name(handler)} of {media_type} takes {asked.__qualname__}, but the content of these "
+        f"messages is {schemas.describe(media_type)}: a media type has one schema"
+    )
 
 
 @defaults(names=typed(values.names("pubsub_arguments.names"), default_factory=list))
@@ -167,6 +169,11 @@ def configure_pubsub_arguments(graph: Any) -> ArgumentFinder:
     """
     names = graph.config.pubsub_arguments.names
     return ArgumentFinder(graph, (*find_parts(graph, "pubsub_session"), *use_parts(graph, names)))
+
+
+def get_kind(annotation: Any) -> Any:
+    """Return the class of an annotation that may say more of it, such as `SQSMessage[Order]`."""
+    return get_origin(annotation) or annotation
 
 
 def _always(value: Any) -> Callable[[Sequence[SQSMessage]], Any]:

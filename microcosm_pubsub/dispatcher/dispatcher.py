@@ -22,7 +22,7 @@ from microcosm_pubsub.config.graph import use_parts
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
-from microcosm_pubsub.dispatcher.reason import name_of, stays
+from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
 from microcosm_pubsub.dispatcher.unit import (
     NOT_IN_TURN,
@@ -38,6 +38,7 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
 from microcosm_pubsub.middleware.layer import choose_unit_layers
 from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 from microcosm_pubsub.types import Handled, Handler, Layer, Observer, UnitLayer
@@ -225,7 +226,7 @@ class SQSMessageDispatcher:
             if options.middleware:
                 layers = (*layers, *use_parts(self.registry.graph, options.middleware))
             if self.arguments is not None:
-                arguments = self.arguments.find(media_type, handler, options.batch_size is not None)
+                arguments = self.arguments.find(media_type, handler, options)
         return make_route(
             media_type,
             handler,
@@ -256,7 +257,7 @@ class SQSMessageDispatcher:
             try:
                 observer(message, result)
             except Exception:
-                self._observer_failed(f"observer {name_of(observer)}")
+                self._observer_failed(f"observer {describe_name(observer)}")
 
     def release(self, message: SQSMessage, reason: str = NOT_IN_TURN) -> MessageHandlingResult:
         """Return the result of a message that is not handled, and why."""

@@ -10,6 +10,7 @@ from typing import Any
 from microcosm_pubsub.dead_letters import Reason
 from microcosm_pubsub.errors import DeadLetter
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.result import MessageHandlingResult
 
 
@@ -27,7 +28,7 @@ def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
     return Reason(
         outcome=result.result.name,
         error=type(error).__name__ if error is not None else None,
-        handler=name_of(message.handler) if message.handler is not None else None,
+        handler=describe_name(message.handler) if message.handler is not None else None,
         attempts=message.attempts,
         first_time=_to_time(message.attributes.get("ApproximateFirstReceiveTimestamp")),
         last_time=datetime.now(UTC),
@@ -41,7 +42,3 @@ def _to_time(milliseconds: Any) -> datetime | None:
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
     except (OSError, OverflowError, TypeError, ValueError):
         return None
-
-
-def name_of(observer: Any) -> str:
-    return getattr(observer, "__qualname__", None) or type(observer).__qualname__

@@ -35,7 +35,8 @@ class TypedCodec(ABC, Generic[Content]):
         self.cls = cls
         self.media_type = media_type
         self.minds_others = minds_others
-        if taken := sorted(RESERVED.intersection(names)):
+        self.names = frozenset(names)
+        if taken := sorted(RESERVED & self.names):
             raise ConfigurationError(
                 f"{cls.__qualname__} cannot be the content of {media_type}: its field {taken[0]} is where a message "
                 "has its own; give the field another name"
@@ -125,6 +126,10 @@ class TypedCodec(ABC, Generic[Content]):
             return self.spread(self._check_type(content, "encode"))
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             self.refuse("encode", {}, error)
+
+    def has_field(self, name: str) -> bool:
+        """Return whether content has a field of a name, in the code or as it is written."""
+        return name in self.names
 
     def _check_type(self, content: Any, verb: str) -> Content:
         # a validator may return whatever it likes

@@ -85,6 +85,10 @@ class PublishOptions:
                     "must be texts that are not empty"
                 )
 
+    def make_attributes(self) -> dict[str, Any]:
+        """Return the attributes as SNS takes them, in boto3's form."""
+        return {name: {"DataType": "String", "StringValue": text} for name, text in self.attributes.items()}
+
     def find_due_at(self, now: float) -> float | None:
         """Return when the message is to be published, in seconds since the epoch; None if that is now."""
         due_at = self.at.timestamp() if self.at is not None else now + (self.delay_seconds or 0)
@@ -103,6 +107,9 @@ class PublishOptions:
             )
         if self.at is not None and delay is not None:
             raise ConfigurationError("A message is published after delay_seconds, or at a time, but not both")
+
+
+DEFAULT_OPTIONS = PublishOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,17 @@ from marshmallow import ValidationError
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.clients import TopicClient
 from microcosm_pubsub.codecs import ContentCodec
-from microcosm_pubsub.codecs.content import Payload, has_field
+from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
     FIFO_SUFFIX,
-    IDENTITY_KEY,
     MEDIA_TYPE_ATTRIBUTE,
     PUBLISHED_KEY,
     URI_KEY,
 )
-from microcosm_pubsub.context import current_messages_or_none
 from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
-from microcosm_pubsub.message import find_value
-from microcosm_pubsub.producer.message import ProduceResult, PublishOptions, PubsubMessage
+from microcosm_pubsub.producer.identity import add_identity
+from microcosm_pubsub.producer.message import DEFAULT_OPTIONS, ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
 from microcosm_pubsub.producer.topic_calls import iter_chunks, make_group_id, publish
 from microcosm_pubsub.producer.topics import TopicArns
@@ -185,7 +183,7 @@ class SNSProducer:
         message = PubsubMessage(
             media_type=media_type,
             message="",
-            message_attributes=to_attributes(options.attributes),
+            message_attributes=options.make_attributes(),
             opaque_data=dict(opaque_data or {}),
             topic_arn="",
             group_id=options.group,
@@ -278,12 +276,12 @@ class SNSProducer:
 
     def _take_options(self, media_type: str, kwargs: dict[str, Any]) -> PublishOptions:
         """Return how a message is published, and take that from among its content, which may have such fields too."""
-        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else PublishOptions()
+        options = kwargs.pop("options") if isinstance(kwargs.get("options"), PublishOptions) else DEFAULT_OPTIONS
         given = {"delay_seconds", "at"} & kwargs.keys()
         if not given:
             return options
         codec = self._find_codec(media_type)
-        return replace(options, **{name: kwargs.pop(name) for name in given if not has_field(codec, name)})
+        return replace(options, **{name: kwargs.pop(name) for name in given if not codec.has_field(name)})
 
     def _find_media_type(self, content: Any) -> str:
         try:
@@ -318,22 +316,3 @@ class SNSProducer:
             return self._publish(messages)
         except Exception as error:
             return [ProduceResult(error=error) for _ in messages]
-
-
-def add_identity(message: PubsubMessage) -> None:
-    """
-    Give a message an id of its own, by which its receivers know it again, unless its author gave it one.
-
-    The id of a message that is being handled is not taken for its own: messages that it causes are others.
-    """
-    given = dict(message.opaque_data or {})
-    identity = find_value(given, IDENTITY_KEY)
-    handled = (find_value(each.opaque_data, IDENTITY_KEY) for each in current_messages_or_none())
-    if not identity or identity in handled:
-        given = {key: value for key, value in given.items() if str(key).lower() != IDENTITY_KEY}
-        message.opaque_data = {**given, IDENTITY_KEY: str(uuid4())}
-
-
-def to_attributes(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return texts as SNS message attributes, in boto3's form."""
-    return {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}

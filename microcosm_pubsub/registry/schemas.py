@@ -72,12 +72,16 @@ class PubSubMessageSchemaRegistry:
 
         :raises AlreadyRegisteredError: if the media type has another schema
         """
-        if isinstance(content, type) and self.find_codec_of(content) is not None:
+        if isinstance(content, type) and self.is_content(content):
             self.register(media_type, content)
 
-    def find_codec_of(self, cls: type) -> ContentCodec | None:
-        """Return a codec of a class whose instances are content, or None if it is no such class."""
-        return make_codec(self.codec_factories, cls, DEFAULT_MEDIA_TYPE)
+    def is_content(self, cls: type) -> bool:
+        """
+        Return whether instances of a class are content.
+
+        :raises ConfigurationError: if they would be, but a field cannot be read
+        """
+        return make_codec(self.codec_factories, cls, DEFAULT_MEDIA_TYPE) is not None
 
     def find_media_type(self, cls: type) -> str:
         """
