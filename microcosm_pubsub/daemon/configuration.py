@@ -1,17 +1,15 @@
 """
-The configuration that a daemon's attributes and command line flags stand for.
+The configuration that a daemon's attributes stand for.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, Protocol
 
-from microcosm_pubsub.envelope import NaiveSQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.reader import STDIN, is_event
+from microcosm_pubsub.reader import is_event
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.worker.settings import WorkerSettings
 
@@ -76,22 +74,3 @@ def settings_to_config(settings: WorkerSettings | None, workers: int | None) -> 
 def event_to_config(event: Any) -> dict[str, Any]:
     """Return the configuration that the event stands for that a daemon was made for: its records are the queue."""
     return {"sqs_consumer": {"sqs_queue_url": event}} if is_event(event) else {}
-
-
-def flags_to_config(args: Namespace | None) -> dict[str, Any]:
-    """Return the configuration that command line flags stand for."""
-    flags = vars(args) if args is not None else {}
-    config: dict[str, Any] = {}
-    if flags.get("stdin"):
-        config["sqs_consumer"] = {"sqs_queue_url": STDIN}
-        config["sqs_envelope"] = {"strategy_name": NaiveSQSEnvelope.__name__}
-    elif flags.get("sqs_queue_url"):
-        config["sqs_consumer"] = {"sqs_queue_url": flags["sqs_queue_url"]}
-    if flags.get("broker_url"):
-        config["pubsub_broker"] = {"url": flags["broker_url"]}
-    if flags.get("envelope"):
-        config["sqs_envelope"] = {"strategy_name": flags["envelope"]}
-    worker = {"concurrency": flags.get("workers"), "drain": flags.get("drain") or None}
-    if chosen := {key: value for key, value in worker.items() if value is not None}:
-        config["pubsub_worker"] = chosen
-    return config

@@ -17,7 +17,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from os.path import isfile
 from typing import TYPE_CHECKING, Any
 
 from microcosm.api import load_each, load_from_dict
@@ -25,18 +24,17 @@ from microcosm.caching import NaiveCache
 from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
 
-from microcosm_pubsub.daemon.configuration import attributes_to_config, event_to_config, flags_to_config
-from microcosm_pubsub.daemon.process import (
-    exit_on_signals,
-)
-from microcosm_pubsub.daemon.running import run_to_end
+from microcosm_pubsub.daemon.configuration import attributes_to_config, event_to_config
+from microcosm_pubsub.daemon.flags import add_flags, find_problem, flags_to_config
+from microcosm_pubsub.daemon.process import exit_on_signals
+from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.health import Report, Route
 from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.producer import PublishLayer, PublishStep
-from microcosm_pubsub.reader import LAMBDA, STDIN, is_stdin
+from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Layer, Observer, UnitLayer
 from microcosm_pubsub.worker.settings import WorkerSettings
@@ -161,21 +159,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     def make_arg_parser(self) -> ArgumentParser:
         """Return the parser of the command line."""
         parser: ArgumentParser = super().make_arg_parser()
-        source = parser.add_mutually_exclusive_group()
-        source.add_argument(
-            "--sqs-queue-url",
-            metavar="URL|FILE",
-            help="the queue to consume (its URL, or its name), or a file of JSON lines to replay",
-        )
-        source.add_argument("--stdin", action="store_true", help="consume JSON lines from stdin")
-        parser.add_argument(
-            "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db; not AWS"
-        )
-        parser.add_argument("--workers", type=int, metavar="N", help="how many handlers run at a time (1)")
-        parser.add_argument("--drain", action="store_true", help="exit when the queue stays empty")
-        # without a port nothing is served
-        parser.set_defaults(healthcheck_port=None)
-        parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
+        add_flags(parser)
         return parser
 
     def create_object_graph(
@@ -279,13 +263,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """Run the daemon as the command line says, and exit."""
         parser = self.make_arg_parser()
         args = parser.parse_args()
-        if args.processes < 1:
-            parser.error("--processes must be positive")
-        source = STDIN if args.stdin else args.sqs_queue_url
-        if args.processes > 1 and source and (is_stdin(source) or isfile(source)):
-            parser.error("--processes must be 1 to read a file or stdin, which processes cannot share")
-        if args.workers is not None and args.workers < 1:
-            parser.error("--workers must be positive")
+        if problem := find_problem(args):
+            parser.error(problem)
         watched = args.heartbeat_threshold_seconds >= 0
         if args.processes == 1 and not watched:
             self.start()
@@ -300,6 +279,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 healthcheck_host=args.healthcheck_host,
                 healthcheck_port=DEFAULT_PORT if watched and args.healthcheck_port is None else args.healthcheck_port,
                 routes=self.routes,
+                measures=measures_for_prometheus(self),
             ).run()
         except ConfigurationError as error:
             sys.exit(f"{self.name}: cannot start: {error}")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from microcosm.api import create_object_graph, load_from_dict, load_from_environ
 
-from microcosm_pubsub.daemon.configuration import attributes_to_config, flags_to_config
+from microcosm_pubsub.daemon.configuration import attributes_to_config
+from microcosm_pubsub.daemon.flags import flags_to_config
 
 
 if TYPE_CHECKING:

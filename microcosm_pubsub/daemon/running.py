@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from logging import getLogger
 from typing import Any, Protocol
 
+from microcosm.metadata import Metadata
 from microcosm.registry import get_defaults
 
 from microcosm_pubsub.clients import describe_client
+from microcosm_pubsub.config import values
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
 from microcosm_pubsub.daemon.services import Services
@@ -81,6 +83,19 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         services.stop()
     say_end(daemon, ending)
     return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def measures_for_prometheus(daemon: Any) -> bool:
+    """
+    Return whether the processes of a daemon will measure for Prometheus.
+
+    :raises ConfigurationError: if the configuration says that in a way that cannot be
+    """
+    if not isinstance(daemon.name, str):
+        # which its processes will say
+        return False
+    config = daemon.loader(Metadata(daemon.name))
+    return "prometheus" in values.names("pubsub_meters.names")(config.get("pubsub_meters", {}).get("names", []))
 
 
 def metrics_routes(graph: Any) -> dict[str, Route]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from logging import getLogger
 from multiprocessing import get_context
@@ -79,6 +80,7 @@ class Supervisor:
     :param heartbeat_threshold_seconds: how old a child's report may be in a healthy daemon
     :param healthcheck_port: serves health checks there; None serves none
     :param routes: what is served beside
+    :param measures: whether the children measure for Prometheus, which their sum is served to
     :param clock: a monotonic clock, in seconds
     """
 
@@ -90,6 +92,7 @@ class Supervisor:
         healthcheck_host: str = "0.0.0.0",
         healthcheck_port: int | None = None,
         routes: Mapping[str, Route] | None = None,
+        measures: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.target = target
@@ -102,7 +105,8 @@ class Supervisor:
             all_routes = {**report_routes(self.report), **(routes or {})}
             self.health_server = HealthServer(all_routes, healthcheck_host, healthcheck_port)
         self.clock = clock
-        #: What the children measure, if anything can be.
+        self.measures = measures
+        #: What the children measure.
         self.metrics: SummedPage | None = None
         self.stopping = False
         self.exit_code = EXIT_OK
@@ -114,7 +118,7 @@ class Supervisor:
 
         :raises ConfigurationError: if health checks cannot be served
         """
-        with summed() as self.metrics:
+        with summed() if self.measures else nullcontext() as self.metrics:
             if self.health_server is not None:
                 if self.metrics is not None:
                     page = self.metrics.page

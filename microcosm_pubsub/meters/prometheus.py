@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -86,8 +85,6 @@ class SummedPage:
 
     def page(self) -> Page:
         """Return what Prometheus reads: body, media type, status."""
-        if not os.listdir(self.directory):
-            return b"Nothing is measured: pubsub_meters.names does not name prometheus.\n", "text/plain", 404
         from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -104,15 +101,9 @@ class SummedPage:
 
 
 @contextmanager
-def summed() -> Iterator[SummedPage | None]:
-    """
-    Have the processes that are started in a block write what they measure into one directory, and give its page.
-
-    It gives None if `prometheus_client` is not installed.
-    """
-    if find_spec("prometheus_client") is None:
-        yield None
-    elif directory := os.environ.get(VARIABLE):
+def summed() -> Iterator[SummedPage]:
+    """Have the processes that are started in a block write what they measure into one directory, and give its page."""
+    if directory := os.environ.get(VARIABLE):
         yield SummedPage(directory)
     else:
         with TemporaryDirectory(prefix="pubsub-prometheus-") as directory:

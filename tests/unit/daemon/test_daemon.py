@@ -17,8 +17,8 @@ from microcosm_daemon.api import ExitError, FatalError, SleepNow
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.daemon import ConsumerDaemon
-from microcosm_pubsub.daemon.configuration import flags_to_config
 from microcosm_pubsub.daemon.daemon import COMPONENTS
+from microcosm_pubsub.daemon.flags import flags_to_config
 from microcosm_pubsub.daemon.start_error import describe
 from microcosm_pubsub.decorators import handles, schema
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, QueueAccessError
