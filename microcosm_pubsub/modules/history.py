@@ -15,10 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy import Connection, MetaData, Table
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.modules.config import Config
+from microcosm_pubsub.sql.history import require_alembic, take_turn
 
 
 ENVIRONMENT = Path(__file__).parent / "migrations"
@@ -26,8 +27,8 @@ ENVIRONMENT = Path(__file__).parent / "migrations"
 #: Where a module keeps its scripts.
 FOLDER = "migrations"
 
-#: What processes that migrate take turns by, on PostgreSQL.
-LOCK = "microcosm_pubsub.modules"
+#: What was run, as Alembic calls it by itself.
+VERSION_TABLE = "alembic_version"
 
 
 class ModuleHistory:
@@ -40,10 +41,7 @@ class ModuleHistory:
     """
 
     def __init__(self, config: Config, modules: Mapping[str, ModuleType]) -> None:
-        try:
-            import alembic  # noqa: F401
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(f"Migrations need {error.name}: pip install 'microcosm_pubsub[sql]'") from error
+        require_alembic()
         self.config = config
         self.modules = modules
 
@@ -144,9 +142,7 @@ class ModuleHistory:
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
         with self.config.open_database().connect() as connection:
-            if connection.dialect.name == "postgresql":
-                # alembic itself does not keep two processes from migrating at once
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": LOCK})
+            take_turn(connection, VERSION_TABLE)
             yield connection
 
     def _find_current(self, connection: Connection) -> list[str]:

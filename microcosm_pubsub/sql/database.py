@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -25,7 +25,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.sql.engine import make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
-from microcosm_pubsub.sql.passing import describe, is_lasting
+from microcosm_pubsub.sql.passing import describe
 from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
@@ -33,6 +33,7 @@ from microcosm_pubsub.sql.transaction import Transaction, being_current, current
 from microcosm_pubsub.sql.turns import NO_TURNS, Turns
 from microcosm_pubsub.sql.upgrade import check, history_of, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
+from microcosm_pubsub.sql.waiting import Waiting
 
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound=Transaction)
-
-#: While a database cannot be reached, it is tried again after so long, and twice as long each time, up to so long.
-MIN_WAIT_SECONDS = 0.05
-MAX_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +87,12 @@ class Database:
         self.url = url
         self.session_cls = guard(session_cls)
         self.session_options = session_options or {}
-        self.clock = clock
-        self.pause = pause
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.tables = make_tables(None if self.is_sqlite else settings.schema)
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
         self._prepared = False
+        self._waiting = Waiting(str(self), 0.0 if self.is_sqlite else settings.wait_seconds, clock, pause)
         self._turns = Turns(str(self)) if self.is_sqlite else NO_TURNS
         follow_connections(engine)
         follow_sessions(self.session_cls)
@@ -167,7 +163,7 @@ class Database:
         """
         with self._turns.take():
             self._prepare()
-            self._wait_for(transaction.begin)
+            self._waiting.call(transaction.begin)
             try:
                 with being_current(transaction):
                     yield transaction
@@ -206,7 +202,7 @@ class Database:
         """
         with self._turns.take():
             self._prepare()
-            self._wait_for(self._check_tables)
+            self._waiting.call(self._check_tables)
 
     def find_version(self) -> str | None:
         """
@@ -263,7 +259,7 @@ class Database:
             return
         with self._making:
             if not self._prepared and (self._is_memory or self.settings.auto_upgrade):
-                self._wait_for(self._make_tables)
+                self._waiting.call(self._make_tables)
             self._prepared = True
 
     @property
@@ -282,22 +278,6 @@ class Database:
             # those of a database in memory have no version
             if not self._is_memory:
                 check(connection, self.tables, str(self))
-
-    def _wait_for(self, call: Callable[[], None]) -> None:
-        """Make a call, and make it again while the database starts, or cannot be reached for a moment."""
-        deadline = self.clock() + self.settings.wait_seconds
-        wait = MIN_WAIT_SECONDS
-        while True:
-            try:
-                call()
-                return
-            except (OperationalError, OSError) as error:
-                if self.is_sqlite or is_lasting(error) or self.clock() >= deadline:
-                    raise describe(str(self), error) from error
-            except (DBAPIError, PoolTimeoutError) as error:
-                raise describe(str(self), error) from error
-            self.pause(wait)
-            wait = min(2 * wait, MAX_WAIT_SECONDS)
 
     def _start_anew(self) -> None:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork

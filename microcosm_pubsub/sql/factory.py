@@ -15,6 +15,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.dispatcher import Argument
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.sql.transactions import Transactions
 
 
@@ -123,7 +124,12 @@ def configure_pubsub_session(graph: Any) -> Argument | None:
         from sqlalchemy.ext.asyncio import AsyncSession
 
         types = (Session, AsyncSession)
-    return Argument(types, lambda messages: current_session(), ("session", "dbsession"))
+
+    def find_problem(options: HandlerOptions) -> str | None:
+        has_transaction = graph.pubsub_transactions.always or options.transaction or options.once
+        return None if has_transaction else "it has no transaction; add transaction=True to its @handles"
+
+    return Argument(types, lambda messages: current_session(), ("session", "dbsession"), find_problem)
 
 
 def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:

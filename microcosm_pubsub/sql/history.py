@@ -62,13 +62,9 @@ class History:
 
         :raises ConfigurationError: if Alembic is not installed
         """
-        if connection.dialect.name == "postgresql":
-            # alembic itself does not keep two processes from migrating at once
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"{self.schema}.{self.version_table}"}
-            )
-            if self.schema is not None:
-                connection.execute(CreateSchema(self.schema, if_not_exists=True))
+        take_turn(connection, f"{self.schema}.{self.version_table}")
+        if self.schema is not None and connection.dialect.name == "postgresql":
+            connection.execute(CreateSchema(self.schema, if_not_exists=True))
         command, config = self._prepare(connection)
         command.upgrade(config, revision)
 
@@ -85,12 +81,10 @@ class History:
         return found[::-1]
 
     def _prepare(self, connection: Connection | None) -> tuple[Any, Any]:
-        # alembic takes a while to import, and is seldom needed
-        try:
-            from alembic import command
-            from alembic.config import Config
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(f"Migrations need {error.name}: pip install 'microcosm_pubsub[sql]'") from error
+        require_alembic()
+        from alembic import command
+        from alembic.config import Config
+
         # what was run is told by whoever asked for it
         getLogger("alembic").setLevel(WARNING)
         config = Config()
@@ -103,3 +97,27 @@ class History:
             version_table=self.version_table,
         )
         return command, config
+
+
+def require_alembic() -> None:
+    """
+    Do nothing if Alembic is installed, which takes a while to import, and is seldom needed.
+
+    :raises ConfigurationError: if it is not
+    """
+    try:
+        import alembic  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"Migrations need {error.name}: pip install 'microcosm_pubsub[sql]'") from error
+
+
+def take_turn(connection: Connection, name: str) -> None:
+    """
+    Wait until no other process migrates, and let none begin before the end of this transaction.
+
+    Alembic itself does not see to that; SQLite has one writer at a time.
+
+    :param name: of what is migrated
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})

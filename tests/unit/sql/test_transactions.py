@@ -472,3 +472,15 @@ def test_a_handler_that_asks_for_a_session_is_told_of_the_missing_database_first
 
     with pytest.raises(ConfigurationError, match="take_session is to run in a transaction, but there is no database"):
         graph.sqs_message_dispatcher.find_routes({ORDER: take_session})
+
+
+def test_a_handler_that_asks_for_a_session_and_has_no_transaction_is_refused_at_the_start(app):
+    def store(message, session):
+        raise AssertionError("is not called")
+
+    app.handle(store, transaction=False)
+
+    with pytest.raises(
+        ConfigurationError, match=r"store asks for `session`: it has no transaction; add transaction=True"
+    ):
+        app.graph.sqs_message_dispatcher.find_routes(app.handlers)

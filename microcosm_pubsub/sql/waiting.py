@@ -1,0 +1,55 @@
+"""
+Waiting for a database that starts, or cannot be reached for a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from microcosm_pubsub.sql.passing import describe, is_lasting
+
+
+#: It is tried again after so long, and twice as long each time, up to so long.
+MIN_WAIT_SECONDS = 0.05
+MAX_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """
+    Make calls of a database, and make them again while it cannot be reached.
+
+    :param name: of the database, for errors
+    :param seconds: so long at most
+    :param clock: a monotonic clock, in seconds
+    :param pause: waits for some seconds
+    """
+
+    name: str
+    seconds: float
+    clock: Callable[[], float]
+    pause: Callable[[float], None]
+
+    def call(self, call: Callable[[], None]) -> None:
+        """
+        Make a call.
+
+        :raises TransactionError: if the database cannot be used
+        """
+        deadline = self.clock() + self.seconds
+        wait = MIN_WAIT_SECONDS
+        while True:
+            try:
+                call()
+                return
+            except (OperationalError, OSError) as error:
+                if is_lasting(error) or self.clock() >= deadline:
+                    raise describe(self.name, error) from error
+            except (DBAPIError, PoolTimeoutError) as error:
+                raise describe(self.name, error) from error
+            self.pause(wait)
+            wait = min(2 * wait, MAX_WAIT_SECONDS)
