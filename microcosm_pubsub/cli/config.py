@@ -20,6 +20,7 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--changed", action="store_true", help="leave out what is as it is by default")
     parser.add_argument("daemon", metavar="package.module:Daemon")
     parser.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --workers 3")
+    parser.set_defaults(call=main, debug=False)
 
 
 def main(args: Namespace) -> None:

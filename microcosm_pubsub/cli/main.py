@@ -5,7 +5,7 @@ The `pubsub` command: write and read messages by hand, run a daemon, see a demon
 from __future__ import annotations
 
 import sys
-from argparse import REMAINDER, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
@@ -33,37 +33,16 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     command = commands.add_parser("write", help="publish a message about a resource")
-    command.add_argument("--topic-arn", required=True, metavar="A")
-    command.add_argument("--uri", required=True, metavar="U", help="where the resource is")
-    command.add_argument(
-        "--media-type",
-        required=True,
-        metavar="M",
-        help="a whole media type, or a resource's name, which means that it was created",
-    )
-    add_client_flags(command)
-    command.set_defaults(call=write.main)
+    write.add_flags(command, add_client_flags)
 
     command = commands.add_parser("read", help="receive messages once, print and delete them")
-    command.add_argument("--queue-url", required=True, metavar="Q")
-    command.add_argument("--nack", action="store_true", help="leave them in the queue")
-    command.add_argument(
-        "--nack-timeout",
-        type=int,
-        metavar="S",
-        help="seconds until they are visible again, with --nack; 0 by default",
-    )
-    add_client_flags(command)
-    command.set_defaults(call=read.main)
+    read.add_flags(command, add_client_flags)
 
     command = commands.add_parser("run", help="run a daemon")
-    command.add_argument("daemon", metavar="package.module:Daemon|QUEUE", help="a daemon, or a queue of pubsub.toml")
-    command.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --help")
-    command.set_defaults(call=run.main, debug=False)
+    run.add_flags(command)
 
     command = commands.add_parser("config", help="show a daemon's configuration, and where each value comes from")
     config.add_flags(command)
-    command.set_defaults(call=config.main, debug=False)
 
     command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
     dlq.add_flags(command, add_client_flags)
@@ -78,11 +57,9 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
 
     command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
     serve.add_flags(command)
-    command.set_defaults(call=serve.main)
 
     command = commands.add_parser("demo", help="watch a daemon handle messages, on this machine alone")
     demo.add_flags(command)
-    command.set_defaults(call=demo.main)
     add_others(commands, argv)
     return parser
 

@@ -2,7 +2,8 @@
 Receive messages by hand.
 """
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from json import dumps
 from typing import Any
 
@@ -19,6 +20,20 @@ class PrintSQSEnvelope(CodecSQSEnvelope):
         """Return the media type, and the message as it was written."""
         message["mediaType"] = find_media_type(message, None)
         return message["mediaType"], message
+
+
+def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+    """Add the flags of the command."""
+    parser.add_argument("--queue-url", required=True, metavar="Q")
+    parser.add_argument("--nack", action="store_true", help="leave them in the queue")
+    parser.add_argument(
+        "--nack-timeout",
+        type=int,
+        metavar="S",
+        help="seconds until they are visible again, with --nack; 0 by default",
+    )
+    add_client_flags(parser)
+    parser.set_defaults(call=main)
 
 
 def main(args: Namespace) -> None:

@@ -3,7 +3,7 @@ Run a daemon that is named on the command line, or a queue that the configuratio
 """
 
 import sys
-from argparse import Namespace
+from argparse import REMAINDER, ArgumentParser, Namespace
 from importlib import import_module
 
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -11,6 +11,13 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.modules import find_config
 from microcosm_pubsub.modules.daemon import make_daemon, make_queue_daemon
 from microcosm_pubsub.modules.handler import load_modules
+
+
+def add_flags(parser: ArgumentParser) -> None:
+    """Add the flags of the command."""
+    parser.add_argument("daemon", metavar="package.module:Daemon|QUEUE", help="a daemon, or a queue of pubsub.toml")
+    parser.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --help")
+    parser.set_defaults(call=main, debug=False)
 
 
 def main(args: Namespace) -> None:

@@ -42,6 +42,7 @@ def add_flags(parser: ArgumentParser) -> None:
         "--max-connections", type=int, default=Limits().connections, metavar="N", help="4096 by default"
     )
     parser.add_argument("--debug", action="store_true", help="log what happens")
+    parser.set_defaults(call=main)
 
 
 def main(args: Namespace) -> int:

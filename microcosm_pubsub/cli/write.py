@@ -2,12 +2,27 @@
 Publish a message by hand.
 """
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.conventions import created
+
+
+def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+    """Add the flags of the command."""
+    parser.add_argument("--topic-arn", required=True, metavar="A")
+    parser.add_argument("--uri", required=True, metavar="U", help="where the resource is")
+    parser.add_argument(
+        "--media-type",
+        required=True,
+        metavar="M",
+        help="a whole media type, or a resource's name, which means that it was created",
+    )
+    add_client_flags(parser)
+    parser.set_defaults(call=main)
 
 
 def main(args: Namespace) -> None:

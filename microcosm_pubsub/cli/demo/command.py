@@ -54,6 +54,7 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout-seconds", type=float, default=120, metavar="S", help="give up after; 120 by default")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     parser.add_argument("--debug", action="store_true", help="log what is called")
+    parser.set_defaults(call=main)
 
 
 def at_least_ten(text: str) -> int:
