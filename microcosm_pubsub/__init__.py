@@ -33,7 +33,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `lambda_handler`, `worker`: many messages at once, there and here.
 - `daemon`: the program.
 - `harness`: a daemon under test.
-- `modules`: queues and their handlers, named in a file.
+- `calls`, `modules`: tasks, and requests with answers; queues and their handlers, named in a file.
 - `server`: the broker over HTTP.
 - `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 
@@ -46,6 +46,10 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
+    from microcosm_pubsub.calls.changes import Change, on_change
+    from microcosm_pubsub.calls.errors import InvalidParams, MethodNotFound, RemoteError, RpcError, RpcTimeout
+    from microcosm_pubsub.calls.functions import Task, TaskHooks, hook, task
+    from microcosm_pubsub.calls.service import Service, service
     from microcosm_pubsub.codecs import PubSubMessageSchema
     from microcosm_pubsub.context import current_message
     from microcosm_pubsub.conventions import changed, created, deleted
@@ -72,24 +76,33 @@ if TYPE_CHECKING:
 #: Where what users import lives. It is imported from there when it is asked for, so that no program loads what it does
 #: not use: https://peps.python.org/pep-0562/
 _HOMES = {
+    "Change": "calls.changes",
     "ConsumerDaemon": "daemon",
     "DeadLetter": "errors",
     "IgnoreMessage": "errors",
+    "InvalidParams": "calls.errors",
     "LeaseLost": "errors",
     "MessageHandlingResult": "result",
     "MessageHandlingResultType": "result",
     "MessageValidationError": "errors",
+    "MethodNotFound": "calls.errors",
     "Nack": "errors",
     "Producer": "producer",
     "PubSubError": "errors",
     "PubSubMessageSchema": "codecs",
     "PublishError": "errors",
     "PublishOptions": "producer",
+    "RemoteError": "calls.errors",
     "RetryPolicy": "retry",
+    "RpcError": "calls.errors",
+    "RpcTimeout": "calls.errors",
     "SNSProducer": "producer",
     "SQSMessage": "message",
+    "Service": "calls.service",
     "SkipMessage": "errors",
     "TTLExpired": "errors",
+    "Task": "calls.functions",
+    "TaskHooks": "calls.functions",
     "TopicNotDefinedError": "errors",
     "WorkerSettings": "worker.settings",
     "changed": "conventions",
@@ -97,29 +110,42 @@ _HOMES = {
     "current_message": "context",
     "deleted": "conventions",
     "handles": "decorators",
+    "hook": "calls.functions",
     "make_producer": "producer",
+    "on_change": "calls.changes",
     "schema": "decorators",
+    "service": "calls.service",
+    "task": "calls.functions",
 }
 
 __all__ = [
+    "Change",
     "ConsumerDaemon",
     "DeadLetter",
     "IgnoreMessage",
+    "InvalidParams",
     "LeaseLost",
     "MessageHandlingResult",
     "MessageHandlingResultType",
     "MessageValidationError",
+    "MethodNotFound",
     "Nack",
     "Producer",
     "PubSubError",
     "PubSubMessageSchema",
     "PublishError",
     "PublishOptions",
+    "RemoteError",
     "RetryPolicy",
+    "RpcError",
+    "RpcTimeout",
     "SNSProducer",
     "SQSMessage",
+    "Service",
     "SkipMessage",
     "TTLExpired",
+    "Task",
+    "TaskHooks",
     "TopicNotDefinedError",
     "WorkerSettings",
     "changed",
@@ -127,8 +153,12 @@ __all__ = [
     "current_message",
     "deleted",
     "handles",
+    "hook",
     "make_producer",
+    "on_change",
     "schema",
+    "service",
+    "task",
 ]
 
 

@@ -103,7 +103,7 @@ def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Any:
     msgspec Struct with which the handler annotates its content.
 
     :param schema_or_media_type: a schema class, a class that has its media type by `@schema`, any class with
-        `MEDIA_TYPE` or `infer_media_type()`, or the text of a media type, which may end in `.*`
+        `MEDIA_TYPE` or `infer_media_type()`, or the text of a media type, or of a pattern: see `registry.patterns`
     :param options: how the handler wants its messages: `HandlerOptions` by name
     :raises ConfigurationError: if it names no media type, or an option is not known or cannot work; a program that does
         not catch it ends with one line that names the handler

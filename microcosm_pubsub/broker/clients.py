@@ -19,6 +19,7 @@ from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.registry.patterns import fixed_prefix, is_pattern
 
 
 #: The topic of media types that have none by configuration.
@@ -78,7 +79,7 @@ class BrokerClients:
         """
         Subscribe a queue to the media types that a daemon handles, creating topics that are not there.
 
-        :param topic_arns: the topic of each media type, which may end in `.*`
+        :param topic_arns: the topic of each media type, or of each pattern
         :raises ConfigurationError: if it cannot be subscribed
         """
         by_topic: dict[str, list[str]] = {}
@@ -112,7 +113,8 @@ class BrokerClients:
 def make_filter_policy(media_types: Iterable[str]) -> dict[str, Any]:
     """Return the filter policy that lets some media types through; all of them if they are too many to name."""
     values: list[Any] = [
-        {"prefix": media_type[:-1]} if media_type.endswith(".*") else media_type for media_type in sorted(media_types)
+        {"prefix": fixed_prefix(media_type)} if is_pattern(media_type) else media_type
+        for media_type in sorted(media_types)
     ]
     return {MEDIA_TYPE_ATTRIBUTE: values} if len(values) <= MAX_FILTER_VALUES else {}
 

@@ -30,6 +30,8 @@ class Attributes(Protocol):
     publish_layers: Sequence[Any]
     body_transforms: Sequence[Any]
     services: Sequence[Any]
+    task_queues: Sequence[str] | None
+    task_hooks: Any
 
 
 def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_publish_layers": {"names": list(daemon.publish_layers)},
         "pubsub_body_transforms": {"names": list(daemon.body_transforms)},
         "pubsub_services": {"names": list(daemon.services)},
+        "pubsub_tasks": {"queues": daemon.task_queues, "hooks": daemon.task_hooks},
     }
     return {
         binding: {key: value for key, value in values.items() if value is not None}

@@ -48,6 +48,7 @@ COMPONENTS = [
     "pubsub_send_batch_metrics",
     "pubsub_send_metrics",
     "pubsub_services",
+    "pubsub_tasks",
     "pubsub_worker",
     "sentry_logging_pubsub",
     "sns_producer",
@@ -134,6 +135,11 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     unhandled: str | None = None
     ignore: list[str] | None = None
 
+    #: Whose tasks run here: by default those of all queues, unless `components` name handlers; and what is called
+    #: around each: `TaskHooks`.
+    task_queues: Sequence[str] | None = None
+    task_hooks: Any = None
+
     #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
     make_lambda_handler = _LambdaHandlerFactory()
 
@@ -185,6 +191,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
         graph.use(*names)
         self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
+        if self.task_queues:
+            # beside the handlers that `components` name
+            self.bound_handlers.update(graph.pubsub_tasks.handlers)
         # now, since handlers may ask for components that are to be made
         graph.sqs_message_dispatcher.find_routes(self.bound_handlers)
         if broker is not None:

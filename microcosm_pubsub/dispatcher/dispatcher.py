@@ -37,7 +37,14 @@ from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
 from microcosm_pubsub.middleware.layer import choose_unit_layers
-from microcosm_pubsub.registry import DEFAULT_OPTIONS, Route, Routes, SQSMessageHandlerRegistry
+from microcosm_pubsub.registry import (
+    DEFAULT_OPTIONS,
+    Composite,
+    HandlerOptions,
+    Route,
+    Routes,
+    SQSMessageHandlerRegistry,
+)
 from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
@@ -185,6 +192,8 @@ class SQSMessageDispatcher:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
             route = routes.find(message.media_type)
+            if route.parts:
+                route = route.choose(message)
             message.route = route
             message.handler = route.handler
             if self.releases.counts:
@@ -215,9 +224,15 @@ class SQSMessageDispatcher:
         return results
 
     def _make_route(self, media_type: str | None, handler: Handler | None) -> Route:
-        options = DEFAULT_OPTIONS
-        if media_type is not None and handler is not None:
-            options = self.registry.find_options(media_type, handler)
+        if media_type is None or handler is None:
+            return self._make_route_of(media_type, handler, DEFAULT_OPTIONS)
+        route = self._make_route_of(media_type, handler, self.registry.find_options(media_type, handler))
+        if not isinstance(handler, Composite):
+            return route
+        parts = {name: self._make_route_of(media_type, part, options) for name, part, options in handler.iter_parts()}
+        return replace(route, parts=parts)
+
+    def _make_route_of(self, media_type: str | None, handler: Handler | None, options: HandlerOptions) -> Route:
         # before what the handler asks for is looked for: a layer may be what gives it that
         unit_layers = choose_unit_layers(self.unit_middleware, handler, options)
         arguments = PLAIN_ARGUMENTS

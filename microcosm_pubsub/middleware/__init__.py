@@ -59,7 +59,8 @@ def configure_pubsub_unit_middleware(graph: Any) -> tuple[UnitLayer, ...]:
     """
     Configure the layers around every unit, bound as `pubsub_unit_middleware`, the outermost first.
 
-    Config `names` lists them, callables or their bindings; there are none by default. The transactions of handlers
-    that have one stand inside of them.
+    Config `names` lists them, callables or their bindings; there are none by default. What sends the answers of
+    services, and the transactions of handlers that have one, stand inside of them.
     """
-    return (*use_parts(graph, graph.config.pubsub_unit_middleware.names), *find_parts(graph, "pubsub_transactions"))
+    names = graph.config.pubsub_unit_middleware.names
+    return (*use_parts(graph, names), *find_parts(graph, "pubsub_replies", "pubsub_transactions"))

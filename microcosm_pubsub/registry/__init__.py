@@ -6,15 +6,17 @@ One registry holds the schema of each media type, the other the handlers; `decor
 
 from microcosm_pubsub.errors import AlreadyRegisteredError
 from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
-from microcosm_pubsub.registry.media_type import find_matching, media_type_for
+from microcosm_pubsub.registry.media_type import media_type_for
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
-from microcosm_pubsub.registry.route import Route, Routes
+from microcosm_pubsub.registry.patterns import find_matching
+from microcosm_pubsub.registry.route import Composite, Route, Routes
 from microcosm_pubsub.registry.schemas import PubSubMessageSchemaRegistry, configure_schema_registry
 
 
 __all__ = [
     "DEFAULT_OPTIONS",
     "AlreadyRegisteredError",
+    "Composite",
     "HandlerOptions",
     "PubSubMessageSchemaRegistry",
     "Route",

@@ -12,8 +12,9 @@ from inspect import signature, unwrap
 from typing import Any, cast
 
 from microcosm_pubsub.errors import AlreadyRegisteredError
-from microcosm_pubsub.registry.media_type import describe_name, find_matching
+from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
+from microcosm_pubsub.registry.patterns import find_matching, iter_ambiguous
 from microcosm_pubsub.types import Handler
 
 
@@ -30,7 +31,7 @@ class SQSMessageHandlerRegistry:
         """
         Register a handler of a media type.
 
-        :param media_type: may end in `.*`, which matches one last segment without a dot
+        :param media_type: or a pattern, see `registry.patterns`
         :param handler: a function, or a class whose instances are callable
         :param options: how it wants its messages
         """
@@ -45,7 +46,8 @@ class SQSMessageHandlerRegistry:
         If any component is a registered handler, those are the handlers; otherwise every registered handler
         is, made by the graph, but for those that say `bind_implicitly = False`.
 
-        :raises AlreadyRegisteredError: if two different handlers remain for one media type
+        :raises AlreadyRegisteredError: if two different handlers remain for one media type, or two patterns match the
+            same ones
         """
         named = self._bind_named(component_names)
         bound: dict[str, Handler] = {}
@@ -57,6 +59,13 @@ class SQSMessageHandlerRegistry:
                 raise AlreadyRegisteredError(
                     f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
                     f"{describe_name(instance)}; name the one to run in the daemon's components"
+                )
+        for first, second in iter_ambiguous(bound):
+            if bound[first] is not bound[second]:
+                raise AlreadyRegisteredError(
+                    f"Some media types match both {first}, which {describe_name(bound[first])} handles, and {second}, "
+                    f"which {describe_name(bound[second])} does, and neither is more specific: register one for "
+                    "what both match"
                 )
         return bound
 

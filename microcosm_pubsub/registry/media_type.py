@@ -1,10 +1,9 @@
 """
-The media types of classes, and of patterns that end in `.*`.
+The media types of classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,8 +14,6 @@ from microcosm_pubsub.codecs import (
 )
 from microcosm_pubsub.errors import ConfigurationError
 
-
-WILDCARD = ".*"
 
 #: What `@schema(media_type=...)` says of classes that cannot, or should not, say it themselves.
 _DECLARED: WeakKeyDictionary[type, str] = WeakKeyDictionary()
@@ -68,21 +65,6 @@ def _derive_media_type(schema_cls: type[PubSubMessageSchema]) -> Any:
             f"{describe_name(schema_cls)}.deserialize_media_type() must give the schema's media type whatever its "
             f"argument, but raised {type(error).__name__}; set MEDIA_TYPE instead"
         ) from error
-
-
-def find_matching(media_type: str, patterns: Container[str]) -> str:
-    """
-    Return the registered media type that matches one: itself, or with `.*` for its last segment.
-
-    :raises KeyError: if there is none
-    """
-    if media_type in patterns:
-        return media_type
-    head, dot, last = media_type.rpartition(".")
-    pattern = head + WILDCARD
-    if dot and last and pattern in patterns:
-        return pattern
-    raise KeyError(media_type)
 
 
 def describe_name(obj: Any) -> str:

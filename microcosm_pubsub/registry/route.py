@@ -8,12 +8,14 @@ layers of its own, is made part of its route when that is made, and costs the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
+from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
-from microcosm_pubsub.registry.media_type import find_matching
 from microcosm_pubsub.registry.options import HandlerOptions
+from microcosm_pubsub.registry.patterns import find_matching
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Call, Handler, Handlers, UnitCall
 
@@ -23,13 +25,14 @@ class Route:
     """
     How the messages of one media type are handled here.
 
-    :param media_type: as it is registered, perhaps with `.*` for its last segment; None if nobody handles it here
+    :param media_type: as it is registered, perhaps a pattern; None if nobody handles it here
     :param handler: the bound handler; None if there is none
     :param options: how that wants its messages
     :param policy: what becomes of those that were not handled
     :param call: handles one message, through the layers around it
     :param run: handles some messages at once, through the layers around all of them; None if a message goes through
         `call` by itself
+    :param parts: the routes of the handlers that the handler has, by name, if it is `Composite`
     """
 
     media_type: str | None
@@ -38,6 +41,33 @@ class Route:
     policy: RetryPolicy
     call: Call
     run: UnitCall | None = None
+    parts: Mapping[str, Route] = field(default_factory=dict)
+
+    def choose(self, message: SQSMessage) -> Route:
+        """Return the route of one message: this one, or that of the handler which its content names."""
+        if not self.parts or message.error is not None:
+            return self
+        assert isinstance(self.handler, Composite), "only such a handler has parts"
+        return self.parts.get(self.handler.choose(message) or "", self)
+
+
+@runtime_checkable
+class Composite(Protocol):
+    """
+    A handler that has others, one for each of the names that the content of its messages may hold.
+
+    It handles those itself of which it has none.
+    """
+
+    def __call__(self, content: Any, /) -> Any: ...
+
+    def iter_parts(self) -> Iterable[tuple[str, Handler, HandlerOptions]]:
+        """Iterate over its handlers: a name, a handler, and how that wants its messages."""
+        ...
+
+    def choose(self, message: SQSMessage) -> str | None:
+        """Return the name that a message's content holds, if any."""
+        ...
 
 
 class Routes:

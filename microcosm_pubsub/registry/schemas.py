@@ -24,7 +24,8 @@ from microcosm_pubsub.conventions.messages import (
     URIMessageSchema,
 )
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
-from microcosm_pubsub.registry.media_type import WILDCARD, describe_name, find_declared_media_type, find_matching
+from microcosm_pubsub.registry.media_type import describe_name, find_declared_media_type
+from microcosm_pubsub.registry.patterns import find_matching, is_pattern
 
 
 #: Media types on the wire are without number, so that the codecs kept for them must not be.
@@ -53,7 +54,7 @@ class PubSubMessageSchemaRegistry:
         """
         Register the schema of a media type.
 
-        :param media_type: may end in `.*`, which matches one last segment without a dot
+        :param media_type: or a pattern, see `registry.patterns`
         :param schema_or_str: a schema, a class whose instances are the content, or the media type whose schema is to
             serve for this one too
         :raises AlreadyRegisteredError: if it has another one
@@ -154,7 +155,7 @@ class PubSubMessageSchemaRegistry:
         if not issubclass(schema, Schema):
             return schema
         instance = schema()
-        if registered.endswith(WILDCARD):
+        if is_pattern(registered):
             instance.MEDIA_TYPE = media_type  # type: ignore[attr-defined]
         return instance
 

@@ -39,6 +39,8 @@ class MemoryEngine:
         self.topic_client = MemoryTopicClient(self)
         self._subscribed: set[str] = set()
         self._provisioned: set[str] = set()
+        #: The names of queues that a program made by itself.
+        self.made: set[str] = set()
         self._clients: BrokerClients | None = None
         self._opening = Lock()
 
@@ -75,7 +77,7 @@ class MemoryEngine:
     def queue_name(self, queue_url: str) -> str:
         """Return the name of a queue, which is created if it is not there."""
         name = to_name(queue_url)
-        if name in self._provisioned:
+        if name in self._provisioned or name in self.made:
             return name
         attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if names.is_fifo(name) else {}
         self.clients.queue_client.create_queue(QueueName=name, Attributes=attributes)
@@ -110,9 +112,27 @@ class MemoryQueueClient:
         """Return the URL of a queue: its name is as good."""
         return {"QueueUrl": kwargs["QueueName"]}
 
+    def create_queue(self, **kwargs: Any) -> dict[str, Any]:
+        """Create a queue, whose receives wait as they do elsewhere: a program that makes one polls it by itself."""
+        self._engine.clients.queue_client.create_queue(**kwargs)
+        self._engine.made.add(kwargs["QueueName"])
+        return {"QueueUrl": kwargs["QueueName"]}
+
+    def delete_queue(self, **kwargs: Any) -> dict[str, Any]:
+        """Delete a queue."""
+        answer = self._call("delete_queue", kwargs)
+        self._engine.made.discard(kwargs["QueueUrl"])
+        return answer
+
+    def list_queues(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the URLs of queues."""
+        answer: dict[str, Any] = self._engine.clients.queue_client.list_queues(**kwargs)
+        return answer
+
     def receive_message(self, **kwargs: Any) -> dict[str, Any]:
-        """Receive messages, without waiting."""
-        return self._call("receive_message", {**kwargs, "WaitTimeSeconds": 0})
+        """Receive messages, without waiting, but of queues that a program made."""
+        waits = {} if kwargs["QueueUrl"] in self._engine.made else {"WaitTimeSeconds": 0}
+        return self._call("receive_message", {**kwargs, **waits})
 
     def send_message(self, **kwargs: Any) -> dict[str, Any]:
         """Send a message."""
@@ -137,6 +157,10 @@ class MemoryQueueClient:
     def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]:
         """Change for how long messages stay hidden."""
         return self._settle_batch("change_message_visibility_batch", kwargs)
+
+    def set_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
+        """Set attributes of a queue."""
+        return self._call("set_queue_attributes", kwargs)
 
     def get_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
         """Return attributes of a queue."""

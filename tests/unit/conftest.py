@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from microcosm.api import create_object_graph, load_from_dict
 from microcosm.hooks import ON_RESOLVE
 
+from microcosm_pubsub.calls.functions import TaskRegistry
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry, SQSMessageHandlerRegistry
 
 
@@ -184,8 +185,8 @@ def client_error():
 
 @pytest.fixture
 def own_declarations():
-    """Forget afterwards what a test declares with `@schema` and `@handles`, and before it what others did."""
-    registries = (SQSMessageHandlerRegistry, PubSubMessageSchemaRegistry)
+    """Forget afterwards what a test declares, `@schema`, `@handles` or `@task`, and before it what others did."""
+    registries = (SQSMessageHandlerRegistry, PubSubMessageSchemaRegistry, TaskRegistry)
     hooks = {cls: f"{ON_RESOLVE}_{cls.__name__}" for cls in registries}
     before = {cls: getattr(cls, name, []) for cls, name in hooks.items()}
     for cls, name in hooks.items():

@@ -1,0 +1,176 @@
+"""
+The reply queues of an account: made, and removed when their process is gone.
+
+    pubsub-reply-<machine>-<pid>-<random>
+
+A queue is surely nobody's if its name tells this machine, and a process that is not there. One of another machine is
+taken for nobody's when it was not touched for a day; a process that calls touches its own every hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from logging import getLogger
+from os import getpid, kill, readlink
+from pathlib import Path
+from socket import gethostname
+from time import time
+from typing import Any
+from uuid import uuid4
+
+from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+
+
+logger = getLogger(__name__)
+
+#: How long an answer is kept that nobody reads, in seconds.
+RETENTION_SECONDS = 300
+
+#: When a queue is taken for nobody's, in seconds since somebody changed its attributes.
+MAX_AGE_SECONDS = 24 * 60 * 60
+
+#: How often a process touches its own, in seconds.
+TOUCH_SECONDS = 60 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class FoundQueue:
+    """
+    A reply queue of the account.
+
+    :param age_seconds: since its attributes were changed last
+    :param is_dead: whether its process is surely gone
+    """
+
+    name: str
+    url: str
+    age_seconds: float
+    is_dead: bool
+
+
+class ReplyQueues:
+    """
+    Make and remove reply queues.
+
+    :param client: of the account's queues
+    :param prefix: with which their names begin
+    :param now: tells the time of day, in seconds since the epoch
+    """
+
+    def __init__(self, client: Any, prefix: str, now: Callable[[], float] = time) -> None:
+        self.client = client
+        self.prefix = prefix
+        self.now = now
+        self.own_name: str | None = None
+        self._touched_at = 0.0
+
+    def create(self) -> tuple[str, str]:
+        """
+        Make a queue for this process, and return its name and its URL.
+
+        :raises CallError: if it cannot be made
+        """
+        name = f"{self.prefix}{get_machine()}-{getpid()}-{uuid4().hex[:12]}"
+        attributes = {"MessageRetentionPeriod": str(RETENTION_SECONDS), "VisibilityTimeout": "30"}
+        try:
+            url = str(self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
+        except CLIENT_ERRORS as error:
+            raise CallError(
+                f"Cannot make the reply queue {name}: {error_code(error)}; callers need sqs:CreateQueue, "
+                f"sqs:SetQueueAttributes and sqs:DeleteQueue on {self.prefix}*"
+            ) from error
+        self._touched_at = self.now()
+        self.own_name = name
+        return name, url
+
+    def touch(self, url: str) -> None:
+        """Show that a queue is somebody's, now and then."""
+        if self.now() - self._touched_at < TOUCH_SECONDS:
+            return
+        self._touched_at = self.now()
+        with suppress(*CLIENT_ERRORS):
+            self.client.set_queue_attributes(
+                QueueUrl=url, Attributes={"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+            )
+
+    def delete(self, url: str) -> None:
+        """Delete a queue, if that can be done."""
+        try:
+            self.client.delete_queue(QueueUrl=url)
+        except CLIENT_ERRORS as error:
+            logger.info("Cannot delete the reply queue %s: %s", url, error_code(error))
+
+    def find(self) -> Iterator[FoundQueue]:
+        """Iterate over the reply queues of the account."""
+        token: dict[str, str] = {}
+        while True:
+            answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
+            for url in answer.get("QueueUrls") or ():
+                with suppress(*CLIENT_ERRORS):
+                    yield self._look(url)
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+    def clean(self, max_age_seconds: float = MAX_AGE_SECONDS) -> list[FoundQueue]:
+        """
+        Remove the queues that are nobody's, and return them.
+
+        :param max_age_seconds: those of other machines that were not touched for so long
+        """
+        others = (queue for queue in self.find() if queue.name != self.own_name)
+        gone = [queue for queue in others if queue.is_dead or queue.age_seconds >= max_age_seconds]
+        for queue in gone:
+            self.delete(queue.url)
+        return gone
+
+    def clean_quietly(self) -> None:
+        """Remove the queues that are nobody's, if that is allowed."""
+        try:
+            removed = self.clean()
+        except CLIENT_ERRORS as error:
+            logger.debug("Cannot look for old reply queues: %s", error_code(error))
+            return
+        if removed:
+            logger.info("Removed %d reply queues of processes that are gone", len(removed))
+
+    def _look(self, url: str) -> FoundQueue:
+        answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
+        changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
+        name = url.rpartition("/")[2]
+        return FoundQueue(name, url, self.now() - changed_at, is_dead(name.removeprefix(self.prefix)))
+
+
+def is_dead(owner: str) -> bool:
+    """
+    Return whether the process that a queue's name tells is surely gone.
+
+    :param owner: the name, without its prefix
+    """
+    machine, _, rest = owner.partition("-")
+    pid, _, unique = rest.partition("-")
+    if machine != get_machine() or not (pid.isdigit() and unique):
+        return False
+    try:
+        kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+@cache
+def get_machine() -> str:
+    """Return what tells this machine, since it was started, and this container, from all others."""
+    parts = [gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+    with suppress(OSError):
+        parts.append(readlink("/proc/self/ns/pid"))
+    return sha256("\n".join(parts).encode()).hexdigest()[:10]

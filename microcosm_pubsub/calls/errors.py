@@ -1,0 +1,99 @@
+"""
+What goes wrong with calls, and how that is written into an answer.
+
+https://www.jsonrpc.org/specification#error_object has the codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microcosm_pubsub.errors import PubSubError
+
+
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+SERVER_ERROR = -32000
+
+
+class CallError(PubSubError):
+    """Say what is wrong with a call."""
+
+
+class RpcError(CallError):
+    """
+    What a method raises to say what went wrong, and what its caller gets.
+
+    :param code: a whole number; those from -32768 to -32000 are JSON-RPC's own, of which -32000 is what a method raises
+    :param message: one sentence
+    :param data: more, which JSON can say
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as an answer holds it."""
+        more = {} if self.data is None else {"data": self.data}
+        return {"code": self.code, "message": self.message, **more}
+
+
+class MethodNotFound(RpcError):
+    """The service has no such method."""
+
+    def __init__(self, message: str, data: Any = None) -> None:
+        super().__init__(METHOD_NOT_FOUND, message, data)
+
+
+class InvalidParams(RpcError):
+    """The parameters do not fit the function, or cannot be written as JSON."""
+
+    def __init__(self, message: str, data: Any = None) -> None:
+        super().__init__(INVALID_PARAMS, message, data)
+
+
+class RemoteError(RpcError):
+    """
+    The method raised something.
+
+    `type` is the class of the error by its name, if the service told it.
+    """
+
+    @property
+    def type(self) -> str | None:
+        """Return the name of the class of what was raised, if the service told it."""
+        return self.data.get("type") if isinstance(self.data, Mapping) else None
+
+
+class RpcTimeout(RpcError, TimeoutError):
+    """
+    No answer came in time, which does not tell whether the method was run, or will be.
+
+    :param method: as it was called
+    :param seconds: how long was waited
+    """
+
+    def __init__(self, method: str, seconds: float) -> None:
+        super().__init__(
+            SERVER_ERROR,
+            f"No answer to {method} within {seconds:g} s; whether a service took it is not known: one that takes it "
+            "from now on does not begin it",
+        )
+        self.method = method
+        self.seconds = seconds
+
+
+def to_error(error: Any) -> RpcError:
+    """Return the error that an answer holds."""
+    found: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
+    code, message, data = found.get("code"), str(found.get("message") or "no message"), found.get("data")
+    if code == METHOD_NOT_FOUND:
+        return MethodNotFound(message, data)
+    if code == INVALID_PARAMS:
+        return InvalidParams(message, data)
+    return RemoteError(code if isinstance(code, int) else SERVER_ERROR, message, data)

@@ -1,0 +1,292 @@
+"""
+Tasks: functions whose calls are carried out elsewhere.
+
+    @task(queue="images", retry=RetryPolicy(max_attempts=3))
+    def resize(image_id: int, width: int = 100) -> None: ...
+
+    resize(12)                    # here and now
+    resize.send(12, width=200)    # by a daemon, some time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, update_wrapper
+from math import inf
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+from uuid import uuid4
+
+from microcosm.hooks import on_resolve
+
+from microcosm_pubsub.calls.latest import get_latest
+from microcosm_pubsub.calls.message import check_name
+from microcosm_pubsub.calls.parameters import Parameters
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry.options import HandlerOptions, Options
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_QUEUE = "default"
+
+EVENTS = ("on_start", "on_success", "on_error")
+
+
+class Task:
+    """
+    One call of a function: on its way, or running.
+
+    A subclass may write its arguments in another way than as parameters by name.
+
+    :param function: what is called
+    :param task_id: identifies the call wherever it goes
+    :param args: the arguments by position
+    :param kwargs: the arguments by name
+    """
+
+    def __init__(
+        self,
+        function: TaskFunction[..., Any],
+        task_id: str | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.function = function
+        self.task_id = task_id or str(uuid4())
+        self.args = args
+        self.kwargs = dict(kwargs or {})
+        #: Which attempt this is, from 1; 0 before the first.
+        self.attempt = 0
+        #: How often it is tried again if it fails now, as far as its retry policy and its queue allow; `on_error` may
+        #: change it.
+        self.retries: float = inf
+        #: The message that is handled; None if it runs where it was sent.
+        self.message: SQSMessage | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name of the function."""
+        return self.function.name
+
+    def serialize(self) -> Any:
+        """
+        Return the arguments as they travel: a list or a dict that JSON can say.
+
+        :raises InvalidParams: if JSON cannot say one
+        """
+        return self.function.parameters.dump(self.args, self.kwargs)
+
+    def deserialize(self, params: Any) -> None:
+        """
+        Take the arguments out of what travelled.
+
+        :raises InvalidParams: if they do not fit the function
+        """
+        self.args, self.kwargs = self.function.parameters.load(params)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {self.task_id}>"
+
+
+#: What is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task, error)`.
+Hook = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHooks:
+    """
+    What is called around a task; what a hook raises is logged, and changes nothing.
+
+    :param on_start: `on_start(task)`, before each attempt
+    :param on_success: `on_success(task, result)`
+    :param on_error: `on_error(task, error)`, after each attempt that failed
+    """
+
+    on_start: Hook | None = None
+    on_success: Hook | None = None
+    on_error: Hook | None = None
+
+
+NO_HOOKS = TaskHooks()
+
+
+class TaskFunction(Generic[P, R]):
+    """
+    A function that is a task; it can be called as before.
+
+    :param function: the function
+    :param name: by which messages name it; by default its module and its own
+    :param queue: names the media type of its messages, by which topics and subscriptions tell it from others
+    :param hooks: are called around each call
+    :param task_class: writes and reads its arguments
+    :param options: how its handler wants its messages
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        hooks: TaskHooks = NO_HOOKS,
+        task_class: type[Task] = Task,
+        options: HandlerOptions | None = None,
+    ) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self.name = name or f"{function.__module__}.{function.__qualname__}"
+        self.queue = check_name("queue", queue)
+        self.hooks = hooks
+        self.task_class = task_class
+        self.handler_options = options or HandlerOptions()
+        if self.handler_options.batch_size is not None:
+            raise ConfigurationError(f"{self.name}: a task is one call, and has no batch_size")
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Return what its arguments are."""
+        return Parameters(self.function, own_type=Task)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, here and now."""
+        return self.function(*args, **kwargs)
+
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """
+        Have the function called elsewhere, and return a handle with the id of the call.
+
+        The graph is the one of this process whose `pubsub_tasks` was made last.
+
+        :raises InvalidParams: if the arguments do not fit the function, or JSON cannot say one
+        :raises PublishError: if the topic did not take it
+        """
+        return get_latest().task(self, *args, **kwargs)
+
+    def options(self, **options: Any) -> Sending[P]:
+        """
+        Return what sends the task with options: `SendOptions` by name.
+        """
+        return Sending(self, options)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name} of queue {self.queue}>"
+
+
+class Sending(Generic[P]):
+    """Send a task with options."""
+
+    def __init__(self, function: TaskFunction[P, Any], options: Mapping[str, Any]) -> None:
+        self.function = function
+        self.send_options = dict(options)
+
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Send the task, as `TaskFunction.send` does; what runs here and now returns its value."""
+        return get_latest().options(**self.send_options).task(self.function, *args, **kwargs)
+
+
+class TaskRegistry:
+    """Keep the tasks and the hooks that were declared, by their names."""
+
+    def __init__(self, graph: Any) -> None:
+        self.functions: dict[str, TaskFunction[..., Any]] = {}
+        self.hooks: dict[str, Hook] = {}
+
+    def register(self, function: TaskFunction[..., Any]) -> None:
+        """
+        Register a task.
+
+        :raises AlreadyRegisteredError: if another function has its name
+        """
+        other = self.functions.setdefault(function.name, function)
+        if other is function:
+            return
+        if name_of(other.function) != name_of(function.function):
+            raise AlreadyRegisteredError(
+                f"Task {function.name} is {name_of(other.function)}; {name_of(function.function)} needs another name"
+            )
+        # its module was loaded once more
+        self.functions[function.name] = function
+
+    def register_hook(self, function: Hook) -> None:
+        """Register a hook, by the name of the function."""
+        self.hooks[name_of(function)] = function
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function, with its module."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+@overload
+def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    queue: str = DEFAULT_QUEUE,
+    on_start: Hook | None = None,
+    on_success: Hook | None = None,
+    on_error: Hook | None = None,
+    task_class: type[Task] = Task,
+    **options: Unpack[Options],
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+
+
+def task(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    queue: str = DEFAULT_QUEUE,
+    on_start: Hook | None = None,
+    on_success: Hook | None = None,
+    on_error: Hook | None = None,
+    task_class: type[Task] = Task,
+    **options: Any,
+) -> Any:
+    """
+    Let a function be called elsewhere: `@task`, or `@task(queue="images", retry=RetryPolicy(...))`.
+
+    :param name: by which messages name it; by default its module and its own
+    :param queue: names the media type of its messages
+    :param on_start: called with the task before each attempt
+    :param on_success: called with the task and its result
+    :param on_error: called with the task and the error, after each attempt that failed
+    :param task_class: writes and reads its arguments
+    :param options: how its handler wants its messages: `HandlerOptions` by name
+    :raises ConfigurationError: if an option is not known, or cannot work
+    """
+
+    def decorator(func: Callable[..., Any]) -> TaskFunction[..., Any]:
+        hooks = TaskHooks(on_start, on_success, on_error)
+        made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options))
+        on_resolve(TaskRegistry, _register, made)
+        return made
+
+    return decorator if function is None else decorator(function)
+
+
+def hook(function: F) -> F:
+    """
+    Let a function be named as a hook when a task is sent: workers run no function that is not declared.
+
+        @hook
+        def log_start(task: Task) -> None: ...
+
+        resize.options(on_start=log_start).send(12)
+    """
+    on_resolve(TaskRegistry, _register_hook, function)
+    return function
+
+
+def _register(registry: TaskRegistry, function: TaskFunction[..., Any]) -> None:
+    registry.register(function)
+
+
+def _register_hook(registry: TaskRegistry, function: Hook) -> None:
+    registry.register_hook(function)

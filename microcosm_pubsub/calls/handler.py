@@ -1,0 +1,95 @@
+"""
+What calls a function for a message: its arguments come out of the message, and what is given out of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, Signature, iscoroutinefunction
+from typing import Any, Protocol
+
+from microcosm_pubsub.calls.parameters import Parameters
+from microcosm_pubsub.message import SQSMessage
+
+
+class Run(Protocol):
+    """One call of a function, for one message."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def succeed(self, value: Any) -> None:
+        """Take what the function returned."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Take what the function raised; raise what is to become of the message."""
+        ...
+
+
+#: Begins a call for a message; None if there is nothing to be done for it. What it is given stands beside the message.
+Begin = Callable[[SQSMessage, dict[str, Any]], Run | None]
+
+
+class CallHandler:
+    """
+    Handle the messages that call one function.
+
+    It asks the graph for what the function is given, as any handler does: by its signature.
+
+    :param function: the function, or a method that is bound
+    :param parameters: its parameters
+    :param begin: begins a call of it
+    :param replies: holds its answers, if it gives any
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], parameters: Parameters, begin: Begin, replies: object = None
+    ) -> None:
+        self.function = function
+        self.parameters = parameters
+        self.begin = begin
+        self.replies = replies
+        # by which log lines and dead letters name it
+        self.__module__ = function.__module__
+        self.__qualname__ = function.__qualname__
+        received = Parameter("received", Parameter.POSITIONAL_ONLY, annotation=SQSMessage)
+        self.__signature__ = Signature([received, *parameters.given])
+
+    def __call__(self, message: SQSMessage, /, **given: Any) -> bool:
+        """Call the function, and return that this was done."""
+        run = self.begin(message, given)
+        if run is None:
+            return True
+        try:
+            value = self.function(*run.args, **run.kwargs)
+        except Exception as error:
+            run.fail(error)
+            raise
+        run.succeed(value)
+        return True
+
+
+class AsyncCallHandler(CallHandler):
+    """Handle the messages that call one coroutine function."""
+
+    async def __call__(self, message: SQSMessage, /, **given: Any) -> bool:  # type: ignore[override]
+        """Call the function, and return that this was done."""
+        run = self.begin(message, given)
+        if run is None:
+            return True
+        try:
+            value = await self.function(*run.args, **run.kwargs)
+        except Exception as error:
+            run.fail(error)
+            raise
+        run.succeed(value)
+        return True
+
+
+def make_call_handler(
+    function: Callable[..., Any], parameters: Parameters, begin: Begin, replies: object = None
+) -> CallHandler:
+    """Return the handler of a function, or of a coroutine function."""
+    cls = AsyncCallHandler if iscoroutinefunction(function) else CallHandler
+    return cls(function, parameters, begin, replies)

@@ -1,0 +1,215 @@
+"""
+The arguments of a function as JSON, by its annotations.
+
+    def resize(image_id: UUID, *, width: int = 100, logger: Logger): ...
+
+Parameters whose annotation says that they are part of where the function runs, as `logger` is here, are given to it
+there, and never travel.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from inspect import BoundArguments, Parameter, Signature
+from json import dumps
+from logging import Logger
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from microcosm_pubsub.calls.errors import InvalidParams
+from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.dispatcher.arguments import get_kind
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.fast.loader import Loader
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.payloads.annotation import SchemaMaker
+from microcosm_pubsub.producer import Producer, SNSProducer
+from microcosm_pubsub.registry.signature import NAMED, UNRESOLVED, find_names, find_signature, resolve
+
+
+#: What is given to a function where it runs: by the annotation, or by the name, of a parameter.
+GIVEN_TYPES = (SQSMessage, Producer, SNSProducer, Logger)
+GIVEN_NAMES = frozenset({"graph", "session", "dbsession"})
+
+POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Parameters:
+    """
+    Write and read the arguments of a function.
+
+    :param function: the function, or a method that is bound
+    :param skip: how many of its parameters stand before the arguments
+    :param own_type: of parameters that are given the call itself
+    """
+
+    def __init__(self, function: Callable[..., Any], skip: int = 0, own_type: type | None = None) -> None:
+        self.function = function
+        self.name = getattr(function, "__qualname__", repr(function))
+        self.own_type = own_type
+        self.skip = skip
+
+    @cached_property
+    def _annotated(self) -> dict[str, tuple[Parameter, Any]]:
+        # only when it is asked for: what the annotations name may stand below the function
+        names = find_names(self.function)
+        found = list(find_signature(self.function).parameters.values())[self.skip :]
+        return {each.name: (each, resolve(each.annotation, names)) for each in found}
+
+    @cached_property
+    def given(self) -> tuple[Parameter, ...]:
+        """Return the parameters that are given where the function runs."""
+        return tuple(
+            parameter.replace(annotation=Parameter.empty if kind is None else kind, kind=Parameter.KEYWORD_ONLY)
+            for parameter, kind in self._annotated.values()
+            if self._is_given(parameter, kind)
+        )
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """Return the names of the parameters that are given the call itself."""
+        return tuple(name for name, (_, kind) in self._annotated.items() if self._is_own(kind))
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Return what the function can be called with from afar."""
+        return Signature(
+            [
+                each
+                for each, kind in self._annotated.values()
+                if not self._is_given(each, kind) and not self._is_own(kind)
+            ]
+        )
+
+    @cached_property
+    def schema(self) -> Schema:
+        """
+        Return what reads and writes the arguments by name.
+
+        :raises ConfigurationError: if nothing is known that JSON could say of an annotation
+        """
+        maker = SchemaMaker()
+        made = {name: self._make_field(maker, parameter) for name, parameter in self.signature.parameters.items()}
+        return Schema.from_dict(made, name=self.name)(unknown=RAISE)
+
+    def dump(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Return arguments as JSON can say them, by name.
+
+        :raises InvalidParams: if they do not fit the function, or JSON cannot say one
+        """
+        try:
+            arguments = self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidParams(f"{self.name}: {error}") from None
+        dumped = {name: self._dump_one(name, value) for name, value in arguments.items()}
+        if problems := self.schema.validate(dumped):
+            raise InvalidParams(f"{self.name}: {describe(problems)}")
+        return dumped
+
+    def load(self, params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """
+        Return the arguments that JSON stands for, by position and by name.
+
+        :param params: a list, a dict, or None
+        :raises InvalidParams: if they do not fit the function
+        """
+        by_name = self._name(params)
+        try:
+            # the short way leaves out what nobody knows, and here that is a mistake
+            known = by_name.keys() <= self.schema.fields.keys()
+            loaded = self._loader.load(by_name) if known else self.schema.load(by_name)
+        except ValidationError as error:
+            raise InvalidParams(f"{self.name}: {describe(error.messages)}") from error
+        except ENCODING_ERRORS as error:
+            raise InvalidParams(f"{self.name}: {type(error).__name__}: {error}") from error
+        if self._is_plain:
+            return (), loaded
+        bound = BoundArguments(self.signature, OrderedDict(loaded))
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
+    # inside
+
+    @cached_property
+    def _loader(self) -> Loader:
+        return Loader(self.schema)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Return whether all arguments can be given by name."""
+        return all(each.kind in NAMED for each in self.signature.parameters.values())
+
+    def _is_given(self, parameter: Parameter, kind: Any) -> bool:
+        return parameter.kind in NAMED and (parameter.name in GIVEN_NAMES or get_kind(kind) in GIVEN_TYPES)
+
+    def _is_own(self, kind: Any) -> bool:
+        return self.own_type is not None and isinstance(kind, type) and issubclass(kind, self.own_type)
+
+    def _make_field(self, maker: SchemaMaker, parameter: Parameter) -> Any:
+        _, kind = self._annotated[parameter.name]
+        if kind is UNRESOLVED:
+            raise ConfigurationError(
+                f"{self.name}: the annotation of {parameter.name}, {parameter.annotation}, cannot be resolved here: "
+                "import it where the function is defined (not under TYPE_CHECKING)"
+            )
+        try:
+            field = maker.make_field(Any if kind is None else kind)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.name}: {parameter.name}: {error}") from None
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            return fields.List(field)
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            return fields.Dict(keys=fields.String(), values=field)
+        field.required = parameter.default is Parameter.empty
+        field.allow_none = field.allow_none or parameter.default is None
+        return field
+
+    def _dump_one(self, name: str, value: Any) -> Any:
+        field = self.schema.fields[name]
+        try:
+            dumped = field.serialize(name, {name: value})
+            dumps(dumped)
+        except (ValidationError, *ENCODING_ERRORS) as error:
+            raise InvalidParams(
+                f"{self.name}: {name} is a {type(value).__qualname__}, which cannot be written as JSON "
+                f"({type(error).__name__}: {error}): annotate the parameter with its type, or give it something else"
+            ) from error
+        return dumped
+
+    def _name(self, params: Any) -> dict[str, Any]:
+        """Return parameters by their names."""
+        declared = self.signature.parameters.values()
+        if isinstance(params, list):
+            places = [each.name for each in declared if each.kind in POSITIONAL]
+            rest = next((each.name for each in declared if each.kind is Parameter.VAR_POSITIONAL), None)
+            named = dict(zip(places, params, strict=False))
+            if len(params) > len(places):
+                if rest is None:
+                    raise InvalidParams(
+                        f"{self.name} takes {len(places)} parameters by position, but got {len(params)}"
+                    )
+                named[rest] = params[len(places) :]
+            return named
+        if params is None:
+            return {}
+        if not isinstance(params, dict):
+            raise InvalidParams(f"{self.name} takes parameters by position or by name, but got {type(params).__name__}")
+        rest = next((each.name for each in declared if each.kind is Parameter.VAR_KEYWORD), None)
+        if rest is None or rest in params:
+            return params
+        known = self.signature.parameters
+        others = {name: value for name, value in params.items() if name not in known}
+        return {**{name: value for name, value in params.items() if name in known}, rest: others}
+
+
+def describe(problems: Any) -> str:
+    """Return what is wrong with parameters, for people."""
+    if not isinstance(problems, dict):
+        return str(problems)
+    return "; ".join(
+        f"{name}: {' '.join(map(str, said)) if isinstance(said, list) else said}" for name, said in problems.items()
+    )

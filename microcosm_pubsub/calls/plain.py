@@ -1,0 +1,37 @@
+"""
+Values as JSON, by what they are: where no annotation says it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.payloads.annotation import SchemaMaker
+
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+def to_plain(value: Any) -> Any:
+    """
+    Return a value as JSON can say it: what an annotation of its class would make of it.
+
+    :raises TypeError: if JSON cannot say it
+    """
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind in (list, tuple):
+        return [to_plain(each) for each in value]
+    if kind is dict:
+        if strange := next((key for key in value if type(key) is not str), None):
+            raise TypeError(f"the key {strange!r} is no text")
+        return {key: to_plain(each) for key, each in value.items()}
+    if kind is object:
+        raise TypeError("it says nothing of itself")
+    try:
+        field = SchemaMaker().make_field(kind)
+    except ConfigurationError as error:
+        raise TypeError(str(error)) from None
+    return field.serialize("value", {"value": value})

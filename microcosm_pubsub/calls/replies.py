@@ -1,0 +1,261 @@
+"""
+The answers of services: written, remembered until nobody can ask again, and sent before a request is settled.
+
+    request -> transaction (method) -> answer to the queue that it names -> settled
+
+A request whose answer could not be sent is received again, and answered from memory. The queue is named by its name
+alone, which must begin as configuration says: a request cannot make a service write anywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from json import dumps
+from logging import getLogger
+from threading import Lock
+from time import time
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.calls.errors import INTERNAL_ERROR, SERVER_ERROR, RpcError
+from microcosm_pubsub.calls.message import VERSION
+from microcosm_pubsub.calls.plain import to_plain
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.fork import renew_lock_in_child
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry import HandlerOptions
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handler, UnitCall, UnitLayer
+
+
+logger = getLogger(__name__)
+
+#: What a queue takes in one message, in bytes.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+MAX_REPLY_BYTES = 1024 * 1024
+
+#: So many answers are remembered at most, and so long those whose request has no deadline, in seconds.
+MAX_REMEMBERED = 10_000
+DEFAULT_SECONDS = 60.0
+
+#: When a request comes again that another thread is at, or whose answer could not be sent, in seconds.
+BUSY_SECONDS = 1
+
+NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+
+
+class ReplyMemory:
+    """
+    Remember the answers to requests, by their ids, until their deadlines.
+
+    :param now: tells the time of day, in seconds since the epoch
+    """
+
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        self.now = now
+        self._lock = Lock()
+        renew_lock_in_child(self, "_lock")
+        # until when, and the answer; None while it is being made
+        self._replies: dict[str, tuple[float, str | None]] = {}
+
+    def begin(self, message: SQSMessage) -> bool:
+        """
+        Return whether a request is to be carried out: not if it was before.
+
+        :raises Nack: if another thread is at it
+        """
+        request_id = get_request_id(message)
+        if request_id is None:
+            return True
+        with self._lock:
+            self._forget_old()
+            until, text = self._replies.get(request_id, (0.0, None))
+            if until > self.now():
+                if text is None:
+                    raise Nack(BUSY_SECONDS, reason="The same request is being answered")
+                return False
+            self._replies[request_id] = (self._find_end(message), None)
+            return True
+
+    def end(self, message: SQSMessage, text: str) -> None:
+        """Remember the answer to a request."""
+        request_id = get_request_id(message)
+        if request_id is not None:
+            with self._lock:
+                self._replies[request_id] = (self._find_end(message), text)
+
+    def forget(self, message: SQSMessage) -> None:
+        """Let a request be carried out when it comes again."""
+        request_id = get_request_id(message)
+        if request_id is not None:
+            with self._lock:
+                self._replies.pop(request_id, None)
+
+    def find(self, message: SQSMessage) -> str | None:
+        """Return the answer to a request, if it is there."""
+        request_id = get_request_id(message)
+        with self._lock:
+            return None if request_id is None else self._replies.get(request_id, (0.0, None))[1]
+
+    def _find_end(self, message: SQSMessage) -> float:
+        deadline = message.content.get("deadline")
+        return self.now() + DEFAULT_SECONDS if deadline is None else float(deadline)
+
+    def _forget_old(self) -> None:
+        now = self.now()
+        # the oldest were put in first
+        while self._replies and (len(self._replies) >= MAX_REMEMBERED or next(iter(self._replies.values()))[0] <= now):
+            self._replies.pop(next(iter(self._replies)))
+
+
+class Reply:
+    """
+    Send the answers to requests.
+
+    :param client: of the account's queues
+    :param prefix: with which the names of queues begin to which answers may go
+    """
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        self.names = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9_-]{{1,80}}")
+        #: How many were sent, had no queue any more, were refused since their queue is none of ours, or failed.
+        self.counts: Counter[str] = Counter()
+        self._urls: dict[str, str] = {}
+
+    def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
+        """Return the layer that sends a handler's answers; None if it gives none."""
+        memory = getattr(handler, "replies", None)
+        return ReplyLayer(memory, self) if isinstance(memory, ReplyMemory) else None
+
+    def send(self, message: SQSMessage, text: str) -> None:
+        """
+        Send an answer to the queue that its request names.
+
+        :raises Nack: if that could not be done now
+        """
+        name = message.content.get("reply_to") or message.content.get("replyTo")
+        if not isinstance(name, str) or not self.names.fullmatch(name):
+            self.counts["refused"] += 1
+            logger.warning(
+                "An answer was not sent: its request wants it in %r, which is no reply queue (pubsub_replies.prefix)",
+                name,
+            )
+            return
+        try:
+            self.client.send_message(QueueUrl=self._find_url(name), MessageBody=text)
+            self.counts["sent"] += 1
+        except CLIENT_ERRORS as error:
+            self._urls.pop(name, None)
+            if error_code(error) in NO_QUEUE:
+                self.counts["gone"] += 1
+                logger.info("An answer has nobody who would read it: queue %s is gone", name)
+                return
+            self.counts["failed"] += 1
+            raise Nack(BUSY_SECONDS, reason=f"The answer could not be sent to {name}: {error_code(error)}") from error
+
+    def _find_url(self, name: str) -> str:
+        url = self._urls.get(name)
+        if url is None:
+            if len(self._urls) >= MAX_REMEMBERED:
+                self._urls.clear()
+            url = self._urls[name] = str(self.client.get_queue_url(QueueName=name)["QueueUrl"])
+        return url
+
+
+class ReplyLayer:
+    """
+    Send the answers of one handler: a unit layer, outside of its transaction.
+
+    :param memory: holds the answers
+    :param reply: sends them
+    """
+
+    def __init__(self, memory: ReplyMemory, reply: Reply) -> None:
+        self.memory = memory
+        self.reply = reply
+
+    def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
+        """Handle requests, and send what their answers are."""
+        return [self._answer(message, result) for message, result in zip(messages, call_next(messages), strict=True)]
+
+    def _answer(self, message: SQSMessage, result: MessageHandlingResult) -> MessageHandlingResult:
+        if message.error is not None or get_request_id(message) is None:
+            return result
+        if result.retry:
+            # what the method wrote is undone, or was never written
+            self.memory.forget(message)
+            return result
+        text = self.memory.find(message)
+        if text is None and result.result is MessageHandlingResultType.EXPIRED and not is_late(message):
+            text = write_error(
+                message, RpcError(SERVER_ERROR, f"The request went too far: {result.extra.get('reason')}")
+            )
+        if text is None:
+            return result
+        try:
+            self.reply.send(message, text)
+        except Nack as nack:
+            return MessageHandlingResult.from_error(message, nack)
+        return result
+
+
+def get_request_id(message: SQSMessage) -> str | None:
+    """Return the id of a request; None if it wants no answer."""
+    request_id = message.content.get("id")
+    return request_id if isinstance(request_id, str) else None
+
+
+def is_late(message: SQSMessage) -> bool:
+    """Return whether nobody waits for the answer to a request any more."""
+    deadline = message.content.get("deadline")
+    return deadline is not None and time() >= deadline
+
+
+def write_result(message: SQSMessage, value: Any, field: Any = None) -> str:
+    """
+    Return an answer's text.
+
+    :param field: writes the value; None if it is as JSON says it
+    :raises RpcError: if it cannot be written, or is too long
+    """
+    try:
+        result = to_plain(value) if field is None else field.serialize("result", {"result": value})
+        text = dumps({"jsonrpc": VERSION, "id": get_request_id(message), "result": result})
+    except ENCODING_ERRORS as error:
+        raise RpcError(
+            INTERNAL_ERROR,
+            f"The result, a {type(value).__qualname__}, cannot be written as JSON ({error}): annotate what the method "
+            "returns, or return something else",
+        ) from error
+    if len(text) > MAX_REPLY_BYTES:
+        raise RpcError(INTERNAL_ERROR, f"The result is {len(text)} bytes long, and a queue takes {MAX_REPLY_BYTES}")
+    return text
+
+
+def write_error(message: SQSMessage, error: RpcError) -> str:
+    """Return the text of an answer that is an error."""
+    answer = {"jsonrpc": VERSION, "id": get_request_id(message), "error": error.to_dict()}
+    try:
+        text = dumps(answer)
+    except ENCODING_ERRORS:
+        text = ""
+    if text and len(text) <= MAX_REPLY_BYTES:
+        return text
+    # what a method says may be anything
+    plain = RpcError(error.code, error.message[:1000])
+    return dumps({**answer, "error": plain.to_dict()})
+
+
+@defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
+def configure_pubsub_replies(graph: Any) -> Reply:
+    """Configure what sends the answers of services, bound as `pubsub_replies`."""
+    return Reply(graph.sqs_client, graph.config.pubsub_replies.prefix)

@@ -1,0 +1,224 @@
+"""
+Where the answers to the calls of a process come to: one queue, and one thread that reads it while somebody waits.
+
+The queue is made at the first call, with a name that tells which process it is of, and deleted at its end. It keeps
+answers for five minutes. While no call waits, nobody asks it for anything.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from json import loads
+from logging import getLogger
+from math import ceil
+from os import getpid
+from threading import Condition, Thread
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from microcosm_pubsub.calls.cleaning import ReplyQueues
+from microcosm_pubsub.calls.errors import CallError, RpcTimeout, to_error
+from microcosm_pubsub.calls.replies import NO_QUEUE
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
+
+
+logger = getLogger(__name__)
+
+#: How long one poll waits at most, in seconds: it cannot be told of a call that waits for less.
+MAX_POLL_SECONDS = 2
+
+#: After an error of the queue, in seconds.
+RETRY_SECONDS = 1.0
+
+
+class Waiting:
+    """
+    A call that waits for its answer.
+
+    :param method: as it was called
+    :param seconds: how long it waits
+    :param deadline: until when, by a monotonic clock
+    """
+
+    __slots__ = ("deadline", "future", "method", "seconds")
+
+    def __init__(self, method: str, seconds: float, deadline: float) -> None:
+        self.method = method
+        self.seconds = seconds
+        self.deadline = deadline
+        self.future: Future[Any] = Future()
+
+    def give_up(self) -> None:
+        """Say that no answer came in time."""
+        if not self.future.done():
+            self.future.set_exception(RpcTimeout(self.method, self.seconds))
+
+
+class ReplyQueue:
+    """
+    Give calls their answers.
+
+    :param client: of the account's queues
+    :param queues: makes and deletes the queue
+    :param clock: measures time, in seconds
+    """
+
+    def __init__(self, client: Any, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
+        self.client = client
+        self.queues = queues
+        self.clock = clock
+        #: How many answers came, were late or unknown, or could not be read.
+        self.counts: Counter[str] = Counter()
+        self._start()
+
+    def _start(self) -> None:
+        self.pid = getpid()
+        self.url: str | None = None
+        self.name = ""
+        self._changed = Condition()
+        self._waiting: dict[str, Waiting] = {}
+        self._reader: Thread | None = None
+        self._closed = False
+
+    def expect(self, method: str, seconds: float) -> tuple[str, str, Waiting]:
+        """
+        Expect an answer, and return the id of the request, the name of the queue, and what waits.
+
+        :param method: as it is called
+        :param seconds: for how long
+        :raises CallError: if the queue cannot be made
+        """
+        if getpid() != self.pid:
+            # of a forked child the answers go to a queue of its own
+            self._start()
+        with self._changed:
+            if self._closed:
+                raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
+            if self.url is None:
+                self._open()
+            waiting = Waiting(method, seconds, self.clock() + seconds)
+            request_id = uuid4().hex
+            self._waiting[request_id] = waiting
+            self._changed.notify()
+            return request_id, self.name, waiting
+
+    def forget(self, request_id: str) -> None:
+        """Wait no longer for an answer."""
+        self._waiting.pop(request_id, None)
+
+    def close(self) -> None:
+        """Let no call wait, and delete the queue."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        for waiting in self._take_all():
+            waiting.give_up()
+        atexit.unregister(self.close)
+        # that of the parent, in a forked child
+        if self.url is not None and getpid() == self.pid:
+            self.queues.delete(self.url)
+
+    # inside
+
+    def _open(self) -> None:
+        self.name, self.url = self.queues.create()
+        atexit.register(self.close)
+        if self._reader is None:
+            self._reader = Thread(target=self._read, name="pubsub-replies", daemon=True)
+            self._reader.start()
+
+    def _read(self) -> None:
+        self.queues.clean_quietly()
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                url = self.url
+            try:
+                self._receive(url)
+            except CLIENT_ERRORS as error:
+                self._lose(error)
+            self._give_up_late()
+
+    def _receive(self, url: str | None) -> None:
+        answer = self.client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
+        )
+        messages = answer.get("Messages") or []
+        for message in messages:
+            self._deliver(message.get("Body"))
+        if messages:
+            entries = [
+                {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
+            ]
+            self.client.delete_message_batch(QueueUrl=url, Entries=entries)
+
+    def _deliver(self, body: Any) -> None:
+        try:
+            answer = loads(body)
+            request_id = answer["id"]
+            error = to_error(answer["error"]) if "error" in answer else None
+            result = None if error else answer["result"]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            self.counts["unreadable"] += 1
+            logger.warning("A message of the reply queue is no answer, and was dropped")
+            return
+        waiting = self._waiting.pop(request_id, None) if isinstance(request_id, str) else None
+        if waiting is None or not waiting.future.set_running_or_notify_cancel():
+            self.counts["late"] += 1
+            logger.info("An answer came that nobody waits for, and was dropped: %r", request_id)
+            return
+        self.counts["answered"] += 1
+        if error is not None:
+            waiting.future.set_exception(error)
+        else:
+            waiting.future.set_result(result)
+
+    def _find_wait_seconds(self) -> int:
+        """Return for how long to wait for answers: at most until somebody waits no longer."""
+        ends = [waiting.deadline for waiting in list(self._waiting.values())]
+        left = min(ends, default=self.clock()) - self.clock()
+        return max(0, min(MAX_POLL_SECONDS, ceil(left)))
+
+    def _give_up_late(self) -> None:
+        now = self.clock()
+        late = [request_id for request_id, waiting in list(self._waiting.items()) if waiting.deadline <= now]
+        for request_id in late:
+            if waiting := self._waiting.pop(request_id, None):
+                waiting.give_up()
+
+    def _lose(self, error: Exception) -> None:
+        """Go on after an error of the queue: with another queue, if it is gone."""
+        with self._changed:
+            if self._closed:
+                return
+            code = error_code(error)
+            logger.warning("Cannot read the reply queue %s: %s", self.name, code)
+            if code in NO_QUEUE:
+                # the answers to what waits now will not come; later calls name another queue
+                self.url = None
+                try:
+                    self._open()
+                except CallError as failure:
+                    logger.warning("%s", failure)
+            self._changed.wait(RETRY_SECONDS)
+
+    def _take_all(self) -> list[Waiting]:
+        taken = []
+        while self._waiting:
+            try:
+                taken.append(self._waiting.popitem()[1])
+            except KeyError:
+                break
+        return taken
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return what it does, as numbers."""
+        return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": count for name, count in self.counts.items()}}

@@ -1,0 +1,190 @@
+"""
+The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_seconds=5)`.
+"""
+
+from __future__ import annotations
+
+from asyncio import to_thread, wrap_future
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from time import time
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.calls.cleaning import ReplyQueues
+from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
+from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
+from microcosm_pubsub.calls.plain import to_plain
+from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
+from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.errors import ConfigurationError
+
+
+class Rpc:
+    """
+    Call the methods of services.
+
+    :param graph: gives the producer, and the client of queues
+    :param prefix: with which the names of reply queues begin
+    :param timeout_seconds: how long a call waits that does not say
+    :param now: tells the time of day, in seconds since the epoch
+    """
+
+    def __init__(self, graph: Any, prefix: str, timeout_seconds: float = 10.0, now: Callable[[], float] = time) -> None:
+        self.producer = graph.sns_producer
+        self.schemas = graph.pubsub_message_schema_registry
+        self.timeout_seconds = timeout_seconds
+        self.now = now
+        self.queues = ReplyQueues(graph.sqs_client, prefix)
+        self.replies = ReplyQueue(graph.sqs_client, self.queues)
+
+    def call(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
+        """
+        Call a method, and return its answer.
+
+        :param method: as `service.method`
+        :param args: its parameters by position, or
+        :param kwargs: by name
+        :param timeout_seconds: how long to wait; a service does not begin what nobody waits for any more
+        :raises MethodNotFound: if the service has no such method
+        :raises InvalidParams: if they do not fit it, or JSON cannot say them
+        :raises RemoteError: if the method raised something; `RpcError` is the base of all
+        :raises RpcTimeout: if no answer came in time
+        :raises PublishError: if the request was not published
+        """
+        request_id, waiting = self._send(method, args, kwargs, timeout_seconds)
+        try:
+            return waiting.future.result(waiting.seconds)
+        except FutureTimeoutError as error:
+            if isinstance(error, RpcTimeout):
+                raise
+            raise RpcTimeout(method, waiting.seconds) from None
+        finally:
+            self.replies.forget(request_id)
+
+    def call_soon(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Future[Any]:
+        """
+        Call a method, and return a future of its answer, which has `RpcTimeout` two seconds after its time at most.
+
+        The parameters and errors are those of `call`.
+        """
+        return self._send(method, args, kwargs, timeout_seconds)[1].future
+
+    async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
+        """
+        Call a method from a coroutine, and return its answer; the event loop goes on meanwhile.
+
+        The parameters and errors are those of `call`.
+        """
+        future = await to_thread(self.call_soon, method, *args, timeout_seconds=timeout_seconds, **kwargs)
+        return await wrap_future(future)
+
+    def notify(self, method: str, /, *args: Any, **kwargs: Any) -> None:
+        """
+        Call a method, and want no answer.
+
+        :raises InvalidParams: if JSON cannot say the parameters
+        :raises PublishError: if the request was not published
+        """
+        self._publish(method, make_params(method, args, kwargs), {})
+
+    def service(self, name: str, timeout_seconds: float | None = None) -> Proxy:
+        """
+        Return a service as if it were here: `rpc.service("inventory").count(item="bolt")`.
+
+        :param timeout_seconds: how long each call waits
+        """
+        make_request_media_type(name)
+        return Proxy(self, name, timeout_seconds)
+
+    def close(self) -> None:
+        """Delete the reply queue; who waits has `RpcTimeout`."""
+        self.replies.close()
+
+    # inside
+
+    def _send(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
+    ) -> tuple[str, Waiting]:
+        seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
+            raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")
+        params = make_params(method, args, kwargs)
+        request_id, queue, waiting = self.replies.expect(method, seconds)
+        if self.replies.url is not None:
+            self.queues.touch(self.replies.url)
+        try:
+            self._publish(method, params, {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds})
+        except BaseException:
+            self.replies.forget(request_id)
+            raise
+        return request_id, waiting
+
+    def _publish(self, method: str, params: Any, more: dict[str, Any]) -> None:
+        service, dot, name = method.rpartition(".") if isinstance(method, str) else ("", "", "")
+        if not dot:
+            raise ConfigurationError(f"Cannot call {method!r}: name a method as service.method")
+        media_type = make_request_media_type(service)
+        register_calls(self.schemas, media_type)
+        self.producer.produce(media_type, {"jsonrpc": VERSION, "method": name, "params": params, **more})
+
+
+class Proxy:
+    """
+    A service as if it were here: its attributes are its methods.
+
+    :param rpc: calls them
+    :param name: of the service
+    :param timeout_seconds: how long each call waits
+    """
+
+    def __init__(self, rpc: Rpc, name: str, timeout_seconds: float | None = None) -> None:
+        self._rpc = rpc
+        self._name = name
+        self._timeout_seconds = timeout_seconds
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self._rpc.call(f"{self._name}.{name}", *args, timeout_seconds=self._timeout_seconds, **kwargs)
+
+        method.__name__ = name
+        return method
+
+
+def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """
+    Return parameters as JSON-RPC has them: by position, or by name.
+
+    :raises InvalidParams: if they are given in both ways, or JSON cannot say one
+    """
+    if args and kwargs:
+        raise InvalidParams(f"{method}: parameters go by position or by name, and not both ways in one call")
+    named: dict[Any, Any] = dict(enumerate(args)) if args else kwargs
+    for name, value in named.items():
+        try:
+            named[name] = to_plain(value)
+        except ENCODING_ERRORS as error:
+            raise InvalidParams(
+                f"{method}: parameter {name} is a {type(value).__qualname__}, which cannot be written as JSON ({error})"
+            ) from error
+    return list(named.values()) if args else named
+
+
+@defaults(
+    timeout_seconds=typed(values.number("pubsub_rpc.timeout_seconds", minimum=0), default_value=10.0),
+)
+def configure_pubsub_rpc(graph: Any) -> Rpc:
+    """
+    Configure the caller of a graph, bound as `pubsub_rpc`.
+
+    Config `timeout_seconds` is how long a call waits that does not say; `pubsub_replies.prefix` begins the names of
+    reply queues.
+    """
+    return Rpc(graph, graph.pubsub_replies.prefix, graph.config.pubsub_rpc.timeout_seconds)

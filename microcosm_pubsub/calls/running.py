@@ -1,0 +1,191 @@
+"""
+A task that runs: its attempt, its hooks, and whether it is tried again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from logging import getLogger
+from math import inf
+from typing import Any
+
+from microcosm_pubsub.calls.errors import InvalidParams
+from microcosm_pubsub.calls.functions import Hook, Task, TaskFunction, TaskHooks
+from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
+from microcosm_pubsub.constants import IDENTITY_KEY
+from microcosm_pubsub.errors import DeadLetter
+from microcosm_pubsub.message import SQSMessage, find_value
+from microcosm_pubsub.registry import HandlerOptions, Route
+from microcosm_pubsub.types import Handler
+
+
+logger = getLogger(__name__)
+
+
+class QueueHandler:
+    """
+    Handle the tasks of one queue: each function has a handler of its own.
+
+    :param queue: its name
+    :param functions: those that run here
+    :param hooks: of all tasks
+    :param find_hook: finds a hook that a message names; None if nobody declared it
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        functions: Iterable[TaskFunction[..., Any]],
+        hooks: TaskHooks,
+        find_hook: Callable[[str], Hook | None],
+    ) -> None:
+        self.queue = queue
+        self.functions = {function.name: function for function in functions}
+        self.hooks = hooks
+        self.find_hook = find_hook
+        #: How often hooks failed, by what they were called for.
+        self.failed_hooks: Counter[str] = Counter()
+        #: What runs here and now, by the id of its message, and what became of it.
+        self.local: dict[str, TaskRun | None] = {}
+        self.__qualname__ = f"tasks of queue {queue}"
+
+    def iter_parts(self) -> Iterable[tuple[str, Handler, HandlerOptions]]:
+        """Iterate over the names, the handlers and the options of the functions."""
+        for name, function in self.functions.items():
+            yield name, self.make_handler(function), function.handler_options
+
+    def choose(self, message: SQSMessage) -> str | None:
+        """Return the name of the function that a message calls."""
+        return get_method(message)
+
+    def __call__(self, message: SQSMessage, /) -> None:
+        """Give up a message whose function is not known here."""
+        raise DeadLetter(
+            f"No task {get_method(message)!r} is declared here (queue {self.queue}): import the module that declares "
+            "it, and run this message again"
+        )
+
+    def make_handler(self, function: TaskFunction[..., Any]) -> CallHandler:
+        """
+        Return the handler of a function.
+
+        :raises ConfigurationError: if nothing is known that JSON could say of one of its parameters
+        """
+        _ = function.parameters.schema
+
+        def begin(message: SQSMessage, given: dict[str, Any]) -> TaskRun:
+            return self._begin(function, message, given)
+
+        return make_call_handler(function.function, function.parameters, begin)
+
+    def _begin(self, function: TaskFunction[..., Any], message: SQSMessage, given: dict[str, Any]) -> TaskRun:
+        task = function.task_class(function, find_value(message.opaque_data, IDENTITY_KEY))
+        content = message.content
+        try:
+            task.deserialize(content.get("params"))
+        except InvalidParams as error:
+            raise DeadLetter(f"Task {function.name}: {error}") from error
+        task.message = message
+        task.attempt = message.attempts or 1
+        task.retries = find_retries(content.get("retries"), message)
+        hooks = [function.hooks, self._find_hooks(content.get("hooks") or {}), self.hooks]
+        given = {**given, **dict.fromkeys(function.parameters.own, task)}
+        run = TaskRun(task, given, hooks, self.failed_hooks)
+        if self.local and message.message_id in self.local:
+            self.local[message.message_id] = run
+        run.start()
+        return run
+
+    def _find_hooks(self, names: Mapping[str, str]) -> TaskHooks:
+        found: dict[str, Hook] = {}
+        for event, name in names.items():
+            known = self.find_hook(name)
+            if known is None:
+                # the task itself can run
+                self.failed_hooks[event] += 1
+                logger.warning("The hook %s, for %s of a task, is not declared here by @hook", name, event)
+            elif event in TaskHooks.__dataclass_fields__:
+                found[event] = known
+        return TaskHooks(**found)
+
+
+class TaskRun:
+    """
+    One attempt of a task.
+
+    :param task: the call
+    :param given: what its function is given beside the arguments
+    :param hooks: are called around it
+    :param failed_hooks: counts those that fail
+    """
+
+    def __init__(
+        self, task: Task, given: Mapping[str, Any], hooks: Iterable[TaskHooks], failed_hooks: Counter[str]
+    ) -> None:
+        self.task = task
+        self.args = task.args
+        self.kwargs = {**task.kwargs, **given}
+        self.hooks = tuple(hooks)
+        self.failed_hooks = failed_hooks
+        self.value: Any = None
+        # as it was found, whatever is changed of it for this message
+        self.route = task.message.route if task.message is not None else None
+
+    def start(self) -> None:
+        """Tell the hooks that it begins."""
+        self._limit_retries()
+        self._call_hooks("on_start")
+
+    def succeed(self, value: Any) -> None:
+        """Tell the hooks what it returned."""
+        self.value = value
+        self._call_hooks("on_success", value)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the hooks what it raised, and let them say whether it is tried again."""
+        self._call_hooks("on_error", error)
+        self._limit_retries()
+
+    def _limit_retries(self) -> None:
+        message = self.task.message
+        if message is not None and isinstance(self.route, Route) and self.task.retries != inf:
+            message.route = limit_retries(self.route, self.task)
+
+    def _call_hooks(self, event: str, *args: Any) -> None:
+        for hooks in self.hooks:
+            hook: Hook | None = getattr(hooks, event)
+            if hook is None:
+                continue
+            # a hook is foreign code that looks on: what it raises must not be taken for what the task raised
+            try:
+                hook(self.task, *args)
+            except Exception:
+                self.failed_hooks[event] += 1
+                logger.warning("The hook %s of %r failed", event, self.task, exc_info=True)
+
+
+def get_method(message: SQSMessage) -> str | None:
+    """Return the method that a call names."""
+    content = message.content
+    return content.get("method") if isinstance(content, Mapping) else None
+
+
+def find_retries(asked: int | None, message: SQSMessage) -> float:
+    """
+    Return how often a task may be tried again after this attempt.
+
+    :param asked: how often its sender wants it to be tried again at all
+    """
+    done = (message.attempts or 1) - 1
+    max_attempts = message.route.policy.max_attempts if message.route is not None else None
+    allowed = inf if max_attempts is None else max_attempts - 1
+    return max(0, min(inf if asked is None else asked, allowed) - done)
+
+
+def limit_retries(route: Route, task: Task) -> Route:
+    """Return the route of a task whose retries are counted: its policy allows no more than before."""
+    limit = task.attempt + max(0, int(task.retries))
+    max_attempts = limit if route.policy.max_attempts is None else min(limit, route.policy.max_attempts)
+    return replace(route, policy=replace(route.policy, max_attempts=max_attempts))

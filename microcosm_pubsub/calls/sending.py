@@ -1,0 +1,146 @@
+"""
+How a task is sent: elsewhere or here, now or later, with hooks of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol
+
+from microcosm_pubsub.calls.functions import EVENTS, Hook, TaskFunction
+from microcosm_pubsub.calls.message import MAX_ID_LENGTH
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.producer import PublishOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """
+    How a task is sent.
+
+    :param is_async: whether it runs elsewhere, some time; else it runs here and now, with the same hooks and retries,
+        and sending it returns its value, or raises what it raised
+    :param retries: how often it is tried again at most; its retry policy and its queue may allow less
+    :param delay_seconds: it is published so many seconds later; that needs a database
+    :param at: or then, a time with its zone; that needs a database too
+    :param on_start: a hook, which is called where the task runs: declared by `@hook`
+    :param on_success: a hook
+    :param on_error: a hook
+    :param task_id: identifies the call; by default it gets an id of its own
+    :param group_id: its message group: FIFO topics keep the order within one
+    :raises ConfigurationError: if a value cannot work
+    """
+
+    is_async: bool = True
+    retries: int | None = None
+    delay_seconds: float | None = None
+    at: datetime | None = None
+    on_start: Hook | None = None
+    on_success: Hook | None = None
+    on_error: Hook | None = None
+    task_id: str | None = None
+    group_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.is_async, bool):
+            raise ConfigurationError(f"is_async is {self.is_async!r}, but must be true or false")
+        if self.retries is not None and not (type(self.retries) is int and self.retries >= 0):
+            raise ConfigurationError(f"retries is {self.retries!r}, but must be a whole number from 0")
+        if self.task_id is not None and not (isinstance(self.task_id, str) and 0 < len(self.task_id) <= MAX_ID_LENGTH):
+            raise ConfigurationError(f"task_id is {self.task_id!r}, but must be a text of at most {MAX_ID_LENGTH}")
+        for event in EVENTS:
+            if getattr(self, event) is not None and not callable(getattr(self, event)):
+                raise ConfigurationError(f"{event} is {getattr(self, event)!r}, but must be a function")
+        if not self.is_async and (self.delay_seconds is not None or self.at is not None):
+            raise ConfigurationError("What runs here and now (is_async=False) has no delay_seconds, and no time")
+        # the times and the group, as the producer judges them
+        self.to_publish_options()
+
+    def merge(self, more: Mapping[str, Any]) -> SendOptions:
+        """
+        Return these options, with others in their place.
+
+        :raises ConfigurationError: if one is not known, or cannot work
+        """
+        known = [option.name for option in fields(self)]
+        if unknown := sorted(more.keys() - set(known)):
+            raise ConfigurationError(f"there is no option {', '.join(unknown)}; the options are {', '.join(known)}")
+        return replace(self, **more)
+
+    def to_publish_options(self) -> PublishOptions:
+        """Return how its message is published."""
+        return PublishOptions(group=self.group_id, delay_seconds=self.delay_seconds, at=self.at)
+
+    def get_hooks(self) -> dict[str, Hook]:
+        """Return its hooks, by what they are called for."""
+        return {event: getattr(self, event) for event in EVENTS if getattr(self, event) is not None}
+
+
+DEFAULT_SEND_OPTIONS = SendOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHandle:
+    """
+    A task that was sent.
+
+    :param task_id: identifies the call
+    :param name: of its function
+    """
+
+    task_id: str
+    name: str
+
+
+class Sender(Protocol):
+    """What sends a task."""
+
+    def send(
+        self, function: TaskFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions
+    ) -> Any: ...
+
+
+class TaskSender:
+    """
+    Send tasks with some options.
+
+    :param sender: sends them
+    :param send_options: how
+    """
+
+    def __init__(self, sender: Sender, send_options: SendOptions = DEFAULT_SEND_OPTIONS) -> None:
+        self.sender = sender
+        self.send_options = send_options
+
+    def task(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Send a task, and return its handle; or, if it runs here and now, its value.
+
+        :param function: that `@task` declared
+        :raises ConfigurationError: if it is no task, or cannot be sent so
+        :raises InvalidParams: if the arguments do not fit the function, or JSON cannot say one
+        :raises PublishError: if the topic did not take it
+        """
+        if not isinstance(function, TaskFunction):
+            name = getattr(function, "__qualname__", repr(function))
+            raise ConfigurationError(f"{name} is no task: declare it with @task, so that workers know it")
+        return self.sender.send(function, args, kwargs, self.send_options)
+
+    def options(self, **options: Any) -> TaskSender:
+        """
+        Return what sends with more options: `SendOptions` by name; it may be used as a context manager.
+
+        :raises ConfigurationError: if one is not known, or cannot work
+        """
+        return TaskSender(self.sender, self.send_options.merge(options))
+
+    def __enter__(self) -> TaskSender:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Do nothing: what was sent in the block is on its way."""

@@ -1,0 +1,258 @@
+"""
+Services: classes whose methods answer calls.
+
+    class Inventory(Service):
+        name = "inventory"
+
+        def on_count(self, message: SQSMessage, item: str) -> int:
+            return self.graph.stock.count(item)
+
+    if __name__ == "__main__":
+        Inventory.run()
+
+What a method returns is its answer; what it raises is an answer too, an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from logging import getLogger
+from time import time
+from traceback import format_exc
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from microcosm.api import binding
+from microcosm.hooks import on_resolve
+from microcosm.registry import _registry as default_registry
+
+from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNotFound, RpcError
+from microcosm_pubsub.calls.handler import make_call_handler
+from microcosm_pubsub.calls.message import CallSchema, make_request_media_type
+from microcosm_pubsub.calls.parameters import Parameters
+from microcosm_pubsub.calls.replies import ReplyMemory, write_error, write_result
+from microcosm_pubsub.calls.running import get_method
+from microcosm_pubsub.errors import ConfigurationError, Nack, SkipMessage, TTLExpired
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.payloads.annotation import SchemaMaker
+from microcosm_pubsub.registry import HandlerOptions, PubSubMessageSchemaRegistry, SQSMessageHandlerRegistry
+from microcosm_pubsub.registry.signature import UNRESOLVED, find_names, find_signature, resolve
+from microcosm_pubsub.result import describe
+from microcosm_pubsub.types import Handler
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.daemon import ConsumerDaemon
+
+logger = getLogger(__name__)
+
+S = TypeVar("S", bound="type[Service]")
+
+PREFIX = "on_"
+
+
+class Service:
+    """
+    Answer calls: a subclass has a `name`, and a method `on_<method>(self, message, ...)` for each that it offers.
+
+    It is a handler class: a daemon binds it by the graph, or makes it with the graph.
+
+    :param graph: the object graph
+    """
+
+    #: By which callers name it: lower-case letters, digits and _.
+    name: str = ""
+
+    #: How requests are handled: `transaction`, `timeout_seconds` and the other options of `@handles`.
+    options: HandlerOptions = HandlerOptions()
+
+    #: Whether callers get the traceback of what a method raises.
+    tell_tracebacks = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # an abstract one has none
+        if cls.__dict__.get("name"):
+            _declare(cls)
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+
+    @classmethod
+    def run(cls) -> None:
+        """Run the service alone, as a daemon of its name, and exit."""
+        make_service_daemon(cls)().run()
+
+    @cached_property
+    def replies(self) -> ReplyMemory:
+        """Return what was answered, and until when that may be asked for again."""
+        return ReplyMemory()
+
+    def find_methods(self) -> dict[str, Callable[..., Any]]:
+        """Return its methods by the names by which they are called."""
+        names = (name for name in dir(type(self)) if name.startswith(PREFIX) and name != PREFIX)
+        methods = {name[len(PREFIX) :]: getattr(self, name) for name in names}
+        return {name: method for name, method in methods.items() if callable(method)}
+
+    def iter_parts(self) -> Iterable[tuple[str, Handler, HandlerOptions]]:
+        """Iterate over the names, the handlers and the options of its methods."""
+        for name, method in self.find_methods().items():
+            yield name, ServiceMethod(self, name, method).make_handler(), self.options
+
+    def choose(self, message: SQSMessage) -> str | None:
+        """Return the name of the method that a message calls."""
+        return get_method(message)
+
+    def __call__(self, message: SQSMessage, /) -> None:
+        """Answer a call of a method that there is not."""
+        known = ", ".join(self.find_methods()) or "none"
+        error = MethodNotFound(f"{self.name} has no method {get_method(message)!r}; it has {known}")
+        refuse(self.replies, message, error)
+
+
+class ServiceMethod:
+    """
+    Answer the calls of one method.
+
+    :param service: whose method it is
+    :param name: by which it is called
+    :param method: the method, bound
+    :raises ConfigurationError: if it does not take the message first, or an annotation cannot be read
+    """
+
+    def __init__(self, service: Service, name: str, method: Callable[..., Any]) -> None:
+        self.service = service
+        self.name = f"{service.name}.{name}"
+        self.method = method
+        if not find_signature(method).parameters:
+            raise ConfigurationError(f"{method.__qualname__} takes nothing, but must take the message first")
+        self.parameters = Parameters(method, skip=1)
+        # now, when the service is bound
+        self.returned = make_return_field(method)
+        _ = self.parameters.schema
+
+    def make_handler(self) -> Handler:
+        """Return what calls the method for a message."""
+        return make_call_handler(self.method, self.parameters, self.begin, self.service.replies)
+
+    def begin(self, message: SQSMessage, given: dict[str, Any]) -> MethodRun | None:
+        """
+        Begin a call; None if it was answered before.
+
+        :raises TTLExpired: if nobody waits for the answer any more
+        :raises Nack: if another thread is at it
+        """
+        deadline = message.content.get("deadline")
+        if deadline is not None and time() >= deadline:
+            raise TTLExpired(f"{self.name}: its caller no longer waits for it")
+        if not self.service.replies.begin(message):
+            return None
+        try:
+            args, kwargs = self.parameters.load(message.content.get("params"))
+        except InvalidParams as error:
+            refuse(self.service.replies, message, error)
+        return MethodRun(self, message, args, {**kwargs, **given})
+
+
+class MethodRun:
+    """One call of a method."""
+
+    def __init__(
+        self, method: ServiceMethod, message: SQSMessage, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.method = method
+        self.message = message
+        self.args = (message, *args)
+        self.kwargs = kwargs
+        self.replies = method.service.replies
+
+    def succeed(self, value: Any) -> None:
+        """Note what it returned as the answer."""
+        try:
+            text = write_result(self.message, value, self.method.returned)
+        except RpcError as error:
+            logger.error("%s: %s", self.method.name, error)
+            refuse(self.replies, self.message, error)
+        self.replies.end(self.message, text)
+
+    def fail(self, error: Exception) -> None:
+        """
+        Note what it raised as the answer.
+
+        :raises SkipMessage: since the message is done, and nothing that the method wrote is kept
+        """
+        if isinstance(error, Nack):
+            self.replies.forget(self.message)
+            return
+        if not isinstance(error, RpcError):
+            logger.warning("%s failed, and its caller is told so", self.method.name, exc_info=True)
+            data = {"type": type(error).__qualname__}
+            if self.method.service.tell_tracebacks:
+                data["traceback"] = format_exc()
+            error = RpcError(SERVER_ERROR, describe(error), data)
+        refuse(self.replies, self.message, error)
+
+
+def refuse(replies: ReplyMemory, message: SQSMessage, error: RpcError) -> None:
+    """
+    Note an error as the answer.
+
+    :raises SkipMessage: since the message is done
+    """
+    replies.end(message, write_error(message, error))
+    raise SkipMessage(f"Answered with an error: {error.code} {error.message}")
+
+
+def make_return_field(method: Callable[..., Any]) -> Any:
+    """Return what writes what a method returns, by its annotation; None if that says nothing, or is not known."""
+    kind = resolve(find_signature(method).return_annotation, find_names(method))
+    if kind in (None, type(None), UNRESOLVED):
+        return None
+    try:
+        return SchemaMaker().make_field(kind)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{method.__qualname__} returns: {error}") from None
+
+
+def service(name: str) -> Callable[[S], S]:
+    """
+    Name a service, in the place of its attribute `name`.
+
+    :param name: lower-case letters, digits and _
+    """
+
+    def decorator(cls: S) -> S:
+        cls.name = name
+        _declare(cls)
+        return cls
+
+    return decorator
+
+
+def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
+    """Return a daemon that runs one service, and nothing else."""
+    # only programs that are daemons need all that
+    from microcosm_pubsub.daemon import ConsumerDaemon
+
+    component: str | None = next((name for name, factory in default_registry.all.items() if factory is cls), None)
+    if component is None:
+        component = f"{cls.name}_service"
+        binding(component)(cls)
+
+    class ServiceDaemon(ConsumerDaemon):
+        name = cls.name
+        # what is named alone is run
+        components = [str(component)]
+
+    ServiceDaemon.__qualname__ = f"daemon of {cls.__qualname__}"
+    return ServiceDaemon
+
+
+def _declare(cls: type[Service]) -> None:
+    media_type = make_request_media_type(cls.name)
+    on_resolve(PubSubMessageSchemaRegistry, _register, media_type, CallSchema)
+    on_resolve(SQSMessageHandlerRegistry, _register, media_type, cls)
+
+
+def _register(registry: Any, media_type: str, *values: Any) -> None:
+    registry.register(media_type, *values)

@@ -1,0 +1,193 @@
+"""
+The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles those that run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from json import dumps, loads
+from typing import Any, cast
+from uuid import uuid4
+
+from microcosm.api import typed
+
+from microcosm_pubsub.calls.errors import CallError, InvalidParams
+from microcosm_pubsub.calls.functions import NO_HOOKS, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
+from microcosm_pubsub.calls.latest import set_latest
+from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
+from microcosm_pubsub.calls.running import QueueHandler
+from microcosm_pubsub.calls.sending import SendOptions, TaskHandle, TaskSender
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.constants import IDENTITY_KEY
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.message import SQSMessage
+
+
+class Tasks(TaskSender):
+    """
+    Send the tasks of a graph, and run those of some queues.
+
+    :param graph: gives the producer, and what handlers need
+    :param queues: whose tasks run here; None is all of them
+    :param hooks: are called around every task that runs here
+    """
+
+    def __init__(self, graph: Any, queues: Iterable[str] | None = None, hooks: TaskHooks = NO_HOOKS) -> None:
+        super().__init__(self)
+        self.producer = graph.sns_producer
+        self.schemas = graph.pubsub_message_schema_registry
+        self.registry: TaskRegistry = graph.pubsub_task_registry
+        self.local = LocalRuns(graph)
+        by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
+        for function in self.registry.functions.values():
+            by_queue.setdefault(function.queue, []).append(function)
+        chosen = sorted(by_queue) if queues is None else list(queues)
+        if unknown := [queue for queue in chosen if queue not in by_queue]:
+            raise ConfigurationError(
+                f"No task is declared for queue {', '.join(unknown)}; there are {', '.join(sorted(by_queue)) or 'none'}"
+            )
+        #: What handles the tasks of each queue that run here, by their media type.
+        self.handlers = {
+            make_task_media_type(queue): QueueHandler(queue, by_queue[queue], hooks, self.registry.hooks.get)
+            for queue in chosen
+        }
+        for media_type in self.handlers:
+            register_calls(self.schemas, media_type)
+            graph.sqs_message_handler_registry.register(media_type, self.handlers[media_type])
+
+    def send(
+        self, function: TaskFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions
+    ) -> Any:
+        """Send a task, or run it, as its options say."""
+        task = function.task_class(function, options.task_id, args, kwargs)
+        media_type = make_task_media_type(function.queue)
+        if media_type not in self.handlers:
+            register_calls(self.schemas, media_type)
+        call = self._write(task, options)
+        if not options.is_async:
+            return self.local.run(media_type, task, call, TaskHooks(**options.get_hooks()))
+        publish_options = options.to_publish_options()
+        identity = {IDENTITY_KEY: task.task_id}
+        self.producer.produce(media_type, call, opaque_data=identity, options=publish_options)
+        return TaskHandle(task.task_id, function.name)
+
+    def find(self, name: str) -> TaskFunction[..., Any]:
+        """
+        Return a task by its name.
+
+        :raises CallError: if none is declared
+        """
+        try:
+            return self.registry.functions[name]
+        except KeyError:
+            known = ", ".join(sorted(self.registry.functions)) or "none"
+            raise CallError(f"No task {name!r} is declared; there are {known}") from None
+
+    def _write(self, task: Task, options: SendOptions) -> dict[str, Any]:
+        params = task.serialize()
+        if not isinstance(params, (dict, list)):
+            raise InvalidParams(
+                f"{type(task).__qualname__}.serialize() of {task.name} gave a {type(params).__qualname__}, but must "
+                "give a dict or a list"
+            )
+        call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.name, "params": params}
+        if options.retries is not None:
+            call["retries"] = options.retries
+        if options.is_async and (hooks := options.get_hooks()):
+            call["hooks"] = {event: self._name_hook(event, found) for event, found in hooks.items()}
+        return call
+
+    def _name_hook(self, event: str, function: Any) -> str:
+        name = name_of(function) if hasattr(function, "__qualname__") else repr(function)
+        if self.registry.hooks.get(name) is not function:
+            raise ConfigurationError(
+                f"{event} is {name}, which workers do not know: declare it with @hook, or give it to @task"
+            )
+        return name
+
+
+class LocalRuns:
+    """
+    Run tasks here and now, through all that a daemon's handlers go through.
+
+    :param graph: gives that
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.dispatcher = SQSMessageDispatcher(
+            # which would receive and settle
+            consumer=cast(Any, None),
+            registry=graph.sqs_message_handler_registry,
+            middleware=graph.pubsub_middleware,
+            policies=graph.pubsub_retry_policies,
+            loop=graph.pubsub_event_loop,
+            unit_middleware=graph.pubsub_unit_middleware,
+            arguments=graph.pubsub_arguments,
+        )
+
+    def run(self, media_type: str, task: Task, call: dict[str, Any], hooks: TaskHooks) -> Any:
+        """
+        Run a task until it has succeeded or is given up, and return its value.
+
+        What it waits between attempts, elsewhere, is not waited for here.
+
+        :raises Exception: what the last attempt raised
+        """
+        handler = QueueHandler(task.function.queue, [task.function], hooks, lambda name: None)
+        # as it would travel
+        content = loads(dumps({**call, "opaqueData": {IDENTITY_KEY: task.task_id}}))
+        policy = task.function.handler_options.retry
+        if "retries" not in content and (policy is None or policy.max_attempts is None):
+            content["retries"] = 0
+        attempt = 0
+        while True:
+            attempt += 1
+            message: SQSMessage[Any] = SQSMessage(
+                consumer=None,
+                content=content,
+                media_type=media_type,
+                message_id=str(uuid4()),
+                receipt_handle=None,
+                approximate_receive_count=attempt,
+            )
+            assert message.message_id is not None
+            handler.local[message.message_id] = None
+            result = self.dispatcher.run(message, {media_type: handler})
+            if not result.retry:
+                run = handler.local[message.message_id]
+                return None if run is None else run.value
+            if result.dead_letter:
+                if result.exc_info is not None:
+                    raise result.exc_info[1]
+                raise CallError(f"Task {task.name} was given up after {attempt} attempts: {result.extra.get('reason')}")
+
+
+def accept_hooks(value: Any) -> TaskHooks:
+    """
+    Accept hooks as a configuration value.
+
+    :raises ConfigurationError: if it is anything else
+    """
+    if value is None:
+        return NO_HOOKS
+    if isinstance(value, TaskHooks):
+        return value
+    raise ConfigurationError(f"Configuration pubsub_tasks.hooks is {value!r}, but must be TaskHooks(...)")
+
+
+@defaults(
+    queues=typed(values.names("pubsub_tasks.queues"), default_value=None),
+    hooks=typed(accept_hooks, default_value=None),
+)
+def configure_pubsub_tasks(graph: Any) -> Tasks:
+    """
+    Configure the tasks of a graph, bound as `pubsub_tasks`.
+
+    Config `queues` lists those whose tasks run here; all that are declared by default.
+    """
+    config = graph.config.pubsub_tasks
+    tasks = Tasks(graph, config.queues, config.hooks or NO_HOOKS)
+    set_latest(tasks)
+    return tasks

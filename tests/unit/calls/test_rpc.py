@@ -1,0 +1,391 @@
+"""
+Requests and their answers.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from json import dumps
+from uuid import UUID, uuid4
+
+import pytest
+
+from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
+from microcosm_pubsub.calls.errors import (
+    CallError,
+    InvalidParams,
+    MethodNotFound,
+    RemoteError,
+    RpcError,
+    RpcTimeout,
+)
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.harness import harness
+
+
+@dataclass
+class Size:
+    width: int
+    height: int
+
+
+def make_service():
+    class Simple(Service):
+        name = "simple"
+
+        def on_ping(self, message):
+            return "pong"
+
+        def on_echo(self, message, words):
+            return words
+
+        def on_add(self, message: SQSMessage, one: int, two: int = 1, *more: int) -> int:
+            return one + two + sum(more)
+
+        def on_fail(self, message):
+            raise NotImplementedError("I was never created")
+
+        def on_refuse(self, message):
+            raise RpcError(-31000, "No more bolts", {"left": 0})
+
+        async def on_later(self, message, key: UUID) -> UUID:
+            await asyncio.sleep(0)
+            return key
+
+        def on_grow(self, message, size: Size, at: datetime) -> Size:
+            assert at.tzinfo is not None
+            return Size(size.width * 2, size.height * 2)
+
+        def on_odd(self, message):
+            return object()
+
+        def on_name(self, message, graph):
+            return graph.metadata.name
+
+    return Simple
+
+
+class Daemon(ConsumerDaemon):
+    name = "services"
+
+
+@pytest.fixture
+def served(place):
+    make_service()
+    with place.serving(Daemon) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def rpc(place, served):
+    return place.caller().pubsub_rpc
+
+
+def test_what_a_method_returns_is_the_answer(rpc):
+    assert rpc.call("simple.ping") == "pong"
+    assert rpc.call("simple.echo", words=["a", "b"]) == ["a", "b"]
+    assert rpc.call("simple.echo", [1, None]) == [1, None]
+    assert rpc.call("simple.add", 1, 2, 3, 4) == 10
+    assert rpc.call("simple.add", one=1) == 2
+    assert rpc.call("simple.name") == "services"
+
+
+def test_types_go_both_ways(rpc):
+    key = uuid4()
+
+    assert rpc.call("simple.later", key=key) == str(key)
+    assert rpc.call("simple.grow", size=Size(1, 2), at=datetime.now(UTC)) == {"width": 2, "height": 4}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "error", "code", "text"),
+    [
+        ("simple.nothing", {}, MethodNotFound, -32601, "simple has no method 'nothing'; it has add, echo"),
+        ("simple.add", {}, InvalidParams, -32602, "one: Missing data"),
+        ("simple.add", {"one": "x"}, InvalidParams, -32602, "one: Not a valid integer"),
+        ("simple.add", {"one": 1, "three": 3}, InvalidParams, -32602, "three: Unknown field"),
+        ("simple.fail", {}, RemoteError, -32000, "NotImplementedError: I was never created"),
+        ("simple.refuse", {}, RemoteError, -31000, "No more bolts"),
+        ("simple.odd", {}, RemoteError, -32603, "a object, cannot be written as JSON"),
+    ],
+)
+def test_errors_are_answers(rpc, method, params, error, code, text):
+    with pytest.raises(error, match=text) as raised:
+        rpc.call(method, **params)
+
+    assert raised.value.code == code
+    assert rpc.call("simple.ping") == "pong"
+
+
+def test_more_of_an_error(rpc):
+    with pytest.raises(RpcError) as raised:
+        rpc.call("simple.refuse")
+    assert raised.value.data == {"left": 0}
+
+    with pytest.raises(RemoteError) as raised:
+        rpc.call("simple.fail")
+    assert raised.value.type == "NotImplementedError"
+    assert "traceback" not in raised.value.data
+
+
+def test_other_ways_to_call(rpc):
+    futures = [rpc.call_soon("simple.echo", words=number) for number in range(30)]
+    assert [future.result(10) for future in futures] == list(range(30))
+
+    async def call_many():
+        return await asyncio.gather(*(rpc.call_async("simple.echo", words=number) for number in range(5)))
+
+    assert asyncio.run(call_many()) == list(range(5))
+    simple = rpc.service("simple", timeout_seconds=7)
+    assert simple.echo(words="x") == "x"
+    with pytest.raises(MethodNotFound):
+        simple.nothing()
+    assert not hasattr(simple, "_private")
+
+
+def test_a_notice_has_no_answer(place):
+    seen = []
+
+    class Listener(Service):
+        name = "listener"
+
+        def on_tell(self, message, what):
+            seen.append(what)
+
+        def on_stop(self, message):
+            return "stopped"
+
+    with place.serving(Daemon) as daemon:
+        rpc = place.caller().pubsub_rpc
+        rpc.notify("listener.tell", what="it")
+        assert rpc.call("listener.stop") == "stopped"
+        assert seen == ["it"]
+        assert daemon.graph.pubsub_replies.counts == {"sent": 1}
+
+
+def test_nobody_answers(place):
+    class Silent(Service):
+        name = "silent"
+
+    rpc = place.caller().pubsub_rpc
+    with pytest.raises(RpcTimeout, match=r"No answer to silent.on within 0.01 s") as raised:
+        rpc.call("silent.on", timeout_seconds=0.01)
+    assert isinstance(raised.value, TimeoutError)
+    with pytest.raises(RpcTimeout):
+        rpc.call_soon("silent.on", timeout_seconds=0.01).result(10)
+    assert rpc.replies.gauges()["rpc_waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda rpc: rpc.call("ping"), ConfigurationError, "name a method as service.method"),
+        (lambda rpc: rpc.call("Simple-1.ping"), ConfigurationError, "must be named by lower-case letters"),
+        (lambda rpc: rpc.call("simple.echo", 1, words=2), InvalidParams, "not both ways"),
+        (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is a object, which cannot"),
+        (lambda rpc: rpc.call("simple.echo", words={1: 2}), InvalidParams, "the key 1 is no text"),
+        (lambda rpc: rpc.call("simple.ping", timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
+    ],
+)
+def test_what_cannot_be_called(place, call, error, text):
+    rpc = place.caller().pubsub_rpc
+    with pytest.raises(error, match=text):
+        call(rpc)
+    assert rpc.replies.gauges()["rpc_waiting"] == 0
+
+
+def test_services_that_cannot_be():
+    with pytest.raises(ConfigurationError, match="The service is named 'My Service'"):
+
+        class Wrong(Service):
+            name = "My Service"
+
+    @service("named")
+    class Named(Service):
+        def on_ping(self, message):
+            return "pong"
+
+    assert Named.name == "named"
+
+
+class TestOneQueuePerCaller:
+    def test_it_is_made_at_the_first_call_and_deleted_at_the_end(self, place, served):
+        graph = place.caller()
+        queues = graph.pubsub_rpc.queues
+        assert list(queues.find()) == []
+
+        graph.pubsub_rpc.call("simple.ping")
+        (found,) = queues.find()
+        assert not found.is_dead
+        assert queues.clean() == []
+        graph.pubsub_rpc.call("simple.ping")
+        assert [each.name for each in queues.find()] == [found.name]
+
+        graph.pubsub_rpc.close()
+        assert list(queues.find()) == []
+        with pytest.raises(CallError, match="is closed"):
+            graph.pubsub_rpc.call("simple.ping")
+
+    def test_those_of_processes_that_are_gone_are_removed(self, place, served, clock):
+        rpc = place.caller().pubsub_rpc
+        rpc.call("simple.ping")
+        (own,) = rpc.queues.find()
+        machine, _, unique = own.name.removeprefix("pubsub-reply-").split("-")
+        client = rpc.replies.client
+        # no process has so high a number: https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html
+        for name in (f"{machine}-5000000-{unique}", f"elsewhere-1-{unique}", "odd"):
+            client.create_queue(QueueName=f"pubsub-reply-{name}")
+        client.create_queue(QueueName="pubsub-repl")
+
+        assert [each.name for each in rpc.queues.clean()] == [f"pubsub-reply-{machine}-5000000-{unique}"]
+        rpc.queues.now = lambda: 10_000_000_000
+        assert {each.name for each in rpc.queues.clean()} == {f"pubsub-reply-elsewhere-1-{unique}", "pubsub-reply-odd"}
+        # its clock may be wrong, and it is in use
+        assert [each.name for each in rpc.queues.find()] == [own.name]
+
+    def test_one_that_is_lost_is_replaced(self, place, served):
+        rpc = place.caller().pubsub_rpc
+        rpc.call("simple.ping")
+        lost = rpc.replies.name
+        rpc.replies.client.delete_queue(QueueUrl=rpc.replies.url)
+
+        with pytest.raises(RpcTimeout):
+            rpc.call("simple.ping", timeout_seconds=3)
+
+        assert rpc.call("simple.ping") == "pong"
+        assert rpc.replies.name != lost
+
+
+def test_nobody_reads_the_answer(place, served):
+    rpc = place.caller().pubsub_rpc
+    rpc.replies.client.create_queue(QueueName="pubsub-reply-gone")
+    rpc.replies.client.delete_queue(QueueUrl="pubsub-reply-gone")
+    request = {"id": "1", "reply_to": "pubsub-reply-gone", "deadline": 4_000_000_000.0}
+    rpc._publish("simple.ping", {}, request)
+
+    assert rpc.call("simple.ping") == "pong"
+    assert served.graph.pubsub_replies.counts["gone"] == 1
+
+
+def test_in_a_test_harness():
+    make_service()
+
+    class CallingDaemon(Daemon):
+        components = ["pubsub_rpc"]
+
+    with harness(CallingDaemon) as app:
+        future = app.graph.pubsub_rpc.call_soon("simple.echo", words="a")
+        app.run()
+        assert future.result(10) == "a"
+        app.graph.pubsub_rpc.close()
+
+
+class TestRequests:
+    """What a service makes of requests, message by message."""
+
+    @pytest.fixture
+    def daemon(self):
+        self.calls = []
+        calls = self.calls
+
+        class Counter(Service):
+            name = "counter"
+
+            def on_count(self, message, by: int = 1):
+                calls.append(by)
+                if by == 0:
+                    raise Nack(0)
+                return len(calls)
+
+        class CounterDaemon(ConsumerDaemon):
+            name = "counter"
+
+        with harness(CounterDaemon) as daemon:
+            self.client = daemon.graph.sqs_client
+            self.url = self.client.create_queue(QueueName="pubsub-reply-x")["QueueUrl"]
+            yield daemon
+
+    def request(self, daemon, **fields):
+        content = {
+            "mediaType": "application/vnd.globality.pubsub._.created.request.counter",
+            "jsonrpc": "2.0",
+            "method": "count",
+            "id": "1",
+            "replyTo": "pubsub-reply-x",
+            **fields,
+        }
+        body = dumps({key: value for key, value in content.items() if value is not None})
+        daemon.send(dumps({"Message": body}))
+        return self.handle(daemon)
+
+    def handle(self, daemon):
+        return daemon.graph.sqs_message_dispatcher.handle_batch(daemon.daemon.bound_handlers)[0]
+
+    def answers(self):
+        found = self.client.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
+        return [each["Body"] for each in found]
+
+    def test_one_that_comes_again_is_answered_from_memory(self, daemon):
+        assert not self.request(daemon, deadline=4_000_000_000.0).retry
+        assert not self.request(daemon, deadline=4_000_000_000.0).retry
+
+        assert self.calls == [1]
+        assert len(self.answers()) == 2
+
+    def test_one_that_failed_is_run_again(self, daemon):
+        assert self.request(daemon, params=[0]).retry
+        assert self.handle(daemon).retry
+        assert self.calls == [0, 0]
+        assert self.answers() == []
+
+    def test_one_that_is_late_is_not_begun(self, daemon):
+        result = self.request(daemon, deadline=1.0)
+        assert result.result.name == "EXPIRED"
+        assert "no longer waits" in result.extra["reason"]
+        assert (self.calls, self.answers()) == ([], [])
+
+    def test_one_that_went_too_far_is_answered(self, daemon):
+        result = self.request(daemon, opaqueData={"x-request-ttl": "-1"})
+        assert result.result.name == "EXPIRED"
+        assert "went too far" in self.answers()[0]
+
+    @pytest.mark.parametrize(
+        "name", ["other", "https://sqs.eu-west-1.amazonaws.com/1/x", "pubsub-reply-", "pubsub-reply-a.b", None]
+    )
+    def test_an_answer_goes_to_reply_queues_alone(self, daemon, name):
+        self.request(daemon, replyTo=name)
+        assert self.answers() == []
+        assert daemon.graph.pubsub_replies.counts["sent"] == 0
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"method": None},
+            {"method": 3},
+            {"params": "text"},
+            {"params": 7},
+            {"id": "x" * 1_000_000},
+            {"id": {}},
+            {"jsonrpc": "1.0"},
+            {"deadline": "soon"},
+            {"replyTo": "pubsub-reply-" + "x" * 90},
+        ],
+    )
+    def test_what_is_no_call_is_given_up(self, daemon, fields):
+        result = self.request(daemon, **fields)
+        assert result.result.name == "FAILED"
+        assert result.dead_letter
+        assert self.calls == []
+
+
+def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
+    rpc = place.caller().pubsub_rpc
+    rpc.call("simple.ping")
+    for body in ("no json", "[]", "{}", '{"id": 3, "result": 1}', '{"id": "nobody", "result": 1}', '{"id": []}'):
+        rpc.replies.client.send_message(QueueUrl=rpc.replies.url, MessageBody=body)
+
+    assert rpc.call("simple.ping") == "pong"
+    assert rpc.call("simple.ping") == "pong"
+    counts = rpc.replies.counts
+    assert counts["answered"] == 3
+    assert counts["unreadable"] + counts["late"] == 6

@@ -1,0 +1,592 @@
+"""
+Functions whose calls are carried out elsewhere.
+"""
+
+import asyncio
+from base64 import b64decode, b64encode
+from bz2 import compress, decompress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from json import dumps, loads
+from logging import Logger
+from uuid import UUID, uuid4
+
+import pytest
+
+from microcosm_pubsub import (
+    ConsumerDaemon,
+    InvalidParams,
+    Nack,
+    RetryPolicy,
+    SkipMessage,
+    SNSProducer,
+    SQSMessage,
+    Task,
+    TaskHooks,
+    handles,
+    hook,
+    task,
+)
+from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.calls.latest import _latest
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.harness import harness
+
+
+class Daemon(ConsumerDaemon):
+    name = "worker"
+
+
+class Color(Enum):
+    RED = "red"
+
+
+@dataclass
+class Photo:
+    path: str
+    taken: date | None = None
+
+
+class Retried(Exception):
+    pass
+
+
+@pytest.fixture
+def calls():
+    return []
+
+
+def outcomes(results):
+    return [result.result.name for result in results]
+
+
+def test_a_function_stays_what_it_is(calls):
+    @task
+    def resize(image_id: int, width: int = 100) -> int:
+        """Resize an image."""
+        return image_id * width
+
+    assert resize(2) == 200
+    assert resize.__doc__ == "Resize an image."
+    assert resize.name == f"{__name__}.test_a_function_stays_what_it_is.<locals>.resize"
+    assert resize.queue == "default"
+    assert "resize of queue default" in repr(resize)
+
+
+def test_it_is_sent_and_run(calls):
+    @task(name="images.resize", queue="images")
+    def resize(image_id: int, width: int = 100):
+        calls.append((image_id, width))
+
+    with harness(Daemon) as app:
+        handle = resize.send(12, width=200)
+        assert calls == []
+        assert outcomes(app.run()) == ["SUCCEEDED"]
+
+        assert calls == [(12, 200)]
+        assert handle.name == "images.resize"
+        app.graph.pubsub_tasks.task(resize, 13)
+        (message,) = app.queue
+        body = loads(loads(message.body)["Message"])
+        assert body["mediaType"] == "application/vnd.globality.pubsub._.created.task.images"
+        assert (body["method"], body["params"]) == ("images.resize", {"image_id": 13})
+        assert "id" not in body
+
+
+def test_types_go_both_ways(calls):
+    @task
+    def keep(
+        key: UUID,
+        at: datetime,
+        day: date,
+        price: Decimal,
+        data: bytes,
+        color: Color,
+        photo: Photo,
+        many: list[Photo],
+        free=None,
+        *rest: int,
+        **more: date,
+    ):
+        calls.append((key, at, day, price, data, color, photo, many, free, rest, more))
+
+    given = (
+        uuid4(),
+        datetime.now(UTC),
+        date(2026, 1, 2),
+        Decimal("1.10"),
+        b"\x00\xff",
+        Color.RED,
+        Photo("a", date(2025, 1, 1)),
+        [Photo("b")],
+        {"a": [1, None]},
+        7,
+        8,
+    )
+    with harness(Daemon) as app:
+        keep.send(*given, then=date(2024, 1, 1))
+        assert outcomes(app.run()) == ["SUCCEEDED"]
+
+    assert calls == [(*given[:9], (7, 8), {"then": date(2024, 1, 1)})]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "text"),
+    [
+        ((), {}, "missing a required argument: 'count'"),
+        ((1, 2), {}, "too many positional arguments"),
+        ((1,), {"other": 2}, "unexpected keyword argument 'other'"),
+        (("x",), {}, "count"),
+        ((1,), {"free": datetime.now(UTC)}, "free is a datetime, which cannot be written as JSON"),
+        ((1,), {"free": object()}, "free is a object"),
+        ((1,), {"free": {1, 2}}, "free is a set"),
+    ],
+)
+def test_arguments_are_checked_at_once(calls, args, kwargs, text):
+    @task
+    def keep(count: int, *, free=None):
+        calls.append(count)
+
+    with harness(Daemon) as app:
+        with pytest.raises(InvalidParams, match=text):
+            keep.send(*args, **kwargs)
+        assert app.queue == []
+
+
+def test_what_no_annotation_can_say_is_refused_at_start_up():
+    @task
+    def keep(what: memoryview):
+        pass
+
+    with (
+        pytest.raises(ConfigurationError, match=r"keep: what: nothing is known that JSON could"),
+        harness(Daemon),
+    ):
+        pass
+
+
+def test_where_it_runs_it_is_given_more(calls):
+    @task
+    def look(number: int, message: SQSMessage, producer: SNSProducer, logger: Logger, own: Task, graph):
+        calls.append((number, message.media_type, producer, logger.name, own.attempt, graph.metadata.name))
+
+    with harness(Daemon) as app:
+        app.graph.pubsub_tasks.task(look, 1)
+        app.run()
+        media_type = "application/vnd.globality.pubsub._.created.task.default"
+        assert calls == [(1, media_type, app.graph.sns_producer, __name__, 1, "worker")]
+
+
+def test_a_coroutine_function(calls):
+    @task
+    async def wait(number: int) -> int:
+        await asyncio.sleep(0)
+        calls.append(number)
+        return number
+
+    with harness(Daemon) as app:
+        wait.send(3)
+        assert outcomes(app.run()) == ["SUCCEEDED"]
+        assert wait.options(is_async=False).send(4) == 4
+
+    assert calls == [3, 4]
+
+
+class TestFailures:
+    def test_its_own_retry_policy_counts(self, calls):
+        @task(retry=RetryPolicy(max_attempts=2, backoff=0))
+        def fail():
+            calls.append(1)
+            raise Retried
+
+        @task(retry=RetryPolicy(give_up_on=Retried))
+        def give_up():
+            raise Retried
+
+        with harness(Daemon) as app:
+            fail.send()
+            give_up.send()
+            app.run()
+            assert len(calls) == 2
+            assert len(app.dead_letters) == 2
+
+    def test_the_sender_may_want_fewer(self, calls):
+        @task(retry=RetryPolicy(max_attempts=5, backoff=0))
+        def fail():
+            calls.append(1)
+            raise Retried
+
+        with harness(Daemon) as app:
+            fail.options(retries=1).send()
+            app.run()
+            assert len(calls) == 2
+            fail.options(retries=100).send()
+            app.run()
+            assert len(calls) == 2 + 5
+
+    def test_signals_mean_what_they_mean_elsewhere(self, calls):
+        @task
+        def skip():
+            raise SkipMessage("not now")
+
+        @task
+        def later():
+            raise Nack(60)
+
+        with harness(Daemon) as app:
+            skip.send()
+            later.send()
+            assert sorted(outcomes(app.run())) == ["RETRIED", "SKIPPED"]
+            (message,) = app.queue
+            assert message.visible_at == app.clock() + 60
+
+    def test_one_that_nobody_declared_is_given_up(self, calls):
+        @task(name="gone")
+        def known():
+            calls.append("gone")
+
+        with harness(Daemon) as app:
+            known.send()
+            (message,) = app.queue
+            app.run()
+            app.send(message.body.replace('\\"gone\\"', '\\"os.system\\"'))
+            app.run()
+            assert calls == ["gone"]
+            assert len(app.dead_letters) == 1
+            assert "No task 'os.system' is declared here" in app.describe()
+
+    def test_one_whose_arguments_do_not_fit_is_given_up(self, calls):
+        @task(name="number")
+        def take(number: int):
+            calls.append(number)
+
+        with harness(Daemon) as app:
+            take.send(1)
+            (message,) = app.queue
+            app.run()
+            for params in ('{"number": "x"}', "{}", '{"number": 1, "other": 2}', "[1, 2]"):
+                app.send(message.body.replace(dumps('{"number": 1}')[1:-1], dumps(params)[1:-1]))
+            app.run()
+            assert calls == [1]
+            assert len(app.dead_letters) == 4
+
+    def test_params_by_position(self, calls):
+        @task(name="number")
+        def take(first, second=2, *rest):
+            calls.append((first, second, rest))
+
+        with harness(Daemon) as app:
+            take.send(1)
+            (message,) = app.queue
+            app.run()
+            for params in ("[5]", "[5, 6, 7]"):
+                app.send(message.body.replace(dumps('{"first": 1}')[1:-1], params))
+            app.run()
+        assert calls == [(1, 2, ()), (5, 2, ()), (5, 6, (7,))]
+
+
+class TestHooks:
+    def make(self, calls):
+        return {
+            "on_start": lambda task: calls.append(("start", task.attempt)),
+            "on_success": lambda task, result: calls.append(("success", result)),
+            "on_error": lambda task, error: calls.append(("error", type(error).__name__, task.retries)),
+        }
+
+    def test_of_a_task(self, calls):
+        @task(retry=RetryPolicy(max_attempts=3, backoff=0), **self.make(calls))
+        def work(times: int):
+            if len(calls) < times:
+                raise Retried
+            return "done"
+
+        with harness(Daemon) as app:
+            work.send(4)
+            app.run()
+
+        assert calls == [
+            ("start", 1),
+            ("error", "Retried", 2),
+            ("start", 2),
+            ("error", "Retried", 1),
+            ("start", 3),
+            ("success", "done"),
+        ]
+
+    def test_of_a_daemon(self, calls):
+        @task
+        def work():
+            return 1
+
+        class HookedDaemon(Daemon):
+            task_hooks = TaskHooks(**self.make(calls))
+
+        with harness(HookedDaemon) as app:
+            work.send()
+            app.run()
+        assert calls == [("start", 1), ("success", 1)]
+
+    def test_of_a_call(self, calls):
+        @hook
+        def log_start(task):
+            calls.append(("start", task.task_id))
+
+        @task
+        def work():
+            pass
+
+        with harness(Daemon) as app:
+            with app.graph.pubsub_tasks.options(on_start=log_start, task_id="mine") as tasks:
+                handle = tasks.task(work)
+            app.run()
+            assert calls == [("start", "mine")]
+            assert handle.task_id == "mine"
+            with pytest.raises(ConfigurationError, match=r"on_error is .*lambda.*, which workers do not know"):
+                work.options(on_error=lambda task, error: None).send()
+
+    def test_one_that_is_not_known_where_it_runs(self, calls):
+        @hook
+        def log_start(task):
+            calls.append("start")
+
+        @task
+        def work():
+            calls.append("work")
+
+        with harness(Daemon) as app:
+            work.options(on_start=log_start).send()
+            app.graph.pubsub_task_registry.hooks.clear()
+            assert outcomes(app.run()) == ["SUCCEEDED"]
+        assert calls == ["work"]
+
+    def test_one_that_raises_changes_nothing(self, calls):
+        def fail(*args):
+            raise RuntimeError("a hook")
+
+        @task(on_start=fail, on_success=fail, on_error=fail)
+        def work():
+            calls.append("work")
+
+        with harness(Daemon) as app:
+            work.send()
+            assert outcomes(app.run()) == ["SUCCEEDED"]
+            (handler,) = app.graph.pubsub_tasks.handlers.values()
+            assert handler.failed_hooks == {"on_start": 1, "on_success": 1}
+            assert "The hook on_start of <Task" in app.describe()
+        assert calls == ["work"]
+
+    def test_on_error_may_ask_for_another_attempt(self, calls):
+        def once_more(task, error):
+            calls.append(task.attempt)
+            if task.attempt < 3:
+                task.retries += 1
+
+        @task(on_error=once_more, retry=RetryPolicy(backoff=0))
+        def fail():
+            raise Retried
+
+        with harness(Daemon) as app:
+            fail.options(retries=0).send()
+            app.run()
+            assert calls == [1, 2, 3]
+            assert len(app.dead_letters) == 1
+
+
+class TestHereAndNow:
+    def test_it_returns_its_value(self, calls):
+        @task
+        def add(one: int, at: datetime):
+            return one + 1, at
+
+        at = datetime.now(UTC)
+        with harness(Daemon) as app:
+            assert add.options(is_async=False).send(1, at) == (2, at)
+            assert app.queue == []
+
+    def test_it_has_its_hooks_and_its_retries(self, calls):
+        @task(on_error=lambda task, error: calls.append(task.attempt))
+        def fail():
+            raise Retried
+
+        with harness(Daemon):
+            with pytest.raises(Retried):
+                fail.options(is_async=False, retries=2, on_start=lambda task: calls.append("start")).send()
+            assert calls == ["start", 1, "start", 2, "start", 3]
+            calls.clear()
+            with pytest.raises(Retried):
+                fail.options(is_async=False).send()
+            assert calls == [1]
+
+    def test_one_that_is_put_off_is_given_up(self, calls):
+        @task
+        def later():
+            raise Nack(60, reason="busy")
+
+        with harness(Daemon), pytest.raises(CallError, match="given up after 1 attempts: busy"):
+            later.options(is_async=False).send()
+
+
+class SkinnyTask(Task):
+    """Write the arguments in less space."""
+
+    def serialize(self):
+        return {"bz2": b64encode(compress(dumps(super().serialize()).encode())).decode()}
+
+    def deserialize(self, params):
+        super().deserialize(loads(decompress(b64decode(params["bz2"]))))
+
+
+def test_a_class_of_tasks_may_write_arguments_in_its_own_way(calls):
+    @task(task_class=SkinnyTask)
+    def store(text: str, own: SkinnyTask):
+        calls.append((text, type(own)))
+
+    with harness(Daemon) as app:
+        store.send("a" * 10_000)
+        assert len(app.queue[0].body) < 2000
+        app.run()
+        assert calls == [("a" * 10_000, SkinnyTask)]
+        assert store.options(is_async=False).send("b") is None
+
+
+class TestQueues:
+    @pytest.fixture
+    def tasks(self, calls):
+        @task(name="mail", queue="mails")
+        def mail():
+            calls.append("mail")
+
+        @task(name="image", queue="images")
+        def image():
+            calls.append("image")
+
+        return mail, image
+
+    def run(self, daemon_cls, tasks):
+        with harness(daemon_cls) as app:
+            for each in tasks:
+                each.send()
+            app.run()
+            return len(app.queue)
+
+    def test_all_by_default(self, calls, tasks):
+        self.run(Daemon, tasks)
+        assert calls == ["mail", "image"]
+
+    def test_those_that_are_named(self, calls, tasks):
+        class MailDaemon(Daemon):
+            task_queues = ["mails"]
+
+        self.run(MailDaemon, tasks)
+        assert calls == ["mail"]
+
+    def test_beside_handlers_that_are_named(self, calls, tasks):
+        class Unnamed:
+            pass
+
+        @handles("application/vnd.acme.other")
+        def other(content):
+            return True
+
+        class BothDaemon(Daemon):
+            task_queues = ["images"]
+
+        self.run(BothDaemon, tasks)
+        assert calls == ["image"]
+
+    def test_one_without_tasks(self, tasks):
+        class WrongDaemon(Daemon):
+            task_queues = ["letters"]
+
+        no_task = "No task is declared for queue letters; there are images, mails"
+        with pytest.raises(ConfigurationError, match=no_task), harness(WrongDaemon):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"retry": 3}, "retry is 3, but must be a RetryPolicy"),
+        ({"batch_size": 3}, "a task is one call, and has no batch_size"),
+        ({"queue": "Mails!"}, "The queue is named 'Mails!'"),
+        ({"retris": 3}, "there is no option retris"),
+    ],
+)
+def test_declarations_that_cannot_be(options, text):
+    with pytest.raises(ConfigurationError, match=text):
+
+        @task(**options)
+        def work():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"retries": -1}, "retries is -1"),
+        ({"is_async": 1}, "is_async is 1"),
+        ({"task_id": ""}, "task_id is ''"),
+        ({"task_id": "x" * 200}, "task_id is"),
+        ({"on_start": 3}, "on_start is 3, but must be a function"),
+        ({"is_async": False, "delay_seconds": 3}, "here and now"),
+        ({"delay_seconds": 3}, "SNS has no delay"),
+        ({"delay_seconds": "3"}, "delay_seconds is '3'"),
+        ({"at": datetime(2026, 1, 1)}, "a time without a zone"),
+        ({"group_id": 3}, "group is 3"),
+        ({"retris": 3}, "there is no option retris; the options are is_async, retries"),
+    ],
+)
+def test_options_that_cannot_be(options, text):
+    @task
+    def work():
+        pass
+
+    with harness(Daemon), pytest.raises(ConfigurationError, match=text):
+        work.options(**options).send()
+
+
+def test_two_functions_of_one_name():
+    @task(name="same")
+    def one():
+        pass
+
+    @task(name="same")
+    def two():
+        pass
+
+    with pytest.raises(AlreadyRegisteredError, match=r"Task same is .*one; .*two needs another"), harness(Daemon):
+        pass
+
+
+def test_a_function_that_is_no_task():
+    with harness(Daemon) as app:
+        with pytest.raises(ConfigurationError, match="len is no task: declare it with @task"):
+            app.graph.pubsub_tasks.task(len, [])
+        with pytest.raises(CallError, match="No task 'x' is declared; there are none"):
+            app.graph.pubsub_tasks.find("x")
+
+
+def test_without_a_graph(monkeypatch):
+    @task
+    def work():
+        pass
+
+    monkeypatch.setattr("microcosm_pubsub.calls.latest._latest", [])
+    assert _latest is not None
+    with pytest.raises(ConfigurationError, match=r"graph.use\('pubsub_tasks'\)"):
+        work.send()
+
+
+def test_it_has_the_groups_of_fifo_queues(calls):
+    @task
+    def work(number: int):
+        calls.append(number)
+
+    with harness(Daemon, fifo=True) as app:
+        for number in range(5):
+            work.options(group_id="a").send(number)
+        assert {message.group_id for message in app.queue} == {"a"}
+        app.run()
+    assert calls == list(range(5))
