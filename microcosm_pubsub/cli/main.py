@@ -11,6 +11,7 @@ from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
 from microcosm_pubsub.cli import config, read, run, serve, write
+from microcosm_pubsub.cli.calls import rpc, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
 from microcosm_pubsub.cli.modules import migrations
@@ -52,6 +53,12 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
 
     command = commands.add_parser("outbox", help="look into the outbox, and publish what waits there")
     outbox.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("tasks", help="show the tasks that there are, send one, or run one here")
+    tasks.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("rpc", help="call a service, and remove what callers left")
+    rpc.add_flags(command, add_client_flags)
 
     migrations.add_flags(commands)
 

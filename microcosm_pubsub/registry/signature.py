@@ -92,18 +92,23 @@ def find_signature(handler: Callable[..., Any]) -> Signature:
     A wrapper's own signature counts, and not that of what it wraps, unless it passes on whatever it gets.
     """
     own = signature(handler, follow_wrapped=False)
-    passes_on = any(each.kind is Parameter.VAR_KEYWORD for each in own.parameters.values())
-    return signature(handler) if passes_on else own
+    return signature(handler) if passes_on(own) else own
+
+
+def passes_on(own: Signature) -> bool:
+    """Return whether a wrapper of this signature passes on whatever it gets."""
+    return any(each.kind is Parameter.VAR_KEYWORD for each in own.parameters.values())
 
 
 def find_names(handler: Callable[..., Any]) -> dict[str, Any]:
-    """Return the names that the annotations of a handler may use: those of the module in which it is written."""
+    """Return the names that the annotations of a handler may use: those of the module in which they are written."""
     while isinstance(handler, partial):
         handler = handler.func
-    function = unwrap(handler)
+    function = unwrap(handler) if passes_on(signature(handler, follow_wrapped=False)) else handler
     if not hasattr(function, "__globals__"):
         # of an object that can be called, or a method
-        function = unwrap(getattr(function, "__func__", None) or type(function).__call__)
+        function = getattr(function, "__func__", None) or type(function).__call__
+        function = unwrap(function) if passes_on(signature(function, follow_wrapped=False)) else function
     return getattr(function, "__globals__", {})
 
 

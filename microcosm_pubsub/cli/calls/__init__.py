@@ -1,0 +1,1 @@
+"""`pubsub tasks` and `pubsub rpc`."""

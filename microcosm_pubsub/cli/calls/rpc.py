@@ -1,0 +1,77 @@
+"""
+`pubsub rpc`: call a service by hand, and remove the reply queues of processes that are gone.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+from microcosm_pubsub.calls.cleaning import MAX_AGE_SECONDS
+from microcosm_pubsub.calls.errors import RpcError
+from microcosm_pubsub.cli.calls.session import add_graph_flags, open_graph, read_params
+from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.errors import QueueAccessError
+
+
+def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+    """Add the commands, with their flags."""
+    commands = parser.add_subparsers(dest="rpc_command", required=True, metavar="COMMAND")
+
+    text = "call a method of a service, and print its answer as JSON"
+    command = commands.add_parser("call", help=text, description=text[:1].upper() + text[1:] + ".")
+    command.add_argument("method", metavar="SERVICE.METHOD")
+    command.add_argument("--args", metavar="JSON", help="its parameters: a list by position, or an object by name")
+    command.add_argument("--timeout-seconds", type=float, metavar="S", help="how long to wait for it; 10 by default")
+    add_graph_flags(command, add_client_flags)
+    command.set_defaults(call=call)
+
+    text = "remove the reply queues of processes that are gone"
+    command = commands.add_parser("clean", help=text, description=text[:1].upper() + text[1:] + ".")
+    command.add_argument(
+        "--max-age-seconds",
+        type=float,
+        default=MAX_AGE_SECONDS,
+        metavar="S",
+        help="those of other machines that nobody touched for so long; a day by default",
+    )
+    add_graph_flags(command, add_client_flags)
+    command.set_defaults(call=clean)
+
+
+def call(args: Namespace) -> int:
+    """Call a method, and print its answer."""
+    rpc = open_graph(args, "pubsub_rpc").pubsub_rpc
+    params = read_params(args.args)
+    by_position, by_name = (params, {}) if isinstance(params, list) else ([], params)
+    try:
+        result = rpc.call(args.method, *by_position, timeout_seconds=args.timeout_seconds, **by_name)
+    except RpcError as error:
+        if not args.json:
+            raise
+        print_json({"error": error.to_dict()})
+        return 1
+    finally:
+        rpc.close()
+    print_json({"result": result} if args.json else result)
+    return 0
+
+
+def clean(args: Namespace) -> int:
+    """Remove reply queues, and print which."""
+    queues = open_graph(args, "pubsub_rpc").pubsub_rpc.queues
+    try:
+        removed = queues.clean(args.max_age_seconds)
+    except CLIENT_ERRORS as error:
+        raise QueueAccessError(
+            f"Cannot look for reply queues: {error_code(error)}; that needs sqs:ListQueues, sqs:GetQueueAttributes "
+            "and sqs:DeleteQueue"
+        ) from error
+    if args.json:
+        print_json([{"name": queue.name, "age_seconds": round(queue.age_seconds)} for queue in removed])
+        return 0
+    for queue in removed:
+        print(f"removed {queue.name}")
+    print(f"{len(removed)} reply queues were removed")
+    return 0

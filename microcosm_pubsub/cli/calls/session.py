@@ -1,0 +1,92 @@
+"""
+What the commands share: the object graph that sends.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from importlib import import_module
+from json import JSONDecodeError, loads
+from typing import Any
+
+from microcosm.api import create_object_graph, load_from_dict
+
+from microcosm_pubsub.cli.dlq.flags import add_broker_flag
+from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.errors import ConfigurationError
+
+
+def add_graph_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+    """Add the flags that choose where calls go, and how their result is printed."""
+    add_broker_flag(parser)
+    parser.add_argument("--topic-arn", metavar="ARN", help="where calls are published; a broker has a topic for them")
+    add_client_flags(parser)
+    add_json_flag(parser)
+
+
+def add_json_flag(parser: ArgumentParser) -> None:
+    """Add the flag that has the result printed for a machine."""
+    parser.add_argument("--json", action="store_true", help="print the result for a machine")
+
+
+def open_graph(args: Namespace, *components: str) -> Any:
+    """
+    Return an object graph as the flags say, or that of the daemon that they name.
+
+    :param components: what is used of it
+    """
+    if getattr(args, "daemon", None):
+        return load_daemon(args.daemon).create_for_lambda().graph
+    client = {"profile_name": args.profile, "region_name": args.region, "endpoint_url": args.endpoint_url}
+    given = {
+        "pubsub_broker": {"url": args.broker_url},
+        "sns_producer": client,
+        "sns_topic_arns": {"default": args.topic_arn},
+        "sqs_consumer": client,
+    }
+    config = {key: {name: value for name, value in values.items() if value} for key, values in given.items()}
+    graph = create_object_graph("pubsub", loader=load_from_dict(config))
+    graph.use("opaque", *components)
+    graph.lock()
+    return graph
+
+
+def import_tasks(modules: list[str] | None, name: str | None = None) -> None:
+    """
+    Import what declares tasks.
+
+    :param modules: by name
+    :param name: of a task, which by default begins with its module
+    :raises ConfigurationError: if a module cannot be imported
+    """
+    sys.path.insert(0, "")
+    for module in modules or []:
+        try:
+            import_module(module)
+        except Exception as error:
+            # a module is foreign code, which is run here for the first time
+            raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
+    parts = (name or "").split(".")[:-1]
+    while parts:
+        try:
+            import_module(".".join(parts))
+            return
+        except ModuleNotFoundError:
+            parts.pop()
+
+
+def read_params(text: str | None) -> Any:
+    """
+    Return parameters that are written as JSON: a list, or an object.
+
+    :raises ConfigurationError: if they are neither
+    """
+    try:
+        params = loads(text) if text is not None else {}
+    except JSONDecodeError as error:
+        raise ConfigurationError(f"--args is no JSON: {error}") from error
+    if not isinstance(params, (list, dict)):
+        raise ConfigurationError("--args must be a JSON list (by position) or a JSON object (by name)")
+    return params
