@@ -119,12 +119,12 @@ class Reply:
     """
     Send the answers to requests.
 
-    :param client: of the account's queues
+    :param get_client: returns the client of the account's queues, which a graph without services need not have
     :param prefix: with which the names of queues begin to which answers may go
     """
 
-    def __init__(self, client: Any, prefix: str) -> None:
-        self.client = client
+    def __init__(self, get_client: Callable[[], Any], prefix: str) -> None:
+        self.get_client = get_client
         self.prefix = prefix
         self.names = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9_-]{{1,80}}")
         #: How many were sent, had no queue any more, were refused since their queue is none of ours, or failed.
@@ -151,7 +151,7 @@ class Reply:
             )
             return
         try:
-            self.client.send_message(QueueUrl=self._find_url(name), MessageBody=text)
+            self.get_client().send_message(QueueUrl=self._find_url(name), MessageBody=text)
             self.counts["sent"] += 1
         except CLIENT_ERRORS as error:
             self._urls.pop(name, None)
@@ -167,7 +167,7 @@ class Reply:
         if url is None:
             if len(self._urls) >= MAX_REMEMBERED:
                 self._urls.clear()
-            url = self._urls[name] = str(self.client.get_queue_url(QueueName=name)["QueueUrl"])
+            url = self._urls[name] = str(self.get_client().get_queue_url(QueueName=name)["QueueUrl"])
         return url
 
 
@@ -258,4 +258,4 @@ def write_error(message: SQSMessage, error: RpcError) -> str:
 @defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
 def configure_pubsub_replies(graph: Any) -> Reply:
     """Configure what sends the answers of services, bound as `pubsub_replies`."""
-    return Reply(graph.sqs_client, graph.config.pubsub_replies.prefix)
+    return Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix)

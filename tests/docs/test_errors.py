@@ -5,6 +5,7 @@ from pathlib import Path
 from re import MULTILINE, findall
 
 from microcosm_pubsub import errors
+from microcosm_pubsub.calls import errors as call_errors
 from microcosm_pubsub.chain import exceptions
 from microcosm_pubsub.sql import errors as sql_errors
 
@@ -15,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 def test_documented_errors_are_those_that_exist():
     existing = {
         name
-        for module in (errors, exceptions, sql_errors)
+        for module in (errors, call_errors, exceptions, sql_errors)
         for name, cls in getmembers(module, isclass)
         if issubclass(cls, Exception) and cls.__module__ == module.__name__
     }

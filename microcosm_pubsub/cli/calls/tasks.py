@@ -41,6 +41,9 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
 
 def list_tasks(args: Namespace) -> int:
     """Show the tasks that are declared."""
+    if not args.daemon:
+        # nothing is called
+        args.broker_url = "sqlite://"
     functions = sorted(open_tasks(args).registry.functions.values(), key=lambda each: (each.queue, each.name))
     if args.json:
         print_json([describe(function) for function in functions])
