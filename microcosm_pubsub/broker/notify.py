@@ -1,29 +1,40 @@
 """
 Wake receives that wait for messages.
 
-Within a process a condition does it. From other processes the news comes through PostgreSQL's NOTIFY, or, with
-SQLite, by looking again several times a second.
+Within a process a condition does it. From other processes the news comes through PostgreSQL's NOTIFY, or, with a
+SQLite file, by a datagram. Under both is a net: receives look again when the next message is due, and once a second in
+any case, or ten times a second where there is no news.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
+from microcosm_pubsub.broker.bells import Bell, Bells
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
 
-#: Other processes' messages, and those whose time has come, are noticed so soon.
+#: Other processes' messages are noticed so soon where there is no news of them, in seconds.
 POLL_SECONDS = 0.1
+
+#: And so soon where there is, if it was lost.
+NET_SECONDS = 1.0
+
+#: A message that is due is somebody else's, if it is still not there.
+MIN_WAIT_SECONDS = 0.01
 
 CHANNEL = "pubsub_messages"
 
 
 class Notifier:
-    """Wake receives of this process; a waiting receive also looks again every `POLL_SECONDS`."""
+    """Wake receives of this process."""
+
+    #: A receive that waits looks again so often, whatever it hears, in seconds.
+    net_seconds = POLL_SECONDS
 
     def __init__(self) -> None:
         self._condition = Condition()
@@ -31,6 +42,8 @@ class Notifier:
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
         start_anew_in_child(self, type(self).start_anew)
+        #: How often there was news from other processes.
+        self.heard = 0
         #: Is called at each `wake` as well, by whatever thread that is.
         self.on_wake: Callable[[], None] = lambda: None
 
@@ -55,19 +68,22 @@ class Notifier:
             self.interruptions += 1
             self._condition.notify_all()
 
-    def wait(self, generation: int, deadline: float) -> bool:
+    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
         """
         Wait for a notification after a generation, but no longer than until it is time to look again.
 
         :param deadline: when to give up, by `time.monotonic`
+        :param due_seconds: when the next message can be received, if that is known
         :returns: whether to look again; False after the deadline
         """
         left = deadline - monotonic()
         if left <= 0:
             return False
+        if due_seconds is not None:
+            left = min(left, max(due_seconds, MIN_WAIT_SECONDS))
         with self._condition:
             if self._generation == generation:
-                self._condition.wait(min(left, POLL_SECONDS))
+                self._condition.wait(min(left, self.net_seconds))
         return True
 
     def listen(self) -> None:
@@ -79,6 +95,78 @@ class Notifier:
     def start_anew(self) -> None:
         """Have a lock of its own, in a forked child."""
         self._condition = Condition()
+
+
+class FileNotifier(Notifier):
+    """
+    Wake receives of every process on a SQLite file.
+
+    :param database: its path
+    """
+
+    def __init__(self, database: str) -> None:
+        super().__init__()
+        self.bells = Bells(database)
+        self._bell: Bell | None = None
+        self._thread: Thread | None = None
+        self._opening = Lock()
+        self._is_closed = False
+
+    def wake(self) -> None:
+        """Tell this process, and the others, that queues have messages."""
+        super().wake()
+        self.bells.ring(self._bell)
+
+    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
+        """Wait for a notification; see `Notifier.wait`."""
+        if self._thread is None and deadline > monotonic() and self._begin():
+            # what came while it was not listened to
+            return True
+        return super().wait(generation, deadline, due_seconds)
+
+    def listen(self) -> None:
+        """Begin to be woken by other processes."""
+        self._begin()
+
+    def close(self) -> None:
+        """Stop listening."""
+        with self._opening:
+            self._is_closed = True
+            bell, thread = self._bell, self._thread
+        if bell is not None and thread is not None:
+            self.bells.ring_one(bell.path.name)
+            thread.join()
+            bell.take_down()
+            bell.listener.close()
+        self.bells.close()
+
+    def start_anew(self) -> None:
+        """Have a lock and sockets of its own, in a forked child, and listen anew when asked to."""
+        super().start_anew()
+        self.bells.start_anew()
+        self._bell, self._thread, self._opening = None, None, Lock()
+        self.net_seconds = POLL_SECONDS
+
+    def _begin(self) -> bool:
+        """Listen, and return whether that begins now."""
+        with self._opening:
+            if self._thread is not None or self._is_closed:
+                return False
+            self._bell = self.bells.hang()
+            # one that cannot be hung is not tried again
+            self._thread = Thread(target=self._listen, args=(self._bell,), name="pubsub-broker-bell", daemon=True)
+            self._thread.start()
+            if self._bell is not None:
+                self.net_seconds = NET_SECONDS
+            return self._bell is not None
+
+    def _listen(self, bell: Bell | None) -> None:
+        while bell is not None:
+            bell.wait()
+            if self._is_closed:
+                return
+            self.heard += 1
+            super().wake()
 
 
 class PostgresNotifier(Notifier):
@@ -100,11 +188,11 @@ class PostgresNotifier(Notifier):
         """Tell other processes, with the transaction, that a queue has messages."""
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
-    def wait(self, generation: int, deadline: float) -> bool:
+    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for a notification; see `Notifier.wait`."""
         if deadline > monotonic():
             self.listen()
-        return super().wait(generation, deadline)
+        return super().wait(generation, deadline, due_seconds)
 
     def listen(self) -> None:
         """Begin to be woken by other processes."""
@@ -122,6 +210,7 @@ class PostgresNotifier(Notifier):
         """Have a lock of its own, in a forked child, and listen anew when asked to."""
         super().start_anew()
         self._stopped, self._thread = Event(), None
+        self.net_seconds = POLL_SECONDS
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
@@ -129,6 +218,7 @@ class PostgresNotifier(Notifier):
             try:
                 self._listen_once()
             except Exception:
+                self.net_seconds = POLL_SECONDS
                 self._stopped.wait(1.0)
 
     def _listen_once(self) -> None:
@@ -139,8 +229,12 @@ class PostgresNotifier(Notifier):
             connection.detach()
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
+            # what came before
+            self.wake()
+            self.net_seconds = NET_SECONDS
             while not self._stopped.is_set():
                 for _ in driver.notifies(timeout=0.5, stop_after=1):
+                    self.heard += 1
                     self.wake()
         finally:
             driver.close()
@@ -148,4 +242,6 @@ class PostgresNotifier(Notifier):
 
 def make_notifier(store: Store) -> Notifier:
     """Return the notifier that fits a database."""
-    return Notifier() if store.is_sqlite else PostgresNotifier(store)
+    if not store.is_sqlite:
+        return PostgresNotifier(store)
+    return Notifier() if store.is_memory else FileNotifier(str(store.url.database))

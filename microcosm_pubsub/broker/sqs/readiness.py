@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import and_, bindparam, exists, or_, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.schema import groups, messages, queues
+from microcosm_pubsub.broker.sqs.queues import Queue
 
 
 def find_ready(broker: Broker, names: Iterable[str]) -> list[str]:
@@ -20,6 +21,22 @@ def find_ready(broker: Broker, names: Iterable[str]) -> list[str]:
     idle = {row.name for row in rows if not row.ready}
     return [name for name in wanted if name not in idle]
 
+
+def find_next(broker: Broker, connection: Connection, queue: Queue) -> int | None:
+    """Return when the next message of a queue can be received, in milliseconds since the epoch, or None."""
+    found: int | None = connection.execute(
+        NEXT_GROUP if queue.fifo else NEXT_MESSAGE, {"queue_row": queue.id, "now": broker.now()}
+    ).scalar()
+    return found
+
+
+NEXT_MESSAGE = select(func.min(messages.c.visible_at)).where(
+    messages.c.queue_id == bindparam("queue_row"), messages.c.visible_at > bindparam("now")
+)
+
+NEXT_GROUP = select(func.min(groups.c.available_at)).where(
+    groups.c.queue_id == bindparam("queue_row"), groups.c.available_at > bindparam("now")
+)
 
 HAS_MESSAGES = exists().where(
     messages.c.queue_id == queues.c.id,

@@ -23,6 +23,7 @@ from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
 from microcosm_pubsub.broker.sqs.moving import advance_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
+from microcosm_pubsub.broker.sqs.readiness import find_next
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
 from microcosm_pubsub.constants import (
     MAX_RECEIVE_MESSAGES,
@@ -51,7 +52,8 @@ def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
         received = receive_now(broker, **parameters)
         if deadline is None:
             deadline = monotonic() + received.wait_seconds
-        waited = not received.messages and broker.notifier.wait(generation, deadline)
+        due = None if received.next_at is None else (received.next_at - broker.now()) / 1000
+        waited = not received.messages and broker.notifier.wait(generation, deadline, due)
         if not waited or broker.notifier.interruptions != interruptions:
             return received.to_answer()
 
@@ -61,10 +63,12 @@ class Received(NamedTuple):
     What a receive found at once.
 
     :param wait_seconds: for how long to wait if it found nothing
+    :param next_at: when the next message can be received, in milliseconds since the epoch, if it found nothing
     """
 
     messages: list[dict[str, Any]]
     wait_seconds: int
+    next_at: int | None = None
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the receiver is told."""
@@ -91,11 +95,14 @@ def receive_now(
         broker.advanced_at = broker.now()
         advance_tasks(broker)
     queue = recall_queue(broker, QueueUrl)
+    wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
+    next_at = None
     with broker.store.begin() as connection:
         rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
-    wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
+        if wait and not rows:
+            next_at = find_next(broker, connection, queue)
     wanted = {*AttributeNames, *MessageSystemAttributeNames}
-    return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait)
+    return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait, next_at)
 
 
 def _receive(

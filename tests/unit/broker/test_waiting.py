@@ -28,7 +28,8 @@ class Bell:
     def wake(self):
         self.rung.set()
 
-    def wait(self, generation, deadline):
+    def wait(self, generation, deadline, due_seconds=None):
+        self.due_seconds = due_seconds
         self.waiting.set()
         return self.rung.wait(LONG_SECONDS)
 
@@ -114,15 +115,36 @@ def test_message_whose_time_comes_is_noticed(any_url, make_queue, bell, clock):
     assert wait_for_message(queue, bell, let_time_pass) == ["a"]
 
 
+@pytest.mark.parametrize("fifo", [False, True])
+def test_it_looks_again_when_the_next_message_is_due(any_url, make_queue, bell, clock, fifo):
+    queue = make_queue(any_url, notifier=bell, clock=clock, fifo=fifo)
+    group = {"MessageGroupId": "1"} if fifo else {}
+    queue.send("a", **group)
+    queue.receive(VisibilityTimeout=7)
+
+    def let_time_pass():
+        assert bell.due_seconds == 7
+        clock.advance(7)
+        bell.rung.set()
+
+    assert wait_for_message(queue, bell, let_time_pass) == ["a"]
+
+
+def test_a_wait_ends_when_a_message_is_due():
+    notifier = Notifier()
+    notifier.net_seconds = LONG_SECONDS
+    assert notifier.wait(notifier.generation, monotonic() + LONG_SECONDS, 0.01) is True
+
+
 def test_other_processes_are_told_by_postgresql(postgres, make_queue, monkeypatch):
     # nothing is seen by looking again
     monkeypatch.setattr("microcosm_pubsub.broker.notify.POLL_SECONDS", 0.01)
     url = postgres.create_database()
     one, other = make_queue(url), make_queue(url)
     notifier = one.broker.notifier
-    before = notifier.generation
-    while notifier.generation == before:
+    while not notifier.heard:
         # until it listens, it hears nothing
+        before = notifier.generation
         other.send("a")
         notifier.wait(before, monotonic() + LONG_SECONDS)
     assert one.receive()
@@ -134,8 +156,9 @@ def test_listener_survives_the_loss_of_its_connection(postgres, make_queue):
     notifier = one.broker.notifier
 
     def hear():
-        before = notifier.generation
-        while notifier.generation == before:
+        heard = notifier.heard
+        while notifier.heard == heard:
+            before = notifier.generation
             other.send("a")
             notifier.wait(before, monotonic() + LONG_SECONDS)
 

@@ -1,0 +1,165 @@
+"""
+News of messages between the processes on a SQLite file.
+"""
+
+import os
+import sys
+from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, socket
+from subprocess import PIPE, Popen
+from threading import Thread
+from threading import enumerate as threads
+
+import pytest
+
+from microcosm_pubsub.broker.bells import MAX_PATH, Bells
+from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.notify import FileNotifier
+
+
+#: Longer than any test runs.
+LONG_SECONDS = 3600.0
+
+SENDER = """
+import sys
+
+from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.queue_client import BrokerQueueClient
+
+client = BrokerQueueClient(Broker(sys.argv[1]))
+for line in sys.stdin:
+    client.send_message(QueueUrl="queue", MessageBody=line.strip())
+    print("sent", flush=True)
+"""
+
+
+class Listening:
+    """A receive that waits, and finds messages by news alone."""
+
+    def __init__(self, queue):
+        self.bodies = []
+        notifier = queue.broker.notifier
+        notifier.listen()
+        notifier.net_seconds = LONG_SECONDS
+        self.thread = Thread(target=self.run, args=(queue,))
+        self.thread.start()
+
+    def run(self, queue):
+        self.bodies += [message["Body"] for message in queue.receive(WaitTimeSeconds=20)]
+
+    def join(self):
+        self.thread.join(15)
+        return self.bodies
+
+
+def get_folder(url):
+    return Path(url.removeprefix("sqlite:///") + "-bells")
+
+
+def test_another_process_is_heard(file_url, make_queue):
+    queue = make_queue(file_url)
+    listening = Listening(queue)
+    process = Popen([sys.executable, "-c", SENDER, file_url], stdin=PIPE, stdout=PIPE, text=True)
+    process.communicate("a\n", timeout=60)
+
+    assert process.returncode == 0
+    assert listening.join() == ["a"]
+    assert queue.broker.notifier.heard == 1
+
+
+def test_it_does_not_ring_its_own(file_url, make_queue):
+    queue = make_queue(file_url)
+    listening = Listening(queue)
+    queue.send("a")
+
+    assert listening.join() == ["a"]
+    assert queue.broker.notifier.heard == 0
+
+
+def test_a_path_that_is_too_long_for_a_socket(tmp_path, make_queue):
+    folder = tmp_path / ("deep" * 20) / ("deeper" * 10)
+    folder.mkdir(parents=True)
+    url = f"sqlite:///{folder}/pubsub.db"
+    assert len(url) > MAX_PATH
+    one, other = make_queue(url), make_queue(url)
+    listening = Listening(one)
+    other.send("a")
+
+    assert listening.join() == ["a"]
+
+
+def test_the_socket_of_a_process_that_was_killed_is_removed(file_url, make_queue):
+    queue = make_queue(file_url)
+    queue.broker.notifier.listen()
+    (own,) = os.listdir(get_folder(file_url))
+    left = socket(AF_UNIX, SOCK_DGRAM)
+    left.bind(str(get_folder(file_url) / "1-dead"))
+    left.close()
+
+    queue.send("a")
+
+    assert os.listdir(get_folder(file_url)) == [own]
+
+
+def test_a_socket_that_is_full_keeps_nobody(file_url, make_queue):
+    queue = make_queue(file_url)
+    queue.broker.notifier.listen()
+    with socket(AF_UNIX, SOCK_DGRAM) as slow:
+        slow.bind(str(get_folder(file_url) / "1-slow"))
+        for _ in range(300):
+            queue.broker.notifier.bells.ring()
+        # nobody reads it, and it is left alone
+        assert "1-slow" in os.listdir(get_folder(file_url))
+
+
+def test_where_no_socket_can_be_made_receives_look(file_url, make_queue):
+    get_folder(file_url).write_text("in the way")
+    one, other = make_queue(file_url), make_queue(file_url)
+    one.broker.notifier.listen()
+    assert one.broker.notifier.net_seconds < 1
+    thread = Thread(target=lambda: bodies.extend(one.receive(WaitTimeSeconds=20)))
+    bodies = []
+    thread.start()
+    other.send("a")
+    thread.join(15)
+    assert [message["Body"] for message in bodies] == ["a"]
+
+
+def test_those_who_may_write_may_ring(file_url):
+    broker = Broker(file_url)
+    database = Path(file_url.removeprefix("sqlite:///"))
+    database.chmod(0o664)
+    bell = Bells(str(database)).hang()
+    assert bell.path.stat().st_mode & 0o777 == 0o664
+    bell.take_down()
+    bell.listener.close()
+    broker.close()
+
+
+def test_at_its_end_nothing_is_left(file_url):
+    before = set(threads())
+    broker = Broker(file_url)
+    broker.notifier.listen()
+    assert len(os.listdir(get_folder(file_url))) == 1
+    broker.close()
+    broker.close()
+    assert os.listdir(get_folder(file_url)) == []
+    assert set(threads()) <= before
+    broker.notifier.listen()
+    assert os.listdir(get_folder(file_url)) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_a_bell_of_its_own(file_url):
+    notifier = FileNotifier(file_url.removeprefix("sqlite:///"))
+    Path(file_url.removeprefix("sqlite:///")).touch()
+    notifier.listen()
+    (own,) = os.listdir(get_folder(file_url))
+    child = os.fork()
+    if child == 0:
+        notifier.listen()
+        notifier.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.listdir(get_folder(file_url)) == [own]
+    notifier.close()
