@@ -20,6 +20,7 @@ from secrets import token_hex
 from socket import AF_UNIX, MSG_DONTWAIT, SOCK_DGRAM, socket
 from time import time_ns
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 
 if TYPE_CHECKING:
@@ -87,10 +88,6 @@ class Bells:
                 with suppress(OSError):
                     unlink(self.folder / name)
 
-    def start_anew(self) -> None:
-        """Have a socket of its own, in a forked child."""
-        self._sender = None
-
     def close(self) -> None:
         """Ring no more."""
         if self._sender is not None:
@@ -132,6 +129,8 @@ class Bells:
         if self._sender is None:
             self._sender = socket(AF_UNIX, SOCK_DGRAM)
             self._sender.setblocking(False)
+            # one that nobody closes is closed when nobody uses it any more
+            finalize(self, self._sender.close)
         return self._sender
 
 

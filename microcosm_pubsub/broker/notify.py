@@ -143,7 +143,10 @@ class FileNotifier(Notifier):
     def start_anew(self) -> None:
         """Have a lock and sockets of its own, in a forked child, and listen anew when asked to."""
         super().start_anew()
-        self.bells.start_anew()
+        self.bells.close()
+        if self._bell is not None:
+            # this process's end of it alone
+            self._bell.listener.close()
         self._bell, self._thread, self._opening = None, None, Lock()
         self.net_seconds = POLL_SECONDS
 
