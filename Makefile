@@ -142,6 +142,8 @@ bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-writ
 	$(BIN)/python -m benchmarks.bench_worker
 	$(BIN)/python -m benchmarks.bench_broker
 	$(BIN)/python -m benchmarks.bench_sql
+	$(BIN)/python -m benchmarks.bench_latency
+	$(BIN)/python -m benchmarks.bench_calls
 
 .PHONY: bench-http
 bench-http: $(VENV)/dev ## Measure `pubsub serve` beside other servers of SQS, for a quarter of an hour

@@ -13,6 +13,7 @@ import platform
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from functools import partial
 from json import dumps, loads
 from logging import getLogger
 from math import inf
@@ -57,13 +58,6 @@ def iter_parts() -> Iterator[tuple[str, Callable[[], Any]]]:
         dispatcher.settle([(message, result)], worker.settler)
         forget_entries(worker)
 
-    def everything() -> None:
-        worker.handling.accept([consumer.read(raw)], monotonic())
-        taken = worker.lanes.take()
-        assert taken is not None
-        worker.handling.finish(taken, worker.handling.handle(taken), 0.001)
-        forget_entries(worker)
-
     yield "body: JSON", lambda: loads(raw["Body"])
     yield "schema", lambda: codec.schema.load(body, unknown="exclude")
     yield "envelope, with JSON and schema", lambda: consumer.read(raw)
@@ -74,7 +68,16 @@ def iter_parts() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "settling", settle
     yield "log line", lambda: result.log(dispatcher.logger, message.context)
     yield "observers, with the log line", lambda: dispatcher.notify(message, result)
-    yield "all of it", everything
+    yield "all of it", partial(handle_one, worker, raw)
+
+
+def handle_one(worker: Worker, raw: dict[str, Any]) -> None:
+    """Do all that a worker does for one message."""
+    worker.handling.accept([worker.consumer.read(raw)], monotonic())
+    taken = worker.lanes.take()
+    assert taken is not None
+    worker.handling.finish(taken, worker.handling.handle(taken), 0.001)
+    forget_entries(worker)
 
 
 def forget_entries(worker: Worker) -> None:

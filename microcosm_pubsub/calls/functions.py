@@ -263,7 +263,8 @@ def task(
     """
 
     def decorator(func: Callable[..., Any]) -> TaskFunction[..., Any]:
-        hooks = TaskHooks(on_start, on_success, on_error)
+        named = on_start is not None or on_success is not None or on_error is not None
+        hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
         made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options))
         on_resolve(TaskRegistry, _register, made)
         return made

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from json import dumps
 from logging import getLogger
 from threading import Lock
 from time import time
 from typing import Any
 
+from botocore.exceptions import ClientError
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import INTERNAL_ERROR, SERVER_ERROR, RpcError
 from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
+from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
@@ -130,6 +132,7 @@ class Reply:
         #: How many were sent, had no queue any more, were refused since their queue is none of ours, or failed.
         self.counts: Counter[str] = Counter()
         self._urls: dict[str, str] = {}
+        self._together = Together(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer that sends a handler's answers; None if it gives none."""
@@ -151,7 +154,7 @@ class Reply:
             )
             return
         try:
-            self.get_client().send_message(QueueUrl=self._find_url(name), MessageBody=text)
+            self._together.send((name, text))
             self.counts["sent"] += 1
         except CLIENT_ERRORS as error:
             self._urls.pop(name, None)
@@ -161,6 +164,30 @@ class Reply:
                 return
             self.counts["failed"] += 1
             raise Nack(BUSY_SECONDS, reason=f"The answer could not be sent to {name}: {error_code(error)}") from error
+
+    def _send_all(self, answers: Sequence[tuple[str, str]]) -> list[Exception | None]:
+        """Send answers, those to one queue in one call, and return for each why it was not sent."""
+        errors: dict[int, Exception] = {}
+        by_name: dict[str, list[int]] = {}
+        for index, (name, _) in enumerate(answers):
+            by_name.setdefault(name, []).append(index)
+        for name, indexes in by_name.items():
+            # of one caller that is gone, the others know nothing
+            try:
+                refused = self._send_to(name, {str(index): answers[index][1] for index in indexes})
+            except CLIENT_ERRORS as error:
+                errors.update(dict.fromkeys(indexes, error))
+            else:
+                errors.update(refused)
+        return [errors.get(index) for index in range(len(answers))]
+
+    def _send_to(self, name: str, texts: Mapping[str, str]) -> dict[int, Exception]:
+        entries = [{"Id": index, "MessageBody": text} for index, text in texts.items()]
+        answer = self.get_client().send_message_batch(QueueUrl=self._find_url(name), Entries=entries)
+        return {
+            int(entry["Id"]): ClientError({"Error": {"Code": str(entry.get("Code"))}}, "SendMessageBatch")
+            for entry in answer.get("Failed") or ()
+        }
 
     def _find_url(self, name: str) -> str:
         url = self._urls.get(name)

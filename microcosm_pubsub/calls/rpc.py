@@ -5,7 +5,7 @@ The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_secon
 from __future__ import annotations
 
 from asyncio import to_thread, wrap_future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from time import time
@@ -18,10 +18,12 @@ from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
+from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.producer import PubsubMessage
 
 
 class Rpc:
@@ -41,6 +43,8 @@ class Rpc:
         self.now = now
         self.queues = ReplyQueues(graph.sqs_client, prefix)
         self.replies = ReplyQueue(graph.sqs_client, self.queues)
+        # a request that waited for the commit of a handler's transaction would wait for itself
+        self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
     def call(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
         """
@@ -90,7 +94,7 @@ class Rpc:
         :raises InvalidParams: if JSON cannot say the parameters
         :raises PublishError: if the request was not published
         """
-        self._publish(method, make_params(method, args, kwargs), {})
+        self.producer.publish_message(self._create(method, make_params(method, args, kwargs), {}))
 
     def service(self, name: str, timeout_seconds: float | None = None) -> Proxy:
         """
@@ -117,20 +121,26 @@ class Rpc:
         request_id, queue, waiting = self.replies.expect(method, seconds)
         if self.replies.url is not None:
             self.queues.touch(self.replies.url)
+        more = {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds}
         try:
-            self._publish(method, params, {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds})
+            self.requests.send(self._create(method, params, more))
         except BaseException:
             self.replies.forget(request_id)
             raise
         return request_id, waiting
 
-    def _publish(self, method: str, params: Any, more: dict[str, Any]) -> None:
+    def _create(self, method: str, params: Any, more: dict[str, Any]) -> PubsubMessage:
         service, dot, name = method.rpartition(".") if isinstance(method, str) else ("", "", "")
         if not dot:
             raise ConfigurationError(f"Cannot call {method!r}: name a method as service.method")
         media_type = make_request_media_type(service)
         register_calls(self.schemas, media_type)
-        self.producer.produce(media_type, {"jsonrpc": VERSION, "method": name, "params": params, **more})
+        call = {"jsonrpc": VERSION, "method": name, "params": params, **more}
+        message: PubsubMessage = self.producer.create_message(media_type, call)
+        return message
+
+    def _publish_all(self, messages: Sequence[PubsubMessage]) -> list[Exception | None]:
+        return [result.error for result in self.producer.produce_batch(messages)]
 
 
 class Proxy:

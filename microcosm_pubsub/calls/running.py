@@ -5,15 +5,16 @@ A task that runs: its attempt, its hooks, and whether it is tried again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from logging import getLogger
 from math import inf
 from typing import Any
 
 from microcosm_pubsub.calls.errors import InvalidParams
-from microcosm_pubsub.calls.functions import Hook, Task, TaskFunction, TaskHooks
+from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
 from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
+from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.errors import DeadLetter
 from microcosm_pubsub.message import SQSMessage, find_value
@@ -57,14 +58,17 @@ class QueueHandler:
             yield name, self.make_handler(function), function.handler_options
 
     def choose(self, message: SQSMessage) -> str | None:
-        """Return the name of the function that a message calls."""
-        return get_method(message)
+        """Return the name of the function that a message calls; None if it is no call."""
+        content = message.content
+        return content["method"] if find_problem(content) is None else None
 
     def __call__(self, message: SQSMessage, /) -> None:
-        """Give up a message whose function is not known here."""
+        """Give up a message that is no call, or whose function is not known here."""
+        if problem := find_problem(message.content):
+            raise DeadLetter(f"The message is no call of a task: {problem}")
         raise DeadLetter(
-            f"No task {get_method(message)!r} is declared here (queue {self.queue}): import the module that declares "
-            "it, and run this message again"
+            f"No task {message.content['method']!r} is declared here (queue {self.queue}): import the module that "
+            "declares it, and run this message again"
         )
 
     def make_handler(self, function: TaskFunction[..., Any]) -> CallHandler:
@@ -81,8 +85,8 @@ class QueueHandler:
         return make_call_handler(function.function, function.parameters, begin)
 
     def _begin(self, function: TaskFunction[..., Any], message: SQSMessage, given: dict[str, Any]) -> TaskRun:
-        task = function.task_class(function, find_value(message.opaque_data, IDENTITY_KEY))
         content = message.content
+        task = function.task_class(function, find_value(message.opaque_data, IDENTITY_KEY))
         try:
             task.deserialize(content.get("params"))
         except InvalidParams as error:
@@ -90,8 +94,11 @@ class QueueHandler:
         task.message = message
         task.attempt = message.attempts or 1
         task.retries = find_retries(content.get("retries"), message)
-        hooks = [function.hooks, self._find_hooks(content.get("hooks") or {}), self.hooks]
-        given = {**given, **dict.fromkeys(function.parameters.own, task)}
+        hooks = [each for each in (function.hooks, self.hooks) if each is not NO_HOOKS]
+        if content.get("hooks"):
+            hooks.insert(1, self._find_hooks(content["hooks"]))
+        if function.parameters.own:
+            given = {**given, **dict.fromkeys(function.parameters.own, task)}
         run = TaskRun(task, given, hooks, self.failed_hooks)
         if self.local and message.message_id in self.local:
             self.local[message.message_id] = run
@@ -122,12 +129,12 @@ class TaskRun:
     """
 
     def __init__(
-        self, task: Task, given: Mapping[str, Any], hooks: Iterable[TaskHooks], failed_hooks: Counter[str]
+        self, task: Task, given: Mapping[str, Any], hooks: Sequence[TaskHooks], failed_hooks: Counter[str]
     ) -> None:
         self.task = task
         self.args = task.args
-        self.kwargs = {**task.kwargs, **given}
-        self.hooks = tuple(hooks)
+        self.kwargs = {**task.kwargs, **given} if given else task.kwargs
+        self.hooks = hooks
         self.failed_hooks = failed_hooks
         self.value: Any = None
         # as it was found, whatever is changed of it for this message
@@ -135,13 +142,16 @@ class TaskRun:
 
     def start(self) -> None:
         """Tell the hooks that it begins."""
-        self._limit_retries()
-        self._call_hooks("on_start")
+        if self.task.retries != inf:
+            self._limit_retries()
+        if self.hooks:
+            self._call_hooks("on_start")
 
     def succeed(self, value: Any) -> None:
         """Tell the hooks what it returned."""
         self.value = value
-        self._call_hooks("on_success", value)
+        if self.hooks:
+            self._call_hooks("on_success", value)
 
     def fail(self, error: Exception) -> None:
         """Tell the hooks what it raised, and let them say whether it is tried again."""
@@ -164,12 +174,6 @@ class TaskRun:
             except Exception:
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s of %r failed", event, self.task, exc_info=True)
-
-
-def get_method(message: SQSMessage) -> str | None:
-    """Return the method that a call names."""
-    content = message.content
-    return content.get("method") if isinstance(content, Mapping) else None
 
 
 def find_retries(asked: int | None, message: SQSMessage) -> float:

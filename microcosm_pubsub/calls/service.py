@@ -28,11 +28,10 @@ from microcosm.registry import _registry as default_registry
 
 from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNotFound, RpcError
 from microcosm_pubsub.calls.handler import make_call_handler
-from microcosm_pubsub.calls.message import CallSchema, make_request_media_type
+from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.replies import ReplyMemory, write_error, write_result
-from microcosm_pubsub.calls.running import get_method
-from microcosm_pubsub.errors import ConfigurationError, Nack, SkipMessage, TTLExpired
+from microcosm_pubsub.errors import ConfigurationError, DeadLetter, Nack, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
 from microcosm_pubsub.registry import HandlerOptions, PubSubMessageSchemaRegistry, SQSMessageHandlerRegistry
@@ -100,13 +99,16 @@ class Service:
             yield name, ServiceMethod(self, name, method).make_handler(), self.options
 
     def choose(self, message: SQSMessage) -> str | None:
-        """Return the name of the method that a message calls."""
-        return get_method(message)
+        """Return the name of the method that a message calls; None if it is no call."""
+        content = message.content
+        return content["method"] if find_problem(content) is None else None
 
     def __call__(self, message: SQSMessage, /) -> None:
-        """Answer a call of a method that there is not."""
+        """Answer a call of a method that there is not, and give up a message that is no call."""
+        if problem := find_problem(message.content):
+            raise DeadLetter(f"The message is no call of {self.name}: {problem}")
         known = ", ".join(self.find_methods()) or "none"
-        error = MethodNotFound(f"{self.name} has no method {get_method(message)!r}; it has {known}")
+        error = MethodNotFound(f"{self.name} has no method {message.content['method']!r}; it has {known}")
         refuse(self.replies, message, error)
 
 

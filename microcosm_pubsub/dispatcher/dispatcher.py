@@ -192,7 +192,7 @@ class SQSMessageDispatcher:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
             route = routes.find(message.media_type)
-            if route.parts:
+            if route.find_name is not None:
                 route = route.choose(message)
             message.route = route
             message.handler = route.handler
@@ -230,7 +230,7 @@ class SQSMessageDispatcher:
         if not isinstance(handler, Composite):
             return route
         parts = {name: self._make_route_of(media_type, part, options) for name, part, options in handler.iter_parts()}
-        return replace(route, parts=parts)
+        return replace(route, parts=parts, find_name=handler.choose)
 
     def _make_route_of(self, media_type: str | None, handler: Handler | None, options: HandlerOptions) -> Route:
         # before what the handler asks for is looked for: a layer may be what gives it that

@@ -33,6 +33,7 @@ class Route:
     :param run: handles some messages at once, through the layers around all of them; None if a message goes through
         `call` by itself
     :param parts: the routes of the handlers that the handler has, by name, if it is `Composite`
+    :param find_name: finds which of them a message wants
     """
 
     media_type: str | None
@@ -42,13 +43,13 @@ class Route:
     call: Call
     run: UnitCall | None = None
     parts: Mapping[str, Route] = field(default_factory=dict)
+    find_name: Callable[[SQSMessage], str | None] | None = None
 
     def choose(self, message: SQSMessage) -> Route:
         """Return the route of one message: this one, or that of the handler which its content names."""
-        if not self.parts or message.error is not None:
+        if self.find_name is None or message.error is not None:
             return self
-        assert isinstance(self.handler, Composite), "only such a handler has parts"
-        return self.parts.get(self.handler.choose(message) or "", self)
+        return self.parts.get(self.find_name(message) or "", self)
 
 
 @runtime_checkable
@@ -66,7 +67,7 @@ class Composite(Protocol):
         ...
 
     def choose(self, message: SQSMessage) -> str | None:
-        """Return the name that a message's content holds, if any."""
+        """Return the name that a message's content holds; None if there is none, or the message is none of them."""
         ...
 
 

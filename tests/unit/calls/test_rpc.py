@@ -3,12 +3,15 @@ Requests and their answers.
 """
 
 import asyncio
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps
+from threading import Event, Thread
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
 from microcosm_pubsub.calls.errors import (
@@ -19,8 +22,10 @@ from microcosm_pubsub.calls.errors import (
     RpcError,
     RpcTimeout,
 )
+from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
+from microcosm_pubsub.registry import HandlerOptions
 
 
 @dataclass
@@ -160,7 +165,7 @@ def test_a_notice_has_no_answer(place):
         rpc.notify("listener.tell", what="it")
         assert rpc.call("listener.stop") == "stopped"
         assert seen == ["it"]
-        assert daemon.graph.pubsub_replies.counts == {"sent": 1}
+    assert daemon.graph.pubsub_replies.counts == {"sent": 1}
 
 
 def test_nobody_answers(place):
@@ -261,7 +266,7 @@ def test_nobody_reads_the_answer(place, served):
     rpc.replies.client.create_queue(QueueName="pubsub-reply-gone")
     rpc.replies.client.delete_queue(QueueUrl="pubsub-reply-gone")
     request = {"id": "1", "reply_to": "pubsub-reply-gone", "deadline": 4_000_000_000.0}
-    rpc._publish("simple.ping", {}, request)
+    rpc.requests.send(rpc._create("simple.ping", {}, request))
 
     assert rpc.call("simple.ping") == "pong"
     assert served.graph.pubsub_replies.counts["gone"] == 1
@@ -389,3 +394,98 @@ def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
     counts = rpc.replies.counts
     assert counts["answered"] == 3
     assert counts["unreadable"] + counts["late"] == 6
+
+
+def test_a_call_inside_a_transaction_does_not_wait_for_its_commit(place, served, tmp_path):
+    database = {"url": f"sqlite:///{tmp_path}/own.db", "auto_upgrade": True}
+    graph = place.caller(pubsub_database=database)
+
+    with graph.pubsub_database.transaction():
+        assert graph.pubsub_rpc.call("simple.ping") == "pong"
+    graph.pubsub_database.close()
+
+
+def test_what_a_method_wrote_before_it_raised_is_undone(place, tmp_path):
+    class Writer(Service):
+        name = "writer"
+        options = HandlerOptions(transaction=True)
+
+        def on_write(self, message, session, number: int):
+            session.execute(text("INSERT INTO numbers VALUES (:number)"), {"number": number})
+            if number == 2:
+                raise RpcError(2, "no twos")
+            return session.execute(text("SELECT count(*) FROM numbers")).scalar()
+
+    url = f"sqlite:///{tmp_path}/own.db"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE numbers (number INTEGER)"))
+    with place.serving(Daemon, pubsub_database={"url": url, "auto_upgrade": True}) as daemon:
+        rpc = place.caller().pubsub_rpc
+        assert rpc.call("writer.write", number=1) == 1
+        with pytest.raises(RemoteError, match="no twos"):
+            rpc.call("writer.write", number=2)
+        assert rpc.call("writer.write", number=3) == 2
+        daemon.graph.pubsub_database.close()
+    engine.dispose()
+
+
+class TestTogether:
+    """What several threads send at once."""
+
+    def test_what_gathers_goes_in_one_call(self):
+        begun, go_on = Event(), Event()
+        sent = []
+
+        def send(items):
+            sent.append(list(items))
+            begun.set()
+            go_on.wait(60)
+            return [ValueError("three") if item == 3 else None for item in items]
+
+        together = Together(send, len_of, "test")
+        threads = [Thread(target=together.send, args=(0,))]
+        threads[0].start()
+        begun.wait(60)
+        errors = []
+
+        def send_one(number):
+            try:
+                together.send(number)
+            except ValueError as error:
+                errors.append(str(error))
+
+        for number in range(1, 15):
+            threads.append(Thread(target=send_one, args=(number,)))
+            threads[-1].start()
+            while len(together._waiting) < number:
+                pass
+        go_on.set()
+        for thread in threads:
+            thread.join(60)
+
+        assert sent == [[0], list(range(1, 11)), list(range(11, 15))]
+        assert errors == ["three"]
+
+    def test_whatever_happens_nobody_waits_for_ever(self):
+        def send(items):
+            raise RuntimeError("no")
+
+        together = Together(send, len_of, "test")
+        for _ in range(3):
+            with pytest.raises(RuntimeError):
+                together.send(1)
+
+    def test_large_ones_go_alone(self):
+        sizes = {1: 200_000, 2: 100_000, 3: 10}
+        sent = []
+        together = Together(lambda items: sent.append(list(items)) or [None] * len(items), sizes.get, "test")
+        for item in sizes:
+            together._waiting.append((item, Future()))
+        together._send_some()
+        together._send_some()
+        assert sent == [[1], [2, 3]]
+
+
+def len_of(item):
+    return 1

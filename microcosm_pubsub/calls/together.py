@@ -1,0 +1,111 @@
+"""
+Send together what several threads want sent at once: while one call is under way, the next one gathers.
+
+Whoever comes first sends what is his; what has gathered meanwhile is sent by a thread of its own. Both send outside of
+whatever runs where the items come from, so that what they send belongs to no transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextvars import Context
+from threading import Condition, Thread
+from typing import Any, Generic, TypeVar
+
+from microcosm_pubsub.config.fork import start_anew_in_child
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
+
+
+T = TypeVar("T")
+
+#: A batch call takes so much at most, whatever a queue takes; what is longer is sent alone.
+MAX_BATCH_BYTES = 256 * 1024
+
+
+class Together(Generic[T]):
+    """
+    Send items, as many in one call as wait for it.
+
+    :param send: sends items, and returns for each None, or why it was not sent
+    :param measure: returns the size of an item, in bytes
+    :param name: of the thread
+    """
+
+    def __init__(
+        self, send: Callable[[Sequence[T]], Sequence[Exception | None]], measure: Callable[[T], int], name: str
+    ) -> None:
+        self._send = send
+        self._measure = measure
+        self._name = name
+        self._start()
+        start_anew_in_child(self, type(self)._start)
+
+    def _start(self) -> None:
+        self._changed = Condition()
+        self._waiting: deque[tuple[T, Future[None]]] = deque()
+        self._is_sending = False
+        self._is_handed_over = False
+        self._thread: Thread | None = None
+
+    def send(self, item: T) -> None:
+        """
+        Send an item, and return when it was sent.
+
+        :raises Exception: why it was not
+        """
+        future: Future[None] = Future()
+        with self._changed:
+            self._waiting.append((item, future))
+            is_first, self._is_sending = not self._is_sending, True
+        if is_first:
+            Context().run(self._send_some)
+            self._hand_over()
+        future.result()
+
+    def _hand_over(self) -> None:
+        """Let the thread send what has gathered, if anything has."""
+        with self._changed:
+            self._is_sending = bool(self._waiting)
+            if not self._is_sending:
+                return
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._is_handed_over = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._is_handed_over:
+                    self._changed.wait()
+            self._send_some()
+            with self._changed:
+                self._is_sending = self._is_handed_over = bool(self._waiting)
+
+    def _send_some(self) -> None:
+        with self._changed:
+            taken = self._take()
+        items, futures = [item for item, _ in taken], [future for _, future in taken]
+        # whatever happens, nobody waits for ever
+        try:
+            errors: Sequence[Exception | None] = self._send(items)
+        except Exception as error:
+            errors = [error] * len(items)
+        for future, problem in zip(futures, errors, strict=True):
+            if problem is None:
+                future.set_result(None)
+            else:
+                future.set_exception(problem)
+
+    def _take(self) -> list[tuple[T, Future[Any]]]:
+        taken = [self._waiting.popleft()]
+        size = self._measure(taken[0][0])
+        while self._waiting and len(taken) < MAX_BATCH_ENTRIES:
+            size += self._measure(self._waiting[0][0])
+            if size > MAX_BATCH_BYTES:
+                break
+            taken.append(self._waiting.popleft())
+        return taken
