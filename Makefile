@@ -121,7 +121,8 @@ SEED ?=
 MESSAGES ?= 100000
 FAULTS ?= 2000
 POISON ?=
-# what is broken: the delivery of messages, or (ledger) daemons whose effects must happen once: FAULTS=320 MESSAGES=20000
+# what is broken: the delivery of messages; (ledger) daemons whose effects must happen once: FAULTS=320 MESSAGES=20000;
+# (calls) callers and services: FAULTS=200 MESSAGES=20000
 PLAN ?= delivery
 
 .PHONY: chaos

@@ -12,6 +12,7 @@ from random import randrange
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.calls import run_calls
 from tests.chaos.effects import EffectsScale, run_effects
 from tests.chaos.faults import KINDS, MOMENTS, SIGNALS
 from tests.chaos.outages import can_mount, fill_disk, restart_postgres
@@ -42,10 +43,11 @@ def parse() -> Namespace:
     )
     parser.add_argument(
         "--plan",
-        choices=["delivery", "ledger"],
+        choices=["delivery", "ledger", "calls"],
         default="delivery",
         help="what is broken: the way of messages, or daemons whose effects must happen once (--messages 20000, "
-        "--faults 320: one in sixteen is a restart of PostgreSQL)",
+        "--faults 320: one in sixteen is a restart of PostgreSQL), or callers and services (--messages 20000 calls, "
+        "--faults 200 kills)",
     )
     parser.add_argument("--twice", action="store_true", help="with --plan ledger, handlers do not say once=True")
     return parser.parse_args()
@@ -60,6 +62,9 @@ def main() -> None:
     seed = randrange(10**6) if arguments.seed is None else arguments.seed
     if arguments.plan == "ledger":
         count_effects(seed, arguments)
+        return
+    if arguments.plan == "calls":
+        kill_callers(seed, arguments)
         return
     console.print(f"Chaos, seed {seed}: {arguments.messages} messages, {arguments.faults} faults")
     outcomes = {"HTTP": run_chaos(seed, choose_scale(arguments), console.print)}
@@ -87,6 +92,20 @@ def count_effects(seed: int, arguments: Namespace) -> None:
     outcomes = {"effects" if scale.once else "effects, without once": run_effects(seed, scale, console.print)}
     report(outcomes)
     if any(outcome.violations for outcome in outcomes.values()):
+        sys.exit(f"Seed {seed} does not add up")
+
+
+def kill_callers(seed: int, arguments: Namespace) -> None:
+    """Kill callers and services, print what came of it, and exit 1 if anything does not add up."""
+    console.print(f"Calls, seed {seed}: {arguments.messages} calls, {arguments.faults} kills")
+    outcome = run_calls(seed, arguments.messages, arguments.faults, console.print)
+    table = Table("calls and kills", "times", title=f"{outcome.seconds:.0f} s")
+    for name, times in sorted(outcome.counts.items()):
+        table.add_row(name, str(times))
+    console.print(table)
+    for violation in outcome.violations[:MOST_SHOWN]:
+        console.print(violation, style="red", markup=False)
+    if outcome.violations:
         sys.exit(f"Seed {seed} does not add up")
 
 
