@@ -42,6 +42,7 @@ from microcosm_pubsub.types import Handler
 
 if TYPE_CHECKING:
     from microcosm_pubsub.daemon import ConsumerDaemon
+    from microcosm_pubsub.daemon.process import rebuild
 
 logger = getLogger(__name__)
 
@@ -235,6 +236,7 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
     """Return a daemon that runs one service, and nothing else."""
     # only programs that are daemons need all that
     from microcosm_pubsub.daemon import ConsumerDaemon
+    from microcosm_pubsub.daemon.process import rebuild
 
     component: str | None = next((name for name, factory in default_registry.all.items() if factory is cls), None)
     if component is None:
@@ -245,6 +247,9 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
         name = cls.name
         # what is named alone is run
         components = [str(component)]
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return rebuild, (make_service_daemon, cls), vars(self)
 
     ServiceDaemon.__qualname__ = f"daemon of {cls.__qualname__}"
     return ServiceDaemon

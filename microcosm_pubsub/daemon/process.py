@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from signal import SIG_IGN, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
+from typing import Any
 
 from microcosm_daemon.reloader import Reloader
 
@@ -29,6 +30,16 @@ EXIT_RECYCLED = 4
 
 #: How often a process tells its supervisor how it fares.
 REPORT_SECONDS = 1.0
+
+
+def rebuild(make: Callable[..., type[Any]], *args: Any) -> Any:
+    """
+    Return an instance of a class that a function makes: how such an instance is unpickled in another process.
+
+    :param make: returns the class
+    :param args: of it
+    """
+    return make(*args)()
 
 
 class Reporter:

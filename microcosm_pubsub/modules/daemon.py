@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from microcosm_pubsub.daemon import ConsumerDaemon
+from microcosm_pubsub.daemon.process import rebuild
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.envelope.transforms import decode_body
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 from microcosm_pubsub.modules.config import Config, Queue
+from microcosm_pubsub.modules.handler import load_module
 from microcosm_pubsub.registry import HandlerOptions
 
 
@@ -77,8 +79,16 @@ def make_daemon(config: Config, queue: Queue, module: ModuleType) -> type[Consum
             graph.sqs_message_handler_registry.register(RECORD, handle, HandlerOptions(transaction=True))
             super().create_object_graph_components(graph)
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            return rebuild, (load_and_make, config, queue), vars(self)
+
     QueueDaemon.__qualname__ = f"daemon of {queue.name}"
     return QueueDaemon
+
+
+def load_and_make(config: Config, queue: Queue) -> type[ConsumerDaemon]:
+    """Return the daemon of a queue, whose handler module is imported first."""
+    return make_daemon(config, queue, load_module(queue))
 
 
 def make_queue_daemon(
@@ -97,6 +107,9 @@ def make_queue_daemon(
             """Return the configuration by default."""
             own = super().defaults
             return {**own, **{section: {**own.get(section, {}), **values} for section, values in more.items()}}
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return rebuild, (make_queue_daemon, daemon_cls, workers, more), vars(self)
 
     if workers is not None:
         ConfiguredDaemon.workers = workers

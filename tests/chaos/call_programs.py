@@ -6,7 +6,7 @@ A service, and a caller that prints a line for each of its calls, in processes t
 """
 
 import sys
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic
 
 from microcosm.api import create_object_graph, load_from_dict
@@ -37,6 +37,7 @@ def call(url: str, name: str, seconds: float) -> None:
     graph = create_object_graph("caller", loader=load_from_dict(pubsub_broker={"url": url}, logging={"level": "ERROR"}))
     graph.use("opaque", "pubsub_rpc")
     graph.lock()
+    printing = Lock()
 
     def go_on(thread: int) -> None:
         number = 0
@@ -51,7 +52,8 @@ def call(url: str, name: str, seconds: float) -> None:
             except RpcError as error:
                 found = error.message if error.code == 5 else repr(error)
             outcome = "right" if found == words else "timeout" if found == "timeout" else f"wrong:{found}"
-            print(f"{outcome} {monotonic() - start:.3f}", flush=True)
+            with printing:
+                print(f"{outcome} {monotonic() - start:.3f}", flush=True)
 
     for thread in range(THREADS):
         Thread(target=go_on, args=(thread,)).start()

@@ -1,0 +1,7 @@
+"""
+A handler module.
+"""
+
+
+def process(dbsession, record):
+    pass
