@@ -42,7 +42,6 @@ from microcosm_pubsub.types import Handler
 
 if TYPE_CHECKING:
     from microcosm_pubsub.daemon import ConsumerDaemon
-    from microcosm_pubsub.daemon.process import rebuild
 
 logger = getLogger(__name__)
 
