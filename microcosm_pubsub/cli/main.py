@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
-from microcosm_pubsub.cli import config, read, run, serve, write
+from microcosm_pubsub.cli import config, read, run, schemas, serve, write
 from microcosm_pubsub.cli.calls import rpc, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
@@ -59,6 +59,9 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
 
     command = commands.add_parser("rpc", help="call a service, and remove what callers left")
     rpc.add_flags(command, add_client_flags)
+
+    command = commands.add_parser("schemas", help="what messages hold, and whether a change breaks somebody")
+    schemas.add_flags(command)
 
     migrations.add_flags(commands)
 

@@ -56,6 +56,17 @@ class StructCodec(TypedCodec[Any]):
         dumped: dict[str, Any] = self.msgspec.to_builtins(content, str_keys=True)
         return dumped
 
+    def make_json_schema(self, reads: bool) -> dict[str, Any]:
+        """Return what is read, or what is written, as JSON Schema."""
+        made: dict[str, Any] = self.msgspec.json.schema(self.cls)
+        struct: Any = self.cls
+        if not reads and not struct.__struct_config__.omit_defaults:
+            for each in made.get("$defs", {}).values():
+                if "properties" in each:
+                    # what has a default is written all the same
+                    each["required"] = sorted(each["properties"])
+        return made
+
     def _convert(self, content: Mapping[str, Any], verb: str) -> Any:
         try:
             # Python's json has read it: keys are texts, as they are in JSON

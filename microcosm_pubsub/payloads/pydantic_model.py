@@ -57,6 +57,11 @@ class ModelCodec(TypedCodec[Any]):
         dumped: dict[str, Any] = self.adapter.dump_python(content, mode="json", by_alias=True)
         return dumped
 
+    def make_json_schema(self, reads: bool) -> dict[str, Any]:
+        """Return what is read, or what is written, as JSON Schema."""
+        made: dict[str, Any] = self.adapter.json_schema(mode="validation" if reads else "serialization")
+        return made
+
     def _load_json(self, content: Mapping[str, Any]) -> Any:
         try:
             return self.adapter.validate_json(dumps(content))
