@@ -184,10 +184,12 @@ class MessageHandlingResult(Replaceable):
             entry["error"] = type(error).__name__
         if self.elapsed_time is not None:
             entry["elapsed_time"] = self.elapsed_time
-        text = "%s: %s (message %s)%s"
+        text = "%s: %s%s (message %s)%s"
+        method = self.extra.get("method")
         args = (
             outcome,
             self.media_type or "unknown media type",
+            f" {method}" if method else "",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
         )

@@ -5,6 +5,7 @@ The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from json import dumps, loads
 from typing import Any, cast
 from uuid import uuid4
@@ -19,7 +20,7 @@ from microcosm_pubsub.calls.running import QueueHandler
 from microcosm_pubsub.calls.sending import SendOptions, TaskHandle, TaskSender
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
-from microcosm_pubsub.constants import IDENTITY_KEY
+from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage
@@ -69,6 +70,9 @@ class Tasks(TaskSender):
         if not options.is_async:
             return self.local.run(media_type, task, call, TaskHooks(**options.get_hooks()))
         publish_options = options.to_publish_options()
+        if publish_options.group is None and self.producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
+            # tasks do not wait for each other unless somebody says so
+            publish_options = replace(publish_options, group=task.task_id)
         identity = {IDENTITY_KEY: task.task_id}
         self.producer.produce(media_type, call, opaque_data=identity, options=publish_options)
         return TaskHandle(task.task_id, function.name)

@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from logging import getLogger
 from threading import Lock
 from time import perf_counter
 
 from microcosm_pubsub.config.fork import renew_lock_in_child
-from microcosm_pubsub.config.graph import use_parts
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
 from microcosm_pubsub.dispatcher.reason import stays
+from microcosm_pubsub.dispatcher.routes import RouteMaker
 from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
 from microcosm_pubsub.dispatcher.unit import (
     NOT_IN_TURN,
@@ -30,17 +31,11 @@ from microcosm_pubsub.dispatcher.unit import (
     iter_units,
     judge,
     make_release,
-    make_route,
 )
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, Recent, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
-from microcosm_pubsub.middleware.layer import choose_unit_layers
 from microcosm_pubsub.registry import (
-    DEFAULT_OPTIONS,
-    Composite,
-    HandlerOptions,
     Route,
     Routes,
     SQSMessageHandlerRegistry,
@@ -95,7 +90,7 @@ class SQSMessageDispatcher:
         self.policies = policies or RetryPolicies(RetryPolicy())
         self.loop = loop or EventLoop()
         self.unit_middleware = tuple(unit_middleware)
-        self.arguments = arguments
+        self._maker = RouteMaker(registry, self.middleware, self.unit_middleware, self.loop, arguments)
         self._routes: tuple[RetryPolicies, Routes] | None = None
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
@@ -184,7 +179,7 @@ class SQSMessageDispatcher:
         """Return the routes of bound handlers: those of the last call, if nothing has changed since."""
         policies, routes = self._routes or (None, None)
         if routes is None or policies is not self.policies or not routes.are_of(bound_handlers):
-            routes = Routes(bound_handlers, self.registry, self._make_route)
+            routes = Routes(bound_handlers, self.registry, partial(self._maker.make, self.policies))
             self._routes = (self.policies, routes)
         return routes
 
@@ -207,6 +202,13 @@ class SQSMessageDispatcher:
         """
         route = messages[0].route
         assert isinstance(route, Route), "messages are accepted before they are handled"
+        results = self._run_route(route, messages)
+        if route.name is not None:
+            for result in results:
+                result.extra["method"] = route.name
+        return results
+
+    def _run_route(self, route: Route, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         if route.run is None:
             result = MessageHandlingResult.capture(route.call, messages[0])
             if result.result.retry or messages[0].error is not None:
@@ -222,36 +224,6 @@ class SQSMessageDispatcher:
                 judge(message, result)
             results.append(held)
         return results
-
-    def _make_route(self, media_type: str | None, handler: Handler | None) -> Route:
-        if media_type is None or handler is None:
-            return self._make_route_of(media_type, handler, DEFAULT_OPTIONS)
-        route = self._make_route_of(media_type, handler, self.registry.find_options(media_type, handler))
-        if not isinstance(handler, Composite):
-            return route
-        parts = {name: self._make_route_of(media_type, part, options) for name, part, options in handler.iter_parts()}
-        return replace(route, parts=parts, find_name=handler.choose)
-
-    def _make_route_of(self, media_type: str | None, handler: Handler | None, options: HandlerOptions) -> Route:
-        # before what the handler asks for is looked for: a layer may be what gives it that
-        unit_layers = choose_unit_layers(self.unit_middleware, handler, options)
-        arguments = PLAIN_ARGUMENTS
-        layers = self.middleware
-        if media_type is not None and handler is not None:
-            if options.middleware:
-                layers = (*layers, *use_parts(self.registry.graph, options.middleware))
-            if self.arguments is not None:
-                arguments = self.arguments.find(media_type, handler, options)
-        return make_route(
-            media_type,
-            handler,
-            options,
-            self.policies.complete(options.retry),
-            layers,
-            unit_layers,
-            self.loop,
-            arguments,
-        )
 
     def settle(self, handled: Sequence[Handled], settler: BatchSettler | None = None) -> list[SQSMessage]:
         """

@@ -34,6 +34,7 @@ class Route:
         `call` by itself
     :param parts: the routes of the handlers that the handler has, by name, if it is `Composite`
     :param find_name: finds which of them a message wants
+    :param name: by which it is found among the parts of another one, and which log lines tell
     """
 
     media_type: str | None
@@ -44,6 +45,7 @@ class Route:
     run: UnitCall | None = None
     parts: Mapping[str, Route] = field(default_factory=dict)
     find_name: Callable[[SQSMessage], str | None] | None = None
+    name: str | None = None
 
     def choose(self, message: SQSMessage) -> Route:
         """Return the route of one message: this one, or that of the handler which its content names."""

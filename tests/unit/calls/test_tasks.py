@@ -579,6 +579,33 @@ def test_without_a_graph(monkeypatch):
         work.send()
 
 
+def test_on_fifo_queues_it_waits_for_no_other_unless_it_is_told_to(calls):
+    @task
+    def work(number: int):
+        if number == 0:
+            raise Retried
+        calls.append(number)
+
+    with harness(Daemon, fifo=True) as app:
+        for number in range(3):
+            work.send(number)
+        assert len({message.group_id for message in app.queue}) == 3
+        app.run()
+    assert calls == [1, 2]
+
+
+def test_log_lines_name_it(calls):
+    @task(name="mails.send")
+    def send_mail():
+        raise Retried("no")
+
+    with harness(Daemon) as app:
+        send_mail.send()
+        (result,) = app.graph.sqs_message_dispatcher.handle_batch(app.daemon.bound_handlers)
+        assert result.extra["method"] == "mails.send"
+        assert "FAILED: application/vnd.globality.pubsub._.created.task.default mails.send (message " in app.describe()
+
+
 def test_it_has_the_groups_of_fifo_queues(calls):
     @task
     def work(number: int):
