@@ -30,7 +30,7 @@ from microcosm_pubsub.producer import Producer, SNSProducer
 from microcosm_pubsub.registry.signature import NAMED, UNRESOLVED, find_names, find_signature, resolve
 
 
-#: What is given to a function where it runs: by the annotation, or by the name, of a parameter.
+#: What is given to a function where it runs: by the annotation, or by the name, of a parameter that is not data.
 GIVEN_TYPES = (SQSMessage, Producer, SNSProducer, Logger)
 GIVEN_NAMES = frozenset({"graph", "session", "dbsession"})
 
@@ -144,7 +144,9 @@ class Parameters:
         return all(each.kind in NAMED for each in self.signature.parameters.values())
 
     def _is_given(self, parameter: Parameter, kind: Any) -> bool:
-        return parameter.kind in NAMED and (parameter.name in GIVEN_NAMES or get_kind(kind) in GIVEN_TYPES)
+        if parameter.kind not in NAMED:
+            return False
+        return get_kind(kind) in GIVEN_TYPES or (parameter.name in GIVEN_NAMES and is_component(kind))
 
     def _is_own(self, kind: Any) -> bool:
         return self.own_type is not None and isinstance(kind, type) and issubclass(kind, self.own_type)
@@ -204,6 +206,13 @@ class Parameters:
         known = self.signature.parameters
         others = {name: value for name, value in params.items() if name not in known}
         return {**{name: value for name, value in params.items() if name in known}, rest: others}
+
+
+def is_component(kind: Any) -> bool:
+    """Return whether an annotation may be that of a graph or a session: one of data, such as `graph: str`, is not."""
+    if kind in (None, Any, object, UNRESOLVED):
+        return True
+    return str(getattr(kind, "__module__", "")).partition(".")[0] in ("microcosm", "sqlalchemy")
 
 
 def describe(problems: Any) -> str:

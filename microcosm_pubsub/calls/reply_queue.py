@@ -133,21 +133,30 @@ class ReplyQueue:
             self._reader.start()
 
     def _read(self) -> None:
-        self.queues.clean_quietly()
-        while True:
-            with self._changed:
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
-                if self._closed:
-                    return
-                url = self.url
+        # A thread of our own, which all calls of the process wait for: whatever a client raises, it goes on.
+        try:
+            self.queues.clean_quietly()
+        except Exception:
+            logger.warning("Cannot look for reply queues that are nobody's", exc_info=True)
+        while (url := self._wait_for_calls()) is not None:
             try:
                 self._receive(url)
-            except CLIENT_ERRORS as error:
+            except Exception as error:
                 self._lose(error)
             self._give_up_late()
 
-    def _receive(self, url: str | None) -> None:
+    def _wait_for_calls(self) -> str | None:
+        """Return the queue when calls wait; None at the end."""
+        with self._changed:
+            while not self._closed:
+                if self._waiting and self.url is not None:
+                    return self.url
+                # without a queue, the next call makes one; those that wait are given up meanwhile
+                self._changed.wait(RETRY_SECONDS if self._waiting else None)
+                self._give_up_late()
+            return None
+
+    def _receive(self, url: str) -> None:
         answer = self.client.receive_message(
             QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
         )
@@ -200,7 +209,8 @@ class ReplyQueue:
             if self._closed:
                 return
             code = error_code(error)
-            logger.warning("Cannot read the reply queue %s: %s", self.name, code)
+            expected = isinstance(error, CLIENT_ERRORS)
+            logger.warning("Cannot read the reply queue %s: %s", self.name, code, exc_info=not expected)
             if code in NO_QUEUE:
                 # the answers to what waits now will not come; later calls name another queue
                 self.url = None

@@ -126,6 +126,8 @@ class ServiceMethod:
         self.service = service
         self.name = f"{service.name}.{name}"
         self.method = method
+        if service.options.batch_size is not None:
+            raise ConfigurationError(f"{type(service).__qualname__}: a request is one call, and has no batch_size")
         if not find_signature(method).parameters:
             raise ConfigurationError(f"{method.__qualname__} takes nothing, but must take the message first")
         self.parameters = Parameters(method, skip=1)

@@ -4,7 +4,7 @@ The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from json import dumps, loads
 from typing import Any, cast
@@ -13,7 +13,7 @@ from uuid import uuid4
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams
-from microcosm_pubsub.calls.functions import NO_HOOKS, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
+from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
 from microcosm_pubsub.calls.latest import set_latest
 from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
 from microcosm_pubsub.calls.running import QueueHandler
@@ -40,7 +40,7 @@ class Tasks(TaskSender):
         self.producer = graph.sns_producer
         self.schemas = graph.pubsub_message_schema_registry
         self.registry: TaskRegistry = graph.pubsub_task_registry
-        self.local = LocalRuns(graph)
+        self.local = LocalRuns(graph, hooks)
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
         for function in self.registry.functions.values():
             by_queue.setdefault(function.queue, []).append(function)
@@ -68,7 +68,7 @@ class Tasks(TaskSender):
             register_calls(self.schemas, media_type)
         call = self._write(task, options)
         if not options.is_async:
-            return self.local.run(media_type, task, call, TaskHooks(**options.get_hooks()))
+            return self.local.run(media_type, task, call, options.get_hooks())
         publish_options = options.to_publish_options()
         if publish_options.group is None and self.producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
             # tasks do not wait for each other unless somebody says so
@@ -117,9 +117,11 @@ class LocalRuns:
     Run tasks here and now, through all that a daemon's handlers go through.
 
     :param graph: gives that
+    :param hooks: are called around every task
     """
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, hooks: TaskHooks) -> None:
+        self.hooks = hooks
         self.dispatcher = SQSMessageDispatcher(
             # which would receive and settle
             consumer=cast(Any, None),
@@ -131,15 +133,19 @@ class LocalRuns:
             arguments=graph.pubsub_arguments,
         )
 
-    def run(self, media_type: str, task: Task, call: dict[str, Any], hooks: TaskHooks) -> Any:
+    def run(self, media_type: str, task: Task, call: dict[str, Any], hooks: Mapping[str, Hook]) -> Any:
         """
         Run a task until it has succeeded or is given up, and return its value.
 
         What it waits between attempts, elsewhere, is not waited for here.
 
+        :param hooks: of this call, by what they are called for
         :raises Exception: what the last attempt raised
         """
-        handler = QueueHandler(task.function.queue, [task.function], hooks, lambda name: None)
+        handler = QueueHandler(task.function.queue, [task.function], self.hooks, hooks.get)
+        if hooks:
+            # these need no name that others know
+            call["hooks"] = {event: event for event in hooks}
         # as it would travel
         content = loads(dumps({**call, "opaqueData": {IDENTITY_KEY: task.task_id}}))
         policy = task.function.handler_options.retry

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps
 from threading import Event, Thread
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
@@ -283,6 +284,36 @@ def test_in_a_test_harness():
         app.run()
         assert future.result(10) == "a"
         app.graph.pubsub_rpc.close()
+
+
+def test_whatever_the_client_raises_later_calls_are_answered(place, served):
+    rpc = place.caller().pubsub_rpc
+    receive, raised = rpc.replies.client.receive_message, []
+
+    def fail_once(**kwargs):
+        if not raised:
+            raised.append(1)
+            raise RuntimeError("a client of somebody's own")
+        return receive(**kwargs)
+
+    rpc.replies.client = SimpleNamespace(receive_message=fail_once, delete_message_batch=lambda **kwargs: None)
+    assert rpc.call("simple.ping", timeout_seconds=20) == "pong"
+    assert raised == [1]
+
+
+def test_a_service_takes_no_batches():
+    class Batching(Service):
+        name = "batching"
+        options = HandlerOptions(batch_size=3)
+
+        def on_ping(self, message):
+            return "pong"
+
+    with (
+        pytest.raises(ConfigurationError, match="Batching: a request is one call, and has no batch_size"),
+        harness(Daemon),
+    ):
+        pass
 
 
 class TestRequests:

@@ -179,6 +179,17 @@ def test_where_it_runs_it_is_given_more(calls):
         assert calls == [(1, media_type, app.graph.sns_producer, __name__, 1, "worker")]
 
 
+def test_data_may_have_the_names_of_what_is_given(calls):
+    @task
+    def draw(graph: dict, session: str):
+        calls.append((graph, session))
+
+    with harness(Daemon) as app:
+        draw.send({"a": 1}, session="b")
+        app.run()
+    assert calls == [({"a": 1}, "b")]
+
+
 def test_a_coroutine_function(calls):
     @task
     async def wait(number: int) -> int:
@@ -418,6 +429,18 @@ class TestHereAndNow:
             with pytest.raises(Retried):
                 fail.options(is_async=False).send()
             assert calls == [1]
+
+    def test_it_has_the_hooks_of_the_daemon_too(self, calls):
+        @task(on_start=lambda task: calls.append("task"))
+        def work():
+            return 1
+
+        class HookedDaemon(Daemon):
+            task_hooks = TaskHooks(on_start=lambda task: calls.append("daemon"))
+
+        with harness(HookedDaemon):
+            assert work.options(is_async=False, on_start=lambda task: calls.append("call")).send() == 1
+        assert calls == ["task", "call", "daemon"]
 
     def test_one_that_is_put_off_is_given_up(self, calls):
         @task
