@@ -33,8 +33,8 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `lambda_handler`, `worker`: many messages at once, there and here.
 - `daemon`: the program.
 - `harness`: a daemon under test.
-- `calls`, `gate`, `modules`: tasks, and requests with answers; whether a change of a schema breaks somebody; queues and
-  their handlers, named in a file.
+- `calls`, `gate`, `modules`, `topology`: tasks, and requests with answers; whether a change of a schema breaks
+  somebody; queues and their handlers, named in a file; what there has to be in AWS.
 - `server`: the broker over HTTP.
 - `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 

@@ -17,17 +17,12 @@ from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
-from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.registry.patterns import fixed_prefix, is_pattern
+from microcosm_pubsub.registry.patterns import make_filter_policy
 
 
 #: The topic of media types that have none by configuration.
 DEFAULT_TOPIC_ARN = names.topic_arn("pubsub")
-
-#: A filter policy with more values than this is refused.
-#: https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
-MAX_FILTER_VALUES = 150
 
 
 class BrokerClients:
@@ -108,15 +103,6 @@ class BrokerClients:
     def close(self) -> None:
         """Close the broker."""
         self.broker.close()
-
-
-def make_filter_policy(media_types: Iterable[str]) -> dict[str, Any]:
-    """Return the filter policy that lets some media types through; all of them if they are too many to name."""
-    values: list[Any] = [
-        {"prefix": fixed_prefix(media_type)} if is_pattern(media_type) else media_type
-        for media_type in sorted(media_types)
-    ]
-    return {MEDIA_TYPE_ATTRIBUTE: values} if len(values) <= MAX_FILTER_VALUES else {}
 
 
 class ProvisioningTopicClient:

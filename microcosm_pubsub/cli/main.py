@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
-from microcosm_pubsub.cli import config, read, run, schemas, serve, write
+from microcosm_pubsub.cli import config, read, run, schemas, serve, topology, write
 from microcosm_pubsub.cli.calls import rpc, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
@@ -62,6 +62,12 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
 
     command = commands.add_parser("schemas", help="what messages hold, and whether a change breaks somebody")
     schemas.add_flags(command)
+
+    command = commands.add_parser("topology", help="what a daemon and its producers need in AWS")
+    topology.add_flags(command)
+
+    command = commands.add_parser("iam", help="the least that must be allowed in AWS")
+    topology.add_iam_flags(command)
 
     migrations.add_flags(commands)
 

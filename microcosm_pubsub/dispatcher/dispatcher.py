@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from logging import getLogger
 from threading import Lock
 from time import perf_counter
@@ -90,7 +89,7 @@ class SQSMessageDispatcher:
         self.policies = policies or RetryPolicies(RetryPolicy())
         self.loop = loop or EventLoop()
         self.unit_middleware = tuple(unit_middleware)
-        self._maker = RouteMaker(registry, self.middleware, self.unit_middleware, self.loop, arguments)
+        self.arguments = arguments
         self._routes: tuple[RetryPolicies, Routes] | None = None
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
@@ -179,7 +178,10 @@ class SQSMessageDispatcher:
         """Return the routes of bound handlers: those of the last call, if nothing has changed since."""
         policies, routes = self._routes or (None, None)
         if routes is None or policies is not self.policies or not routes.are_of(bound_handlers):
-            routes = Routes(bound_handlers, self.registry, partial(self._maker.make, self.policies))
+            maker = RouteMaker(
+                self.registry, self.policies, self.middleware, self.unit_middleware, self.loop, self.arguments
+            )
+            routes = Routes(bound_handlers, self.registry, maker.make)
             self._routes = (self.policies, routes)
         return routes
 

@@ -29,6 +29,7 @@ class RouteMaker:
     Make routes.
 
     :param registry: knows how handlers want their messages
+    :param policies: the retry policies of handlers
     :param middleware: layers around each handler, the outermost first
     :param unit_middleware: layers around each message, or batch, outside of the others
     :param loop: runs handlers that are coroutine functions
@@ -38,37 +39,37 @@ class RouteMaker:
     def __init__(
         self,
         registry: SQSMessageHandlerRegistry,
+        policies: RetryPolicies,
         middleware: Iterable[Layer],
         unit_middleware: Iterable[UnitLayer],
         loop: EventLoop,
         arguments: ArgumentFinder | None,
     ) -> None:
         self.registry = registry
+        self.policies = policies
         self.middleware = tuple(middleware)
         self.unit_middleware = tuple(unit_middleware)
         self.loop = loop
         self.arguments = arguments
 
-    def make(self, policies: RetryPolicies, media_type: str | None, handler: Handler | None) -> Route:
+    def make(self, media_type: str | None, handler: Handler | None) -> Route:
         """
         Return the route of a media type and its handler, with those of the handlers that the handler has.
 
         :param media_type: as it is registered; None, as the handler, for what nobody handles here
         """
         if media_type is None or handler is None:
-            return self._make(policies, media_type, handler, DEFAULT_OPTIONS)
-        route = self._make(policies, media_type, handler, self.registry.find_options(media_type, handler))
+            return self._make(media_type, handler, DEFAULT_OPTIONS)
+        route = self._make(media_type, handler, self.registry.find_options(media_type, handler))
         if not isinstance(handler, Composite):
             return route
         parts = {
-            name: replace(self._make(policies, media_type, part, options), name=name)
+            name: replace(self._make(media_type, part, options), name=name)
             for name, part, options in handler.iter_parts()
         }
         return replace(route, parts=parts, find_name=handler.choose)
 
-    def _make(
-        self, policies: RetryPolicies, media_type: str | None, handler: Handler | None, options: HandlerOptions
-    ) -> Route:
+    def _make(self, media_type: str | None, handler: Handler | None, options: HandlerOptions) -> Route:
         # before what the handler asks for is looked for: a layer may be what gives it that
         unit_layers = choose_unit_layers(self.unit_middleware, handler, options)
         arguments = PLAIN_ARGUMENTS
@@ -78,5 +79,5 @@ class RouteMaker:
                 layers = (*layers, *use_parts(self.registry.graph, options.middleware))
             if self.arguments is not None:
                 arguments = self.arguments.find(media_type, handler, options)
-        policy = policies.complete(options.retry)
+        policy = self.policies.complete(options.retry)
         return make_route(media_type, handler, options, policy, layers, unit_layers, self.loop, arguments)

@@ -14,7 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
+from typing import Any
 
+from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
+
+
+#: A filter policy with more values than this is refused.
+#: https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
+MAX_FILTER_VALUES = 150
 
 #: One segment, and the last ones.
 ONE = "*"
@@ -102,3 +109,16 @@ def iter_ambiguous(registered: Iterable[str]) -> Iterator[tuple[str, str]]:
         # one that is more specific than either decides
         if not any(is_within(both, each) and is_within(each, first) and is_within(each, second) for each in everything):
             yield first, second
+
+
+def make_filter_policy(media_types: Iterable[str]) -> dict[str, Any]:
+    """
+    Return the filter policy of a subscription that lets some media types through; all if they are too many to name.
+
+    Of a pattern with `*` in its middle it lets more through, which is then nobody's.
+    """
+    values: list[Any] = [
+        {"prefix": fixed_prefix(media_type)} if is_pattern(media_type) else media_type
+        for media_type in sorted(media_types)
+    ]
+    return {MEDIA_TYPE_ATTRIBUTE: values} if len(values) <= MAX_FILTER_VALUES else {}

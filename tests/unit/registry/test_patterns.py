@@ -5,10 +5,17 @@ Patterns of media types.
 import pytest
 
 from microcosm_pubsub import ConsumerDaemon, handles
-from microcosm_pubsub.broker.clients import make_filter_policy
 from microcosm_pubsub.errors import AlreadyRegisteredError
 from microcosm_pubsub.harness import harness
-from microcosm_pubsub.registry.patterns import find_matching, fixed_prefix, is_pattern, is_within, iter_ambiguous, meet
+from microcosm_pubsub.registry.patterns import (
+    find_matching,
+    fixed_prefix,
+    is_pattern,
+    is_within,
+    iter_ambiguous,
+    make_filter_policy,
+    meet,
+)
 
 
 @pytest.mark.parametrize(

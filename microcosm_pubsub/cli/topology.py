@@ -1,0 +1,87 @@
+"""
+`pubsub topology` and `pubsub iam`: what a daemon and its producers need in AWS, and must be allowed there.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from json import dumps
+
+from microcosm.api import load_from_dict
+
+from microcosm_pubsub.cli.dlq.flags import positive_integer
+from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.table import make_table, print_table
+from microcosm_pubsub.topology.formats import FORMATS
+from microcosm_pubsub.topology.permissions import ANY_ACCOUNT, ANY_REGION, POLICIES
+from microcosm_pubsub.topology.plan import Topology, plan
+
+
+def add_flags(parser: ArgumentParser) -> None:
+    """Add the flags of `pubsub topology`."""
+    add_plan_flags(parser)
+    parser.add_argument("--format", choices=["table", *FORMATS], default="table", help="a table for people by default")
+    parser.set_defaults(call=print_topology, debug=False)
+
+
+def add_iam_flags(parser: ArgumentParser) -> None:
+    """Add the flags of `pubsub iam`."""
+    parser.add_argument("role", choices=sorted(POLICIES), help="who is to be allowed what he needs")
+    add_plan_flags(parser)
+    parser.add_argument("--region", default=ANY_REGION, metavar="R", help="any by default")
+    parser.add_argument("--account", default=ANY_ACCOUNT, metavar="ID", help="of AWS; any by default")
+    parser.set_defaults(call=print_policy, debug=False)
+
+
+def add_plan_flags(parser: ArgumentParser) -> None:
+    """Add the flags that say what there has to be."""
+    parser.add_argument("daemon", metavar="package.module:Daemon")
+    parser.add_argument(
+        "--producers", action="store_true", help="whoever uses it publishes what its modules declare schemas of, too"
+    )
+    parser.add_argument(
+        "--max-receive-count",
+        type=positive_integer,
+        default=5,
+        metavar="N",
+        help="after so many receives a message goes to the dead-letter queue; 5 by default",
+    )
+    parser.add_argument("--kms-key", metavar="KEY", help="the id, ARN or alias of a key, by which all is encrypted")
+
+
+def read_plan(args: Namespace, with_producers: bool) -> Topology:
+    """Return what there has to be, as the flags say."""
+    # over queues and topics in memory, with the names that configuration gives
+    loader = load_from_dict(sns_producer={"mock_sns": True})
+    daemon = load_daemon(args.daemon).create_for_testing(loader=loader)
+    return plan(daemon, with_producers, args.max_receive_count, args.kms_key)
+
+
+def print_topology(args: Namespace) -> None:
+    """Print what there has to be."""
+    topology = read_plan(args, args.producers)
+    if args.format != "table":
+        print(FORMATS[args.format](topology))
+        return
+    table = make_table("what", "name", "how")
+    for topic in topology.topics:
+        published = f"published: {', '.join(topic.published)}" if topic.published else ""
+        table.add_row("topic", topic.name, published)
+    if (queue := topology.queue) is not None:
+        hidden = f"visibility timeout {queue.visibility_timeout_seconds} s"
+        table.add_row("queue", queue.name, f"{hidden}; after {queue.max_receive_count} receives to its dead letters")
+        table.add_row("queue", queue.dead_letter_queue, "dead letters, kept for 14 days")
+        for topic in topology.subscribed:
+            table.add_row("subscription", f"{topic.name} -> {queue.name}", f"only {', '.join(topic.handled)}")
+        senders = ", ".join(topic.name for topic in topology.subscribed)
+        table.add_row("policy", queue.name, f"lets {senders or 'nobody'} send, and nobody else")
+    if topology.kms_key is not None:
+        table.add_row("key", topology.kms_key, "lets SNS encrypt: kms:GenerateDataKey and kms:Decrypt")
+    print_table(table)
+
+
+def print_policy(args: Namespace) -> None:
+    """Print what somebody must be allowed."""
+    # a program that only handles may publish what it handles too, if nothing else is known
+    topology = read_plan(args, args.producers or args.role == "producer")
+    print(dumps(POLICIES[args.role](topology, args.region, args.account), indent=2))

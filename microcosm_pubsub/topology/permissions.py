@@ -1,0 +1,137 @@
+"""
+The least that each must be allowed: policies of IAM.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html has the actions; those of batches
+are those of single messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.topology.plan import Queue, Topology
+from microcosm_pubsub.topology.resources import POLICY_VERSION
+
+
+Statement = dict[str, Any]
+
+#: What stands for the account and the region, if they are not given.
+ANY_REGION = "*"
+ANY_ACCOUNT = "*"
+
+
+def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
+    """
+    Return what a daemon must be allowed: to receive and settle, and to send what cannot succeed to its dead letters.
+
+    :raises ConfigurationError: if it has no queue
+    """
+    queue = need_queue(topology)
+    arns = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
+    return make_policy(
+        statement("Receive", RECEIVE, arns[0]),
+        # where the dead letters go, and the URL of a queue that is given by its name
+        statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], *arns),
+        statement("GiveUp", ["sqs:SendMessage"], arns[1]),
+        *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
+    )
+
+
+def make_producer_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
+    """
+    Return what must be allowed to whoever publishes.
+
+    :raises ConfigurationError: if nothing is published
+    """
+    topics = topology.published or topology.topics
+    if not topics:
+        raise ConfigurationError(f"{topology.name} publishes nothing: it handles and declares no media types")
+    arns = [f"arn:aws:sns:{region}:{account}:{topic.name}" for topic in topics]
+    return make_policy(
+        statement("Publish", ["sns:Publish"], *arns),
+        *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
+    )
+
+
+def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
+    """
+    Return what must be allowed to whoever looks into a dead-letter queue, and empties it: `pubsub dlq`.
+
+    :raises ConfigurationError: if the daemon has no queue
+    """
+    queue = need_queue(topology)
+    arn, dead = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
+    tasks = ["sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"]
+    return make_policy(
+        statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", *tasks], dead),
+        statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arn, dead),
+        statement("GiveBack", ["sqs:SendMessage"], arn),
+        # without the name of a queue, those that have dead letters are looked for
+        statement("List", ["sqs:ListQueues"], "*"),
+        *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
+    )
+
+
+#: To receive messages, and settle them.
+RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+
+POLICIES: dict[str, Callable[..., dict[str, Any]]] = {
+    "consumer": make_consumer_policy,
+    "producer": make_producer_policy,
+    "dlq": make_dlq_policy,
+}
+
+
+def make_key_policy(topology: Topology) -> Statement:
+    """
+    Return what the policy of the key must allow SNS, so that it can send to an encrypted queue.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+    """
+    return {
+        "Sid": "TopicsMayEncrypt",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+        "Resource": "*",
+    }
+
+
+def make_policy(*statements: Statement) -> dict[str, Any]:
+    """Return a policy."""
+    return {"Version": POLICY_VERSION, "Statement": list(statements)}
+
+
+def statement(name: str, actions: list[str], *resources: str) -> Statement:
+    """Return what allows actions on resources."""
+    return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+def key_statements(topology: Topology, actions: list[str]) -> list[Statement]:
+    """Return what allows the use of the key, if there is one."""
+    if topology.kms_key is None:
+        return []
+    if topology.kms_key.startswith("arn:"):
+        return [statement("UseKey", actions, topology.kms_key)]
+    # of an alias, whose key is another one tomorrow
+    made = statement("UseKey", actions, "*")
+    alias = topology.kms_key if topology.kms_key.startswith("alias/") else f"alias/{topology.kms_key}"
+    return [{**made, "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}}]
+
+
+def need_queue(topology: Topology) -> Queue:
+    """
+    Return the queue of a daemon.
+
+    :raises ConfigurationError: if it has none
+    """
+    if topology.queue is None:
+        raise ConfigurationError(f"{topology.name} handles nothing, and so needs no queue: import its handlers")
+    return topology.queue
+
+
+def arn_of(queue: str, region: str, account: str) -> str:
+    """Return the ARN of a queue."""
+    return f"arn:aws:sqs:{region}:{account}:{queue}"

@@ -1,0 +1,154 @@
+"""
+What there has to be, for one daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from microcosm_pubsub.batch import MessageBatchSchema
+from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.producer.topics import TESTING_TOPIC
+
+
+#: The topic of media types that configuration gives none.
+DEFAULT_TOPIC = "pubsub"
+
+#: The queue of a testing graph that configuration gives none.
+TESTING_QUEUE = "queue"
+
+#: What nobody looked at in time is gone: the longest that SQS keeps it, in seconds.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+RETENTION_SECONDS = 14 * 24 * 60 * 60
+
+DEAD_LETTERS = "-dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """
+    A queue and its dead-letter queue.
+
+    :param name: of the queue
+    :param dead_letter_queue: the name of the other
+    :param visibility_timeout_seconds: for how long a receive hides a message that the daemon does not hide itself
+    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    """
+
+    name: str
+    dead_letter_queue: str
+    visibility_timeout_seconds: int
+    max_receive_count: int
+
+    @property
+    def is_fifo(self) -> bool:
+        """Return whether it keeps order."""
+        return self.name.endswith(FIFO_SUFFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """
+    A topic.
+
+    :param name: of the topic
+    :param published: the media types that this program may publish to it
+    :param handled: those of it that the daemon handles, which its subscription lets through
+    """
+
+    name: str
+    published: tuple[str, ...] = ()
+    handled: tuple[str, ...] = ()
+
+    @property
+    def is_fifo(self) -> bool:
+        """Return whether it keeps order."""
+        return self.name.endswith(FIFO_SUFFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """
+    What there has to be.
+
+    :param name: of the daemon
+    :param topics: by name
+    :param queue: its queue; None for a program that only publishes
+    :param kms_key: the id, the ARN or the alias of the key by which all of it is encrypted; None leaves that to SQS
+    """
+
+    name: str
+    topics: tuple[Topic, ...]
+    queue: Queue | None
+    kms_key: str | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def subscribed(self) -> tuple[Topic, ...]:
+        """Return the topics to which the queue subscribes."""
+        return tuple(topic for topic in self.topics if topic.handled) if self.queue is not None else ()
+
+    @property
+    def published(self) -> tuple[Topic, ...]:
+        """Return the topics to which this program may publish."""
+        return tuple(topic for topic in self.topics if topic.published)
+
+
+def plan(daemon: Any, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None) -> Topology:
+    """
+    Return what a daemon needs.
+
+    :param daemon: with its graph, over queues in memory, and its configuration
+    :param with_producers: whether what its modules declare schemas of is published by it too
+    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param kms_key: by which all of it is encrypted
+    :raises ConfigurationError: if it cannot be, as a standard queue of a FIFO topic's messages in order
+    """
+    graph = daemon.graph
+    arns = graph.sns_topic_arns
+    handled = sorted(daemon.bound_handlers)
+    published = sorted({*graph.pubsub_message_schema_registry.keys()} - {MessageBatchSchema.MEDIA_TYPE})
+    published = published if with_producers else []
+    topics: dict[str, tuple[list[str], list[str]]] = {}
+    for index, media_types in enumerate((published, handled)):
+        for media_type in media_types:
+            topics.setdefault(name_topic(arns.get(media_type) or arns.default), ([], []))[index].append(media_type)
+    queue = make_queue(daemon, max_receive_count) if handled else None
+    found = tuple(Topic(name, tuple(given), tuple(taken)) for name, (given, taken) in sorted(topics.items()))
+    check_order(queue, found)
+    return Topology(daemon.name, found, queue, kms_key)
+
+
+def make_queue(daemon: Any, max_receive_count: int) -> Queue:
+    """Return the queue of a daemon."""
+    configured = str(daemon.graph.config.sqs_consumer.sqs_queue_url or "")
+    name = daemon.name if configured in ("", TESTING_QUEUE) else configured.rpartition("/")[2]
+    base, fifo = (name.removesuffix(FIFO_SUFFIX), FIFO_SUFFIX) if name.endswith(FIFO_SUFFIX) else (name, "")
+    seconds = daemon.graph.config.pubsub_worker.visibility_timeout_seconds
+    return Queue(name, f"{base}{DEAD_LETTERS}{fifo}", int(seconds), max_receive_count)
+
+
+def name_topic(arn: str | None) -> str:
+    """Return the name of a topic."""
+    return DEFAULT_TOPIC if arn in (None, "", TESTING_TOPIC) else str(arn).rpartition(":")[2]
+
+
+def check_order(queue: Queue | None, topics: Iterable[Topic]) -> None:
+    """
+    Refuse what SNS does: a FIFO queue at a standard topic.
+
+    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
+
+    :raises ConfigurationError: if there is one
+    """
+    if queue is None or not queue.is_fifo:
+        return
+    for topic in topics:
+        if topic.handled and not topic.is_fifo:
+            raise ConfigurationError(
+                f"Queue {queue.name} is FIFO, and cannot subscribe to {topic.name}, which is not: name a topic that "
+                f"ends in {FIFO_SUFFIX} in sns_topic_arns, for {', '.join(topic.handled)}"
+            )
