@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
@@ -33,49 +33,9 @@ def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    command = commands.add_parser("write", help="publish a message about a resource")
-    write.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("read", help="receive messages once, print and delete them")
-    read.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("run", help="run a daemon")
-    run.add_flags(command)
-
-    command = commands.add_parser("config", help="show a daemon's configuration, and where each value comes from")
-    config.add_flags(command)
-
-    command = commands.add_parser("dlq", help="look into a dead-letter queue, and empty it")
-    dlq.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("db", help="create and upgrade the tables of handlers' transactions")
-    db.add_flags(command)
-
-    command = commands.add_parser("outbox", help="look into the outbox, and publish what waits there")
-    outbox.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("tasks", help="show the tasks that there are, send one, or run one here")
-    tasks.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("rpc", help="call a service, and remove what callers left")
-    rpc.add_flags(command, add_client_flags)
-
-    command = commands.add_parser("schemas", help="what messages hold, and whether a change breaks somebody")
-    schemas.add_flags(command)
-
-    command = commands.add_parser("topology", help="what a daemon and its producers need in AWS")
-    topology.add_flags(command)
-
-    command = commands.add_parser("iam", help="the least that must be allowed in AWS")
-    topology.add_iam_flags(command)
-
+    for name, text, add in COMMANDS:
+        add(commands.add_parser(name, help=text))
     migrations.add_flags(commands)
-
-    command = commands.add_parser("serve", help="serve SNS and SQS over HTTP, on this machine")
-    serve.add_flags(command)
-
-    command = commands.add_parser("demo", help="watch a daemon handle messages, on this machine alone")
-    demo.add_flags(command)
     add_others(commands, argv)
     return parser
 
@@ -114,6 +74,33 @@ def add_client_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--region", metavar="R")
     parser.add_argument("--endpoint-url", metavar="E", help="an engine other than AWS")
     parser.add_argument("--debug", action="store_true", help="log what is called")
+
+
+#: The commands, what they are for, and what adds their flags.
+COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
+    ("write", "publish a message about a resource", lambda command: write.add_flags(command, add_client_flags)),
+    ("read", "receive messages once, print and delete them", lambda command: read.add_flags(command, add_client_flags)),
+    ("run", "run a daemon", run.add_flags),
+    ("config", "show a daemon's configuration, and where each value comes from", config.add_flags),
+    ("dlq", "look into a dead-letter queue, and empty it", lambda command: dlq.add_flags(command, add_client_flags)),
+    ("db", "create and upgrade the tables of handlers' transactions", db.add_flags),
+    (
+        "outbox",
+        "look into the outbox, and publish what waits there",
+        lambda command: outbox.add_flags(command, add_client_flags),
+    ),
+    (
+        "tasks",
+        "show the tasks that there are, send one, or run one here",
+        lambda command: tasks.add_flags(command, add_client_flags),
+    ),
+    ("rpc", "call a service, and remove what callers left", lambda command: rpc.add_flags(command, add_client_flags)),
+    ("schemas", "what messages hold, and whether a change breaks somebody", schemas.add_flags),
+    ("topology", "what a daemon and its producers need in AWS", topology.add_flags),
+    ("iam", "the least that must be allowed in AWS", topology.add_iam_flags),
+    ("serve", "serve SNS and SQS over HTTP, on this machine", serve.add_flags),
+    ("demo", "watch a daemon handle messages, on this machine alone", demo.add_flags),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -141,9 +141,13 @@ class ModuleHistory:
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        with self.config.open_database().connect() as connection:
-            take_turn(connection, VERSION_TABLE)
-            yield connection
+        database = self.config.open_database()
+        try:
+            with database.connect() as connection:
+                take_turn(connection, VERSION_TABLE)
+                yield connection
+        finally:
+            database.close()
 
     def _find_current(self, connection: Connection) -> list[str]:
         from alembic.runtime.migration import MigrationContext

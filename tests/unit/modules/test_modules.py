@@ -179,6 +179,7 @@ class TestDaemon:
             daemon.send("first")
             daemon.send('{"second": 2}')
             daemon.run()
+            daemon.graph.pubsub_database.close()
 
         assert project.execute(f"SELECT name FROM {project.module}_event ORDER BY id") == [
             ("first",),
