@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from asyncio import AbstractEventLoop
 from logging import INFO, getLogger
 from os import environ
 from pathlib import Path
@@ -68,10 +69,14 @@ def main(args: Namespace) -> int:
             if path is not None:
                 apply_description(clients.broker, read_description(path))
         if args.import_from is None:
-            server = make_server(clients.broker, settings)
+
+            def tell(loop: AbstractEventLoop) -> None:
+                # only now, when it can be told to stop
+                print(f"Serving SNS and SQS of {clients.broker.store} at {server.url}", flush=True)
+
+            server = make_server(clients.broker, settings, on_start=tell)
             allow_files(args.max_connections)
             getLogger("microcosm_pubsub.server.delivery").setLevel(INFO)
-            print(f"Serving SNS and SQS of {clients.broker.store} at {server.url}", flush=True)
             server.run()
     finally:
         clients.close()
