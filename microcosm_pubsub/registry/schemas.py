@@ -59,13 +59,15 @@ class PubSubMessageSchemaRegistry:
             serve for this one too
         :raises AlreadyRegisteredError: if it has another one
         """
+        known = media_type in self._schemas
         existing = self._schemas.setdefault(media_type, schema_or_str)
         if existing is not schema_or_str and existing != schema_or_str:
             raise AlreadyRegisteredError(
                 f"Media type {media_type} has schema {describe_name(existing)}; "
                 f"it cannot have {describe_name(schema_or_str)} too"
             )
-        self._codecs.clear()
+        if not known:
+            self._codecs.clear()
 
     def register_content(self, media_type: str, content: Any) -> None:
         """

@@ -365,3 +365,16 @@ def test_a_handler_brings_its_schema_with_it():
     graph = create_object_graph("test", testing=True)
 
     assert isinstance(graph.pubsub_message_schema_registry.find(LonelySchema.MEDIA_TYPE).schema, LonelySchema)
+
+
+def test_what_is_registered_again_keeps_its_codec(graph):
+    class AgainSchema(PubSubMessageSchema):
+        MEDIA_TYPE = "application/vnd.acme.again"
+
+    registry = graph.pubsub_message_schema_registry
+    registry.register(AgainSchema.MEDIA_TYPE, AgainSchema)
+    codec = registry.find(AgainSchema.MEDIA_TYPE)
+
+    registry.register(AgainSchema.MEDIA_TYPE, AgainSchema)
+
+    assert registry.find(AgainSchema.MEDIA_TYPE) is codec
