@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 from inspect import getdoc
+from itertools import count
 from typing import Any
 
 from marshmallow import RAISE, Schema, fields, validate
@@ -62,12 +63,13 @@ class SchemaReader:
         self.reads = reads
         self.has_all = has_all and not reads
         self.definitions: dict[str, JsonSchema] = {}
+        # which schema a definition is of: names are not unique
+        self._names: dict[tuple[Any, ...], str] = {}
 
     def read(self, schema: Schema) -> JsonSchema:
         """Return the JSON Schema of a message's content, with what stands within it under `$defs`."""
+        # what it does not know is left out by the codec, whatever the schema says
         made = self._read_object(schema, without=ENVELOPE_FIELDS)
-        # the codec leaves out what it does not know, whatever the schema says
-        made.pop("additionalProperties", None)
         if doc := find_doc(type(schema)):
             made["description"] = doc
         return {**made, "$defs": self.definitions} if self.definitions else made
@@ -86,8 +88,6 @@ class SchemaReader:
             if self.has_all or (field.required and not one_way):
                 required.append(key)
         made: JsonSchema = {"type": "object", "properties": properties, "required": sorted(required)}
-        if self.reads and schema.unknown == RAISE:
-            made["additionalProperties"] = False
         return made
 
     def _read_field(self, field: Any) -> JsonSchema:
@@ -98,7 +98,7 @@ class SchemaReader:
 
     def _read_kind(self, field: Any) -> JsonSchema:
         if isinstance(field, fields.Nested):
-            nested = self._read_nested(field.schema)
+            nested = self._read_nested(field.schema, field.unknown or field.schema.unknown)
             return {"type": "array", "items": nested} if field.many else nested
         if isinstance(field, fields.List):
             return {"type": "array", "items": self._read_field(field.inner)}
@@ -114,6 +114,8 @@ class SchemaReader:
             return read_enum(field)
         if isinstance(field, (fields.Integer, fields.Decimal, fields.Number)) and type(field) is not Number:
             return self._read_number(field)
+        if isinstance(field, fields.DateTime) and field.format not in (None, "iso", "iso8601"):
+            return read_time_format(field)
         if isinstance(field, fields.Constant):
             return {"const": field.constant}
         if type(field) is fields.Raw:
@@ -134,15 +136,28 @@ class SchemaReader:
             return {"type": "string", "format": kind}
         return {"type": kind}
 
-    def _read_nested(self, schema: Schema) -> JsonSchema:
-        name = type(schema).__qualname__
-        if schema.only or schema.exclude:
-            name += f"[{','.join(sorted(schema.fields))}]"
-        if name not in self.definitions:
+    def _read_nested(self, schema: Schema, unknown: str) -> JsonSchema:
+        key = (type(schema), tuple(schema.fields), unknown)
+        name = self._names.get(key)
+        if name is None:
+            qualname = type(schema).__qualname__
+            numbers = count(2)
+            name = qualname
+            while name in self.definitions:
+                name = f"{qualname}-{next(numbers)}"
+            self._names[key] = name
             # while it is read, one of its fields may hold it
             self.definitions[name] = {}
-            self.definitions[name] = self._read_object(schema)
+            made = self._read_object(schema)
+            refuses = self.reads and unknown == RAISE
+            self.definitions[name] = {**made, "additionalProperties": False} if refuses else made
         return {"$ref": f"#/$defs/{name}"}
+
+
+def read_time_format(field: Any) -> JsonSchema:
+    """Return what a time is that is not written as ISO 8601 has it."""
+    is_number = str(field.format).startswith("timestamp")
+    return {"type": "number" if is_number else "string", "format": f"date-time {field.format}"}
 
 
 def read_enum(field: Any) -> JsonSchema:
