@@ -35,6 +35,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `harness`: a daemon under test.
 - `calls`, `gate`, `modules`, `topology`: tasks, and requests with answers; whether a change of a schema breaks
   somebody; queues and their handlers, named in a file; what there has to be in AWS.
+- `ledger`: tasks with a memory: states, results, schedules, cursors.
 - `server`: the broker over HTTP.
 - `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 
@@ -48,8 +49,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from microcosm_pubsub.calls.changes import Change, on_change
+    from microcosm_pubsub.calls.declaring import hook, task, tasks
     from microcosm_pubsub.calls.errors import InvalidParams, MethodNotFound, RemoteError, RpcError, RpcTimeout
-    from microcosm_pubsub.calls.functions import Task, TaskHooks, hook, task
+    from microcosm_pubsub.calls.functions import Task, TaskHooks
+    from microcosm_pubsub.calls.jobs import Job
     from microcosm_pubsub.calls.service import Service, service
     from microcosm_pubsub.codecs import PubSubMessageSchema
     from microcosm_pubsub.context import current_message
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
         TopicNotDefinedError,
         TTLExpired,
     )
+    from microcosm_pubsub.ledger.errors import TaskCancelled, TaskFailed, TaskTimeout
     from microcosm_pubsub.message import SQSMessage
     from microcosm_pubsub.producer import Producer, PublishOptions, SNSProducer, make_producer
     from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
@@ -82,6 +86,7 @@ _HOMES = {
     "DeadLetter": "errors",
     "IgnoreMessage": "errors",
     "InvalidParams": "calls.errors",
+    "Job": "calls.jobs",
     "LeaseLost": "errors",
     "MessageHandlingResult": "result",
     "MessageHandlingResultType": "result",
@@ -103,7 +108,10 @@ _HOMES = {
     "SkipMessage": "errors",
     "TTLExpired": "errors",
     "Task": "calls.functions",
+    "TaskCancelled": "ledger.errors",
+    "TaskFailed": "ledger.errors",
     "TaskHooks": "calls.functions",
+    "TaskTimeout": "ledger.errors",
     "TopicNotDefinedError": "errors",
     "WorkerSettings": "worker.settings",
     "changed": "conventions",
@@ -111,12 +119,13 @@ _HOMES = {
     "current_message": "context",
     "deleted": "conventions",
     "handles": "decorators",
-    "hook": "calls.functions",
+    "hook": "calls.declaring",
     "make_producer": "producer",
     "on_change": "calls.changes",
     "schema": "decorators",
     "service": "calls.service",
-    "task": "calls.functions",
+    "task": "calls.declaring",
+    "tasks": "calls.declaring",
 }
 
 __all__ = [
@@ -125,6 +134,7 @@ __all__ = [
     "DeadLetter",
     "IgnoreMessage",
     "InvalidParams",
+    "Job",
     "LeaseLost",
     "MessageHandlingResult",
     "MessageHandlingResultType",
@@ -146,7 +156,10 @@ __all__ = [
     "SkipMessage",
     "TTLExpired",
     "Task",
+    "TaskCancelled",
+    "TaskFailed",
     "TaskHooks",
+    "TaskTimeout",
     "TopicNotDefinedError",
     "WorkerSettings",
     "changed",
@@ -160,6 +173,7 @@ __all__ = [
     "schema",
     "service",
     "task",
+    "tasks",
 ]
 
 

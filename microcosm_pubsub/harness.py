@@ -25,6 +25,7 @@ from microcosm.caching import NaiveCache
 from microcosm_pubsub.broker.inspection import StoredMessage
 from microcosm_pubsub.broker.names import dead_letter_queue_name
 from microcosm_pubsub.codecs.content import Payload
+from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.producer import ProduceResult, PublishCall, PubsubMessage
@@ -67,7 +68,7 @@ class Harness:
     """
 
     def __init__(self, daemon_cls: type[ConsumerDaemon], suffix: str, config: Mapping[str, Any]) -> None:
-        #: The time of the queues and of the producer.
+        #: The time of the queues and of the producer, of the outbox and of the ledger of tasks.
         self.clock = Clock()
         #: What came of each message that was handled, in order.
         self.results: list[MessageHandlingResult] = []
@@ -94,6 +95,13 @@ class Harness:
             cache=cache,
         )
         self.graph.sns_producer.now = self.clock
+        self._outbox = find_component(self.graph, "pubsub_outbox")
+        self._ledger = find_component(self.graph, "pubsub_ledger_keeping")
+        if self._outbox is not None:
+            self._outbox.store.now = self.clock
+        if self._ledger is not None:
+            self._ledger.set_clock(self.clock)
+            self._ledger.schedules.register()
         topics = dict.fromkeys(self.daemon.bound_handlers, topic)
         self._engine.clients.provision_subscriptions(self._queue_name, topics)
 
@@ -137,6 +145,7 @@ class Harness:
         self._is_running = True
         try:
             for _ in range(MAX_RECEIVES):
+                self._publish_due()
                 handled = self.graph.sqs_message_dispatcher.handle_batch(self.daemon.bound_handlers)
                 results.extend(handled)
                 self.results.extend(handled)
@@ -147,6 +156,13 @@ class Harness:
         raise AssertionError(
             f"The queue still gives messages after {MAX_RECEIVES} receives: does a handler publish to its own queue?"
         )
+
+    def _publish_due(self) -> None:
+        """Publish what had to wait for its time, as a daemon does beside its worker."""
+        if self._ledger is not None:
+            self._ledger.see_to_due()
+        if self._outbox is not None:
+            self._outbox.relay.relay_some()
 
     def _note_published(self, call_next: PublishCall, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
         """Note what handlers publish: a publish layer."""

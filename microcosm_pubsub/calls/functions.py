@@ -14,26 +14,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from math import inf
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import uuid4
-
-from microcosm.hooks import on_resolve
 
 from microcosm_pubsub.calls.latest import get_latest
 from microcosm_pubsub.calls.message import check_name
 from microcosm_pubsub.calls.parameters import Parameters
+from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
 from microcosm_pubsub.message import SQSMessage
-from microcosm_pubsub.registry.options import HandlerOptions, Options
+from microcosm_pubsub.registry.options import HandlerOptions
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
-F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_QUEUE = "default"
 
 EVENTS = ("on_start", "on_success", "on_error")
+
+#: The parameter that is given what the task before it has left: see `ledger`.
+CURSOR = "cursor"
 
 
 class Task:
@@ -124,6 +125,8 @@ class TaskFunction(Generic[P, R]):
     :param hooks: are called around each call
     :param task_class: writes and reads its arguments
     :param options: how its handler wants its messages
+    :param ledger: whether its calls are remembered, in a database
+    :param recurrence: when it is sent again and again
     """
 
     def __init__(
@@ -134,6 +137,8 @@ class TaskFunction(Generic[P, R]):
         hooks: TaskHooks = NO_HOOKS,
         task_class: type[Task] = Task,
         options: HandlerOptions | None = None,
+        ledger: bool = False,
+        recurrence: Recurrence | None = None,
     ) -> None:
         update_wrapper(self, function)
         self.function = function
@@ -144,11 +149,16 @@ class TaskFunction(Generic[P, R]):
         self.handler_options = options or HandlerOptions()
         if self.handler_options.batch_size is not None:
             raise ConfigurationError(f"{self.name}: a task is one call, and has no batch_size")
+        if not isinstance(ledger, bool):
+            raise ConfigurationError(f"{self.name}: ledger is {ledger!r}, but must be true or false")
+        # one that is sent by nobody has only the ledger to tell of it
+        self.ledger = ledger or recurrence is not None
+        self.recurrence = recurrence
 
     @cached_property
     def parameters(self) -> Parameters:
         """Return what its arguments are."""
-        return Parameters(self.function, own_type=Task)
+        return Parameters(self.function, own_type=Task, own_name=CURSOR)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""
@@ -218,76 +228,3 @@ class TaskRegistry:
 def name_of(function: Any) -> str:
     """Return the name of a function, with its module."""
     return f"{function.__module__}.{function.__qualname__}"
-
-
-@overload
-def task(function: Callable[P, R], /) -> TaskFunction[P, R]: ...
-
-
-@overload
-def task(
-    *,
-    name: str | None = None,
-    queue: str = DEFAULT_QUEUE,
-    on_start: Hook | None = None,
-    on_success: Hook | None = None,
-    on_error: Hook | None = None,
-    task_class: type[Task] = Task,
-    **options: Unpack[Options],
-) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-
-
-def task(
-    function: Any = None,
-    /,
-    *,
-    name: str | None = None,
-    queue: str = DEFAULT_QUEUE,
-    on_start: Hook | None = None,
-    on_success: Hook | None = None,
-    on_error: Hook | None = None,
-    task_class: type[Task] = Task,
-    **options: Any,
-) -> Any:
-    """
-    Let a function be called elsewhere: `@task`, or `@task(queue="images", retry=RetryPolicy(...))`.
-
-    :param name: by which messages name it; by default its module and its own
-    :param queue: names the media type of its messages
-    :param on_start: called with the task before each attempt
-    :param on_success: called with the task and its result
-    :param on_error: called with the task and the error, after each attempt that failed
-    :param task_class: writes and reads its arguments
-    :param options: how its handler wants its messages: `HandlerOptions` by name
-    :raises ConfigurationError: if an option is not known, or cannot work
-    """
-
-    def decorator(func: Callable[..., Any]) -> TaskFunction[..., Any]:
-        named = on_start is not None or on_success is not None or on_error is not None
-        hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
-        made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options))
-        on_resolve(TaskRegistry, _register, made)
-        return made
-
-    return decorator if function is None else decorator(function)
-
-
-def hook(function: F) -> F:
-    """
-    Let a function be named as a hook when a task is sent: workers run no function that is not declared.
-
-        @hook
-        def log_start(task: Task) -> None: ...
-
-        resize.options(on_start=log_start).send(12)
-    """
-    on_resolve(TaskRegistry, _register_hook, function)
-    return function
-
-
-def _register(registry: TaskRegistry, function: TaskFunction[..., Any]) -> None:
-    registry.register(function)
-
-
-def _register_hook(registry: TaskRegistry, function: Hook) -> None:
-    registry.register_hook(function)

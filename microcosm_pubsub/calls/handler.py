@@ -50,6 +50,8 @@ class CallHandler:
         self.parameters = parameters
         self.begin = begin
         self.replies = replies
+        #: Whether its messages are those of tasks that are remembered.
+        self.has_ledger = False
         # by which log lines and dead letters name it
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__

@@ -44,6 +44,8 @@ class CallSchema(ConventionalMessageSchema):
     deadline = fields.Float(required=False)
     #: How often a task that fails is tried again.
     retries = fields.Integer(required=False, strict=True)
+    #: Whether the task is remembered: in the ledger, by its id.
+    ledger = fields.Boolean(required=False, truthy={True}, falsy={False})
     #: The names of hooks, by what they are called for.
     hooks = fields.Dict(required=False, keys=fields.String(), values=fields.String())
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from inspect import BoundArguments, Parameter, Signature
 from json import dumps
 from logging import Logger
-from typing import Any
+from typing import Any, get_origin
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -44,12 +44,20 @@ class Parameters:
     :param function: the function, or a method that is bound
     :param skip: how many of its parameters stand before the arguments
     :param own_type: of parameters that are given the call itself
+    :param own_name: of a dict that is given with the call
     """
 
-    def __init__(self, function: Callable[..., Any], skip: int = 0, own_type: type | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        skip: int = 0,
+        own_type: type | None = None,
+        own_name: str | None = None,
+    ) -> None:
         self.function = function
         self.name = getattr(function, "__qualname__", repr(function))
         self.own_type = own_type
+        self.own_name = own_name
         self.skip = skip
 
     @cached_property
@@ -74,13 +82,18 @@ class Parameters:
         return tuple(name for name, (_, kind) in self._annotated.items() if self._is_own(kind))
 
     @cached_property
+    def has_own_dict(self) -> bool:
+        """Return whether the function takes the dict that is given with the call."""
+        return any(self._is_own_dict(parameter, kind) for parameter, kind in self._annotated.values())
+
+    @cached_property
     def signature(self) -> Signature:
         """Return what the function can be called with from afar."""
         return Signature(
             [
                 each
                 for each, kind in self._annotated.values()
-                if not self._is_given(each, kind) and not self._is_own(kind)
+                if not (self._is_given(each, kind) or self._is_own(kind) or self._is_own_dict(each, kind))
             ]
         )
 
@@ -150,6 +163,10 @@ class Parameters:
 
     def _is_own(self, kind: Any) -> bool:
         return self.own_type is not None and isinstance(kind, type) and issubclass(kind, self.own_type)
+
+    def _is_own_dict(self, parameter: Parameter, kind: Any) -> bool:
+        # one of another type is an argument like any other
+        return parameter.name == self.own_name and (kind in (None, Any) or get_origin(kind) is dict or kind is dict)
 
     def _make_field(self, maker: SchemaMaker, parameter: Parameter) -> Any:
         _, kind = self._annotated[parameter.name]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from logging import getLogger
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from microcosm_pubsub.calls.errors import InvalidParams
-from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
+from microcosm_pubsub.calls.functions import CURSOR, NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
 from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
@@ -25,6 +25,19 @@ from microcosm_pubsub.types import Handler
 logger = getLogger(__name__)
 
 
+class Record(Protocol):
+    """What is remembered of a task that runs."""
+
+    cursor: dict[str, Any]
+    value: Any
+
+
+class Records(Protocol):
+    """Finds that."""
+
+    def find(self, message: SQSMessage) -> Record | None: ...
+
+
 class QueueHandler:
     """
     Handle the tasks of one queue: each function has a handler of its own.
@@ -33,6 +46,8 @@ class QueueHandler:
     :param functions: those that run here
     :param hooks: of all tasks
     :param find_hook: finds a hook that a message names; None if nobody declared it
+    :param records: finds what is remembered of those that run; None if nothing is, of any
+    :param always: whether something is of all of them, and not only of those that say so
     """
 
     def __init__(
@@ -41,7 +56,11 @@ class QueueHandler:
         functions: Iterable[TaskFunction[..., Any]],
         hooks: TaskHooks,
         find_hook: Callable[[str], Hook | None],
+        records: Records | None = None,
+        always: bool = False,
     ) -> None:
+        self.records = records
+        self.always = always
         self.queue = queue
         self.functions = {function.name: function for function in functions}
         self.hooks = hooks
@@ -55,7 +74,10 @@ class QueueHandler:
     def iter_parts(self) -> Iterable[tuple[str, Handler, HandlerOptions]]:
         """Iterate over the names, the handlers and the options of the functions."""
         for name, function in self.functions.items():
-            yield name, self.make_handler(function), function.handler_options
+            handler, options = self.make_handler(function), function.handler_options
+            handler.has_ledger = self.records is not None and (function.ledger or self.always)
+            # what a task does and that it is done are written together
+            yield name, handler, replace(options, transaction=True) if handler.has_ledger else options
 
     def choose(self, message: SQSMessage) -> str | None:
         """Return the name of the function that a message calls; None if it is no call."""
@@ -99,7 +121,10 @@ class QueueHandler:
             hooks.insert(1, self._find_hooks(content["hooks"]))
         if function.parameters.own:
             given = {**given, **dict.fromkeys(function.parameters.own, task)}
-        run = TaskRun(task, given, hooks, self.failed_hooks)
+        record = self.records.find(message) if self.records is not None else None
+        if function.parameters.has_own_dict:
+            given = {**given, CURSOR: {} if record is None else record.cursor}
+        run = TaskRun(task, given, hooks, self.failed_hooks, record)
         if self.local and message.message_id in self.local:
             self.local[message.message_id] = run
         run.start()
@@ -126,11 +151,18 @@ class TaskRun:
     :param given: what its function is given beside the arguments
     :param hooks: are called around it
     :param failed_hooks: counts those that fail
+    :param record: what is remembered of it, if that is
     """
 
     def __init__(
-        self, task: Task, given: Mapping[str, Any], hooks: Sequence[TaskHooks], failed_hooks: Counter[str]
+        self,
+        task: Task,
+        given: Mapping[str, Any],
+        hooks: Sequence[TaskHooks],
+        failed_hooks: Counter[str],
+        record: Record | None = None,
     ) -> None:
+        self.record = record
         self.task = task
         self.args = task.args
         self.kwargs = {**task.kwargs, **given} if given else task.kwargs
@@ -150,6 +182,8 @@ class TaskRun:
     def succeed(self, value: Any) -> None:
         """Tell the hooks what it returned."""
         self.value = value
+        if self.record is not None:
+            self.record.value = value
         if self.hooks:
             self._call_hooks("on_success", value)
 

@@ -16,6 +16,12 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.producer import PublishOptions
 
 
+#: How the arguments of a task that waits are merged with those of one that is sent.
+MERGES = ("keep", "replace", "append")
+
+MAX_KEY_LENGTH = 200
+
+
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """
@@ -31,6 +37,9 @@ class SendOptions:
     :param on_error: a hook
     :param task_id: identifies the call; by default it gets an id of its own
     :param group_id: its message group: FIFO topics keep the order within one
+    :param cursor_key: of the tasks with a key one runs at a time, and one of each name waits; of the ledger alone
+    :param merge: what becomes of the arguments of one that waits: "keep", "replace", "append", or what a function of
+        those of both makes of them, by name
     :raises ConfigurationError: if a value cannot work
     """
 
@@ -43,6 +52,8 @@ class SendOptions:
     on_error: Hook | None = None
     task_id: str | None = None
     group_id: str | None = None
+    cursor_key: str | None = None
+    merge: str | Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = "keep"
 
     def __post_init__(self) -> None:
         if not isinstance(self.is_async, bool):
@@ -56,10 +67,19 @@ class SendOptions:
                 raise ConfigurationError(f"{event} is {getattr(self, event)!r}, but must be a function")
         if not self.is_async and (self.delay_seconds is not None or self.at is not None):
             raise ConfigurationError("What runs here and now (is_async=False) has no delay_seconds, and no time")
+        if not self.is_async and self.cursor_key is not None:
+            raise ConfigurationError("What runs here and now (is_async=False) has no cursor_key")
+        key = self.cursor_key
+        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
+            raise ConfigurationError(f"cursor_key is {key!r}, but must be a text of at most {MAX_KEY_LENGTH}")
+        if self.merge not in MERGES and not callable(self.merge):
+            raise ConfigurationError(f"merge is {self.merge!r}, but must be {', '.join(MERGES)}, or a function")
+        if key is None and self.merge != "keep":
+            raise ConfigurationError("merge is of use with a cursor_key alone")
         # the times and the group, as the producer judges them
         self.to_publish_options()
 
-    def merge(self, more: Mapping[str, Any]) -> SendOptions:
+    def with_options(self, more: Mapping[str, Any]) -> SendOptions:
         """
         Return these options, with others in their place.
 
@@ -82,6 +102,10 @@ class SendOptions:
 DEFAULT_SEND_OPTIONS = SendOptions()
 
 
+#: What handles of the ledger have beside.
+LEDGER_NAMES = ("state", "result", "error", "cancel", "retry", "is_new", "row")
+
+
 @dataclass(frozen=True, slots=True)
 class TaskHandle:
     """
@@ -94,6 +118,14 @@ class TaskHandle:
     task_id: str
     name: str
 
+    def __getattr__(self, name: str) -> Any:
+        """Say of what only handles of the ledger know where that comes from."""
+        if name in LEDGER_NAMES:
+            raise AttributeError(
+                f"Task {self.name} is not remembered, and has no {name}: declare it @task(ledger=True)"
+            )
+        raise AttributeError(f"A task's handle has no {name}")
+
 
 class Sender(Protocol):
     """What sends a task."""
@@ -101,6 +133,8 @@ class Sender(Protocol):
     def send(
         self, function: TaskFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions
     ) -> Any: ...
+
+    def find_queue(self, queue: str) -> TaskFunction[..., Any]: ...
 
 
 class TaskSender:
@@ -129,13 +163,24 @@ class TaskSender:
             raise ConfigurationError(f"{name} is no task: declare it with @task, so that workers know it")
         return self.sender.send(function, args, kwargs, self.send_options)
 
+    def call(self, queue: str, method: str, args: Any = None) -> Any:
+        """
+        Send a job to the class that `@tasks(queue)` declares, and return its handle.
+
+        :param args: what JSON can say
+        :raises ConfigurationError: if no class has the queue
+        :raises InvalidParams: if JSON cannot say the arguments
+        :raises PublishError: if the topic did not take it
+        """
+        return self.task(self.sender.find_queue(queue), method, args)
+
     def options(self, **options: Any) -> TaskSender:
         """
         Return what sends with more options: `SendOptions` by name; it may be used as a context manager.
 
         :raises ConfigurationError: if one is not known, or cannot work
         """
-        return TaskSender(self.sender, self.send_options.merge(options))
+        return TaskSender(self.sender, self.send_options.with_options(options))
 
     def __enter__(self) -> TaskSender:
         return self

@@ -4,7 +4,7 @@ The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from json import dumps, loads
 from typing import Any, cast
@@ -14,12 +14,14 @@ from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams
 from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
+from microcosm_pubsub.calls.jobs import JobTask
 from microcosm_pubsub.calls.latest import set_latest
 from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
+from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.calls.running import QueueHandler
-from microcosm_pubsub.calls.sending import SendOptions, TaskHandle, TaskSender
+from microcosm_pubsub.calls.sending import DEFAULT_SEND_OPTIONS, SendOptions, TaskHandle, TaskSender
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError
@@ -41,6 +43,9 @@ class Tasks(TaskSender):
         self.schemas = graph.pubsub_message_schema_registry
         self.registry: TaskRegistry = graph.pubsub_task_registry
         self.local = LocalRuns(graph, hooks)
+        #: What remembers tasks; None without a database.
+        self.ledger = find_component(graph, "pubsub_ledger")
+        records, always = (self.ledger.runs, self.ledger.always) if self.ledger is not None else (None, False)
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
         for function in self.registry.functions.values():
             by_queue.setdefault(function.queue, []).append(function)
@@ -51,7 +56,9 @@ class Tasks(TaskSender):
             )
         #: What handles the tasks of each queue that run here, by their media type.
         self.handlers = {
-            make_task_media_type(queue): QueueHandler(queue, by_queue[queue], hooks, self.registry.hooks.get)
+            make_task_media_type(queue): QueueHandler(
+                queue, by_queue[queue], hooks, self.registry.hooks.get, records, always
+            )
             for queue in chosen
         }
         for media_type in self.handlers:
@@ -69,6 +76,10 @@ class Tasks(TaskSender):
         call = self._write(task, options)
         if not options.is_async:
             return self.local.run(media_type, task, call, options.get_hooks())
+        if function.ledger or (self.ledger is not None and self.ledger.always):
+            return self._require_ledger(task.name).send_call(task, call, options)
+        if options.cursor_key is not None:
+            raise ConfigurationError(f"{task.name} has no cursors: declare it @task(ledger=True)")
         publish_options = options.to_publish_options()
         if publish_options.group is None and self.producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
             # tasks do not wait for each other unless somebody says so
@@ -77,7 +88,68 @@ class Tasks(TaskSender):
         self.producer.produce(media_type, call, opaque_data=identity, options=publish_options)
         return TaskHandle(task.task_id, function.name)
 
-    def find(self, name: str) -> TaskFunction[..., Any]:
+    def find(self, task_id: str) -> Any:
+        """
+        Return the handle of a task that was sent, out of the ledger.
+
+        :raises CallError: if the ledger does not have it
+        :raises ConfigurationError: if there is no ledger
+        """
+        return self._require_ledger(f"The task {task_id}").find(task_id)
+
+    def list(self, **filters: Any) -> Sequence[Any]:
+        """
+        Return the handles of tasks that were sent, the newest first, out of the ledger; see `Ledger.list`.
+
+        :param filters: `name`, `state`, `cursor_key`, `since`, `limit` and `before`
+        :raises CallError: if one of these cannot be
+        :raises ConfigurationError: if there is no ledger
+        """
+        found: Sequence[Any] = self._require_ledger("A list of tasks").list(**filters)
+        return found
+
+    @property
+    def has_ledger(self) -> bool:
+        """Return whether tasks that run here are remembered."""
+        running = (function for handler in self.handlers.values() for function in handler.functions.values())
+        return self.ledger is not None and any(function.ledger or self.ledger.always for function in running)
+
+    @property
+    def recurrences(self) -> dict[str, Recurrence]:
+        """Return when the tasks that run here are sent again and again, by their names."""
+        running = (function for handler in self.handlers.values() for function in handler.functions.values())
+        return {each.name: each.recurrence for each in running if each.recurrence is not None}
+
+    def make_recurring(self, name: str) -> tuple[Task, dict[str, Any]]:
+        """
+        Return a call of a task that is sent again and again, and how it travels.
+
+        :raises CallError: if none of this name is declared
+        """
+        function = self.find_function(name)
+        task = function.task_class(function)
+        return task, self._write(task, DEFAULT_SEND_OPTIONS)
+
+    def _require_ledger(self, what: str) -> Any:
+        if self.ledger is None:
+            raise ConfigurationError(
+                f"{what} is to be remembered, but there is no database: set pubsub_database.url, such as "
+                "sqlite:///orders.db, or bind a `sessionmaker`"
+            )
+        return self.ledger
+
+    def find_queue(self, queue: str) -> TaskFunction[..., Any]:
+        """
+        Return what runs all tasks of a queue.
+
+        :raises ConfigurationError: if no class is declared for it
+        """
+        found = self.registry.functions.get(queue)
+        if found is None or found.task_class is not JobTask:
+            raise ConfigurationError(f"No class runs the tasks of {queue!r}: declare one with @tasks({queue!r})")
+        return found
+
+    def find_function(self, name: str) -> TaskFunction[..., Any]:
         """
         Return a task by its name.
 
@@ -96,7 +168,9 @@ class Tasks(TaskSender):
                 f"{type(task).__qualname__}.serialize() of {task.name} gave a {type(params).__qualname__}, but must "
                 "give a dict or a list"
             )
-        call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.name, "params": params}
+        call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.function.name, "params": params}
+        if options.is_async and (task.function.ledger or (self.ledger is not None and self.ledger.always)):
+            call["ledger"] = True
         if options.retries is not None:
             call["retries"] = options.retries
         if options.is_async and (hooks := options.get_hooks()):

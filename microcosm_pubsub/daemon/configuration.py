@@ -32,6 +32,7 @@ class Attributes(Protocol):
     services: Sequence[Any]
     task_queues: Sequence[str] | None
     task_hooks: Any
+    ledger: bool | None
 
 
 def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_publish_layers": {"names": list(daemon.publish_layers)},
         "pubsub_body_transforms": {"names": list(daemon.body_transforms)},
         "pubsub_services": {"names": list(daemon.services)},
+        "pubsub_ledger": {"always": daemon.ledger},
         "pubsub_tasks": {"queues": daemon.task_queues, "hooks": daemon.task_hooks},
     }
     return {

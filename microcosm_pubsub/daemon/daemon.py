@@ -140,6 +140,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     task_queues: Sequence[str] | None = None
     task_hooks: Any = None
 
+    #: Whether all its tasks are remembered, in its database, not only those whose `@task` says so.
+    ledger: bool | None = None
+
     #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
     make_lambda_handler = _LambdaHandlerFactory()
 

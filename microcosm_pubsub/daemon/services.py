@@ -115,7 +115,7 @@ def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
     """
     Configure the services beside the worker, bound as `pubsub_services`.
 
-    Config `names` lists their bindings; what looks after a database, if the daemon uses one, comes first.
+    Config `names` lists their bindings; what looks after a database and the ledger of tasks, if the daemon uses them, comes first.
 
     :raises ConfigurationError: if one is no service
     """
@@ -123,4 +123,4 @@ def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
     for name, service in zip(graph.config.pubsub_services.names, services, strict=True):
         if missing := [method for method in METHODS if not callable(getattr(service, method, None))]:
             raise ConfigurationError(f"Component {name} is no service: it has no {', '.join(missing)}")
-    return (*find_parts(graph, "pubsub_housekeeping"), *services)
+    return (*find_parts(graph, "pubsub_housekeeping", "pubsub_ledger_keeping"), *services)

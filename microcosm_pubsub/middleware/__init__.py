@@ -54,13 +54,18 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
     )
 
 
+#: The unit layers of capabilities that stand beside the core, the outermost first.
+UNIT_LAYERS = ("pubsub_replies", "pubsub_ledger_begin", "pubsub_transactions", "pubsub_ledger_end")
+
+
 @defaults(names=typed(values.parts("pubsub_unit_middleware.names"), default_factory=list))
 def configure_pubsub_unit_middleware(graph: Any) -> tuple[UnitLayer, ...]:
     """
     Configure the layers around every unit, bound as `pubsub_unit_middleware`, the outermost first.
 
     Config `names` lists them, callables or their bindings; there are none by default. What sends the answers of
-    services, and the transactions of handlers that have one, stand inside of them.
+    services, and the transactions of handlers that have one, with what the ledger of tasks does before and in them,
+    stand inside of them.
     """
     names = graph.config.pubsub_unit_middleware.names
-    return (*use_parts(graph, names), *find_parts(graph, "pubsub_replies", "pubsub_transactions"))
+    return (*use_parts(graph, names), *find_parts(graph, *UNIT_LAYERS))

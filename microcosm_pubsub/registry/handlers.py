@@ -100,6 +100,10 @@ class SQSMessageHandlerRegistry:
     def iter_options(self) -> Iterator[HandlerOptions]:
         """Iterate over how the registered handlers want their messages."""
         yield from self._options.values()
+        for handler in self.iter_handlers():
+            # each of those that it has wants its messages in its own way
+            for _, _, options in getattr(handler, "iter_parts", tuple)():
+                yield options
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""

@@ -59,12 +59,17 @@ class RetryPolicy:
             result.dead_letter = True
         if not result.retry or result.dead_letter:
             return
-        error = result.exc_info[1] if result.exc_info else None
-        hopeless = error is not None and (isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on))
-        if hopeless or self.is_used_up(message):
+        if self.gives_up(message, result):
             result.dead_letter = True
         elif isinstance(self.backoff, BackoffPolicy):
             result.retry_timeout_seconds = compute_seconds(self.backoff, message, result.retry_timeout_seconds)
+
+    def gives_up(self, message: SQSMessage, result: MessageHandlingResult) -> bool:
+        """Return whether a message that was not handled is not tried again."""
+        if result.dead_letter or message.error is not None or self.is_used_up(message):
+            return True
+        error = result.exc_info[1] if result.exc_info else None
+        return error is not None and (isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on))
 
     def is_used_up(self, message: SQSMessage) -> bool:
         """Return whether this receive of a message was its last attempt."""

@@ -81,12 +81,12 @@ class History:
         return found[::-1]
 
     def _prepare(self, connection: Connection | None) -> tuple[Any, Any]:
+        # what was run is told by whoever asked for it; it tells of itself when it is imported, too
+        getLogger("alembic").setLevel(WARNING)
         require_alembic()
         from alembic import command
         from alembic.config import Config
 
-        # what was run is told by whoever asked for it
-        getLogger("alembic").setLevel(WARNING)
         config = Config()
         config.set_main_option("script_location", str(self.folder))
         config.set_main_option("path_separator", "os")

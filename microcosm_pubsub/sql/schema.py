@@ -1,5 +1,5 @@
 """
-Our own tables in the user's database: what was handled, and what is to be published.
+Our own tables in the user's database: what was handled, what is to be published, and the ledger of tasks.
 
 Times are whole milliseconds since the epoch. `migrations/` creates and upgrades the tables; a test keeps the two the
 same.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, false, text
 
 from microcosm_pubsub.sql.base import NAMING_CONVENTION
 
@@ -25,11 +25,17 @@ class Tables:
 
     :param inbox: a row for each message that a handler has handled
     :param outbox: a row for each message that is to be published
+    :param tasks: a row for each task that is remembered
+    :param cursors: a row for each key that tasks take turns at
+    :param schedules: a row for each task that is sent again and again
     """
 
     metadata: MetaData
     inbox: Table
     outbox: Table
+    tasks: Table
+    cursors: Table
+    schedules: Table
 
 
 def make_tables(schema: str | None) -> Tables:
@@ -80,4 +86,89 @@ def make_tables(schema: str | None) -> Tables:
         # an id that was published is not given to another row
         sqlite_autoincrement=True,
     )
-    return Tables(metadata, inbox, outbox)
+    return Tables(metadata, inbox, outbox, make_tasks(metadata), make_cursors(metadata), make_schedules(metadata))
+
+
+def make_tasks(metadata: MetaData) -> Table:
+    """Return the ledger of tasks."""
+    waits = text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
+    keyed = text("cursor_key IS NOT NULL")
+    return Table(
+        "pubsub_task",
+        metadata,
+        Column("seq", RowId, primary_key=True),
+        Column("id", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("queue", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        # JSON: the call as it travels
+        Column("call", Text, nullable=False),
+        Column("group_id", Text),
+        Column("cursor_key", Text),
+        Column("created_at", BigInteger, nullable=False),
+        # when it is to run at the earliest: 0 is at once
+        Column("due_at", BigInteger, nullable=False),
+        Column("published_at", BigInteger),
+        Column("started_at", BigInteger),
+        Column("finished_at", BigInteger),
+        # when somebody must see to it: publish it, find it lost, or remove it
+        Column("look_at", BigInteger),
+        # how often it was published, and begun
+        Column("publishes", Integer, nullable=False, server_default="0"),
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("max_attempts", Integer),
+        # whether it is to stop
+        Column("is_cancelled", Boolean, nullable=False, server_default=false()),
+        # who runs it, or ran it last: host and process
+        Column("worker", Text),
+        Column("trace_id", Text),
+        Column("retried_from", Text),
+        # JSON
+        Column("result", Text),
+        Column("error", Text),
+        Index("uq_pubsub_task_id", "id", unique=True),
+        Index("uq_pubsub_task_waiting", "cursor_key", "name", unique=True, postgresql_where=waits, sqlite_where=waits),
+        Index("ix_pubsub_task_look_at", "look_at"),
+        Index("ix_pubsub_task_created_at", "created_at", "seq"),
+        Index("ix_pubsub_task_name", "name", "created_at", "seq"),
+        Index("ix_pubsub_task_state", "state", "created_at", "seq"),
+        Index(
+            "ix_pubsub_task_cursor_key",
+            "cursor_key",
+            "created_at",
+            "seq",
+            postgresql_where=keyed,
+            sqlite_where=keyed,
+        ),
+        sqlite_autoincrement=True,
+    )
+
+
+def make_cursors(metadata: MetaData) -> Table:
+    """Return the cursors, at which tasks take turns."""
+    return Table(
+        "pubsub_cursor",
+        metadata,
+        Column("key", Text, primary_key=True),
+        # the id of the task whose turn it is; NULL if it is nobody's
+        Column("task_id", Text),
+        # JSON
+        Column("value", Text, nullable=False, server_default="{}"),
+        Column("updated_at", BigInteger, nullable=False),
+    )
+
+
+def make_schedules(metadata: MetaData) -> Table:
+    """Return the tasks that are sent again and again."""
+    return Table(
+        "pubsub_schedule",
+        metadata,
+        # of the task
+        Column("name", Text, primary_key=True),
+        # when, as the task declares it
+        Column("spec", Text, nullable=False),
+        Column("next_at", BigInteger, nullable=False),
+        # for when it was sent last
+        Column("last_at", BigInteger),
+        Column("is_paused", Boolean, nullable=False, server_default=false()),
+    )

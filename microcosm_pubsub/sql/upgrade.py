@@ -21,7 +21,7 @@ from microcosm_pubsub.sql.schema import Tables
 VERSION_TABLE = "pubsub_database_version"
 
 #: The newest migration.
-HEAD = "0001"
+HEAD = "0002"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -79,7 +79,7 @@ def run(args: Namespace) -> int:
 def find(args: Namespace) -> tuple[TaskFunction[..., Any], Any]:
     """Return the task that is named, and what sends it."""
     tasks = open_tasks(args)
-    return tasks.find(args.name), tasks
+    return tasks.find_function(args.name), tasks
 
 
 def open_tasks(args: Namespace) -> Any:

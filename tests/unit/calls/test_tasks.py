@@ -588,7 +588,7 @@ def test_a_function_that_is_no_task():
         with pytest.raises(ConfigurationError, match="len is no task: declare it with @task"):
             app.graph.pubsub_tasks.task(len, [])
         with pytest.raises(CallError, match="No task 'x' is declared; there are none"):
-            app.graph.pubsub_tasks.find("x")
+            app.graph.pubsub_tasks.find_function("x")
 
 
 def test_without_a_graph(monkeypatch):

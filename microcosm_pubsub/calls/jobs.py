@@ -1,0 +1,80 @@
+"""
+Classes that run all tasks of a queue: each task is a job, of a method that the class chooses by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from microcosm_pubsub.calls.functions import Task
+from microcosm_pubsub.errors import ConfigurationError
+
+
+class Job:
+    """
+    One task of a queue, as its class gets it.
+
+    :param id: identifies the task
+    :param queue: its queue
+    :param method: which its sender has chosen
+    :param args: the arguments, as JSON says them
+    :param cursor: what the job before it with its key has left; what stands there at its end is left to the next one
+    """
+
+    def __init__(self, id: str, queue: str, method: str, args: Any, cursor: dict[str, Any]) -> None:
+        self.id = id
+        self.queue = queue
+        self.method = method
+        self.args = args
+        self.cursor = cursor
+
+    def extend(self, **values: Any) -> None:
+        """
+        Give the job more attributes: what a queue has agreed on with its methods.
+
+        :raises ConfigurationError: if it has one of them already
+        """
+        if taken := sorted(name for name in values if hasattr(self, name)):
+            raise ConfigurationError(f"A job has {', '.join(taken)} already: give it another name")
+        vars(self).update(values)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.queue}.{self.method} {self.id}>"
+
+
+class JobTask(Task):
+    """A task whose name tells its method too."""
+
+    @property
+    def name(self) -> str:
+        """Return the names of its queue and its method."""
+        method = self.kwargs.get("method") or (self.args[0] if self.args else "")
+        return f"{self.function.name}.{method}"
+
+
+def make_execute(cls: type, queue: str) -> Callable[..., Any]:
+    """
+    Return the function that has a class run a job.
+
+    :raises ConfigurationError: if the class has no `execute`
+    """
+    if not callable(getattr(cls, "execute", None)):
+        raise ConfigurationError(f"{cls.__qualname__} runs the tasks of {queue}, and needs a method execute(self, job)")
+    made: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def execute(method: str, args: Any, task: Task, cursor: dict[str, Any], graph: Any) -> Any:
+        if graph not in made:
+            made[graph] = cls(graph) if takes_graph(cls) else cls()
+        return made[graph].execute(Job(task.task_id, queue, method, args, cursor))
+
+    # by which log lines and errors name it
+    execute.__module__, execute.__qualname__ = cls.__module__, f"{cls.__qualname__}.execute"
+    return execute
+
+
+def takes_graph(cls: type) -> bool:
+    """Return whether a class is made with something."""
+    return bool(signature(cls).parameters)

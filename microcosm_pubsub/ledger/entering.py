@@ -1,0 +1,262 @@
+"""
+How tasks are written into the ledger, and published: in the transaction that is open, or in one of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from json import dumps, loads
+from time import time
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection
+
+from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.ledger.merging import Merge, merge_arguments
+from microcosm_pubsub.ledger.rows import Millis, TaskRow
+from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.store import TaskStore
+from microcosm_pubsub.ledger.turns import Turns
+from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.outbox.rows import find_identity
+from microcosm_pubsub.sql.transaction import Transaction, current_transaction
+from microcosm_pubsub.sql.upgrade import explaining
+
+
+#: A message that does not come is published again after so long, and after twice as long each time, so often.
+MAX_DOUBLINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """
+    A task to be written.
+
+    :param call: as it travels
+    :param due_at: when it is to run at the earliest; 0 is at once
+    :param merge: what becomes of its arguments if it waits already
+    :param retried_from: the id of the task that it repeats
+    """
+
+    id: str
+    name: str
+    queue: str
+    call: Mapping[str, Any]
+    group_id: str | None = None
+    cursor_key: str | None = None
+    due_at: Millis = 0
+    merge: str | Merge = "keep"
+    retried_from: str | None = None
+    trace_id: str | None = None
+
+
+class Entering:
+    """
+    Write tasks.
+
+    :param database: has the ledger
+    :param store: its rows
+    :param turns: its cursors
+    :param publish: publishes a task's message, by the outbox of the transaction that is open
+    :param republish_seconds: after so long without having been begun a task is published again
+    :param now: tells the time of day, in seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: TaskStore,
+        turns: Turns,
+        publish: Callable[[TaskRow], None],
+        republish_seconds: float,
+        now: Callable[[], float] = time,
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.turns = turns
+        self.publish = publish
+        self.republish_seconds = republish_seconds
+        self.now = now
+        self._later: WeakKeyDictionary[Transaction, list[NewTask]] = WeakKeyDictionary()
+
+    def now_ms(self) -> Millis:
+        """Return the time of day, in milliseconds since the epoch."""
+        return int(self.now() * 1000)
+
+    def enter(self, new: NewTask) -> tuple[TaskRow | None, bool | None]:
+        """
+        Write a task, and publish it if it is due and its turn.
+
+        :returns: its row, and whether it is new: if one of its name waits for its key already, it is that one. Within
+            the transaction of a coroutine handler neither is known before the end of that.
+        :raises CallError: if its id is in the ledger already
+        :raises PublishError: if it cannot be published; the transaction that is open cannot be committed then
+        """
+        open_here = current_transaction()
+        if open_here is not None and open_here.owner is self.database and open_here.is_async:
+            self._enter_at_end(open_here, new)
+            return None, None
+        transaction = self.database.current()
+        if transaction is not None:
+            return self.enter_in(transaction, new)
+        with self.database.open(self.database.make_transaction()) as own:
+            entered = self.enter_in(own, new)
+            own.commit()
+        return entered
+
+    def enter_in(self, transaction: Transaction, new: NewTask) -> tuple[TaskRow, bool]:
+        """Write a task in a transaction, as `enter` does."""
+        with explaining(str(self.database)):
+            row, is_new, is_published = transaction.run(lambda connection: self.write(connection, new))
+        if is_published:
+            self.publish_in(transaction, row)
+        return row, is_new
+
+    def publish_in(self, transaction: Transaction, row: TaskRow) -> None:
+        """
+        Publish a task whose row says that it is.
+
+        :raises PublishError: if that cannot be; the transaction cannot be committed then
+        """
+        try:
+            self.publish(row)
+        except Exception as error:
+            transaction.fail(error)
+            raise
+
+    def write(self, connection: Connection, new: NewTask) -> tuple[TaskRow, bool, bool]:
+        """Write a task, and return its row, whether it is new, and whether it is to be published."""
+        now = self.now_ms()
+        if new.cursor_key is None:
+            values = self.say_published(now) if new.due_at <= now else self.say_scheduled(new.due_at)
+            return self._insert(connection, new, now, values), True, new.due_at <= now
+        turn = self.turns.lock(connection, new.cursor_key, now)
+        waiting = self.store.find_waiting(connection, new.name, new.cursor_key)
+        if waiting is None:
+            values, is_published = self._place(new.due_at, turn, now)
+            row = self._insert(connection, new, now, values)
+        else:
+            values, is_published = {}, False
+            due_at = min(waiting.due_at, new.due_at)
+            if turn != waiting.id:
+                values, is_published = self._place(due_at, turn, now)
+            values = {**values, "due_at": due_at, "call": self._merge(new, waiting)}
+            row = self.store.change(connection, waiting, **values)
+        if is_published:
+            self.turns.give(connection, new.cursor_key, row.id)
+        return row, waiting is None, is_published
+
+    def pass_on(self, connection: Connection, key: str) -> TaskRow | None:
+        """Let the next task at a key that is locked have its turn, and return it to be published; None if none is."""
+        now = self.now_ms()
+        found = self.store.find_next(connection, key, now)
+        self.turns.give(connection, key, None if found is None else found.id)
+        if found is None:
+            return None
+        return self.store.change(connection, found, **self.say_published(now, found.publishes))
+
+    def say_published(self, now: Millis, publishes: int = 0) -> dict[str, Any]:
+        """Return what stands in the row of a task that is published now."""
+        return {
+            "state": State.PENDING,
+            "published_at": now,
+            "publishes": publishes + 1,
+            "look_at": now + self.compute_patience(publishes),
+        }
+
+    def say_scheduled(self, due_at: Millis) -> dict[str, Any]:
+        """Return what stands in the row of a task whose time has not come."""
+        return {"state": State.SCHEDULED, "look_at": due_at}
+
+    def compute_patience(self, publishes: int) -> Millis:
+        """Return how long to wait for a task to be begun that was published so often before, in milliseconds."""
+        return int(self.republish_seconds * 1000) << min(publishes, MAX_DOUBLINGS)
+
+    def _place(self, due_at: Millis, turn: str | None, now: Millis) -> tuple[dict[str, Any], bool]:
+        """Return what stands in the row of a task with a key, and whether it is to be published."""
+        if due_at > now:
+            return self.say_scheduled(due_at), False
+        if turn is None:
+            return self.say_published(now), True
+        # whoever has the turn passes it on
+        return {"state": State.PENDING, "look_at": None}, False
+
+    def _insert(self, connection: Connection, new: NewTask, now: Millis, values: dict[str, Any]) -> TaskRow:
+        row = self.store.insert(
+            connection,
+            {
+                "id": new.id,
+                "name": new.name,
+                "queue": new.queue,
+                "call": dumps(new.call),
+                "group_id": new.group_id,
+                "cursor_key": new.cursor_key,
+                "created_at": now,
+                "due_at": new.due_at,
+                "retried_from": new.retried_from,
+                "trace_id": new.trace_id,
+                **values,
+            },
+        )
+        if row is None:
+            raise CallError(f"A task with the id {new.id} is in the ledger already: give it another, or leave it out")
+        return row
+
+    def _merge(self, new: NewTask, waiting: TaskRow) -> str:
+        call = loads(waiting.call)
+        call["params"] = merge_arguments(new.name, new.merge, call.get("params"), new.call.get("params"))
+        return dumps(call)
+
+    # in coroutines, which cannot wait for the database here
+
+    def _enter_at_end(self, transaction: Transaction, new: NewTask) -> None:
+        if new.cursor_key is not None or new.due_at > self.now_ms():
+            raise ConfigurationError(
+                f"{new.name}: within the transaction of a coroutine handler a task has no cursor_key, and no time: "
+                "send it from a handler that is declared with `def`"
+            )
+        tasks = self._later.get(transaction)
+        if tasks is None:
+            tasks = self._later[transaction] = []
+            transaction.before_commit.append(lambda connection: self._write_later(connection, transaction))
+        tasks.append(new)
+        self.publish_in(transaction, make_row(new))
+
+    def _write_later(self, connection: Connection, transaction: Transaction) -> None:
+        # without those that went with a savepoint
+        kept = {find_identity(message) for message in transaction.outgoing.messages}
+        for new in self._later.pop(transaction, []):
+            if new.id in kept:
+                self.write(connection, new)
+
+
+def make_row(new: NewTask) -> TaskRow:
+    """Return as much of a task's row as its message needs."""
+    return TaskRow(
+        seq=0,
+        id=new.id,
+        name=new.name,
+        queue=new.queue,
+        state=State.PENDING,
+        call=dumps(new.call),
+        group_id=new.group_id,
+        cursor_key=None,
+        created_at=0,
+        due_at=0,
+        published_at=None,
+        started_at=None,
+        finished_at=None,
+        look_at=None,
+        publishes=0,
+        attempts=0,
+        max_attempts=None,
+        is_cancelled=False,
+        worker=None,
+        trace_id=None,
+        retried_from=None,
+        result=None,
+        error=None,
+    )

@@ -1,0 +1,121 @@
+"""
+The ledger of an object graph, as configuration makes it.
+
+SQLAlchemy is imported only by a graph that has a database.
+"""
+
+from __future__ import annotations
+
+from json import loads
+from typing import TYPE_CHECKING, Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.calls.message import make_task_media_type, register_calls
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
+from microcosm_pubsub.producer import PublishOptions
+
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
+    from microcosm_pubsub.ledger.ledger import Ledger, LedgerKeeping
+    from microcosm_pubsub.ledger.rows import TaskRow
+
+DAY_SECONDS = 24 * 60 * 60
+
+
+@defaults(
+    always=typed(values.boolean("pubsub_ledger.always"), default_value=False),
+    lease_seconds=typed(values.number("pubsub_ledger.lease_seconds", minimum=1), default_value=30.0),
+    republish_seconds=typed(values.number("pubsub_ledger.republish_seconds", minimum=1), default_value=3600.0),
+    retention_days=typed(values.number("pubsub_ledger.retention_days", minimum=0), default_value=30.0),
+    poll_seconds=typed(values.number("pubsub_ledger.poll_seconds", minimum=0.01), default_value=1.0),
+)
+def configure_pubsub_ledger(graph: Any) -> Ledger | None:
+    """
+    Configure the ledger of tasks, bound as `pubsub_ledger`; None without a database.
+
+    Config `always` remembers all tasks, not only those whose `@task` says so.
+    """
+    if graph.pubsub_database is None:
+        return None
+    from microcosm_pubsub.ledger.ledger import Ledger
+
+    config = graph.config.pubsub_ledger
+    return Ledger(
+        graph.pubsub_database,
+        TaskPublisher(graph),
+        always=config.always,
+        lease_seconds=config.lease_seconds,
+        republish_seconds=config.republish_seconds,
+        retention_seconds=config.retention_days * DAY_SECONDS,
+    )
+
+
+class TaskPublisher:
+    """
+    Publish the messages of tasks.
+
+    :param graph: gives the producer, which is made of the outbox
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+
+    def __call__(self, row: TaskRow) -> None:
+        """
+        Publish a task.
+
+        :raises PublishError: if it cannot be
+        """
+        producer, media_type = self.graph.sns_producer, make_task_media_type(row.queue)
+        register_calls(self.graph.pubsub_message_schema_registry, media_type)
+        group = row.group_id
+        if group is None and producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
+            # tasks do not wait for each other unless somebody says so
+            group = row.id
+        producer.produce(
+            media_type, loads(row.call), opaque_data={IDENTITY_KEY: row.id}, options=PublishOptions(group=group)
+        )
+
+
+def configure_pubsub_ledger_begin(graph: Any) -> BeginAndFail | None:
+    """Configure the layer outside of the transactions of tasks, bound as `pubsub_ledger_begin`."""
+    if graph.pubsub_ledger is None:
+        return None
+    from microcosm_pubsub.ledger.layers import BeginAndFail
+
+    return BeginAndFail(graph.pubsub_ledger.runs)
+
+
+def configure_pubsub_ledger_end(graph: Any) -> CursorAndEnd | None:
+    """Configure the layer inside of the transactions of tasks, bound as `pubsub_ledger_end`."""
+    if graph.pubsub_ledger is None:
+        return None
+    from microcosm_pubsub.ledger.layers import CursorAndEnd
+
+    return CursorAndEnd(graph.pubsub_ledger.runs)
+
+
+def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
+    """
+    Configure what looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`: a service.
+
+    None if no task is remembered.
+    """
+    if graph.pubsub_ledger is None or not graph.pubsub_tasks.has_ledger:
+        return None
+    from microcosm_pubsub.ledger.firing import Schedules
+    from microcosm_pubsub.ledger.ledger import LedgerKeeping
+
+    ledger, tasks = graph.pubsub_ledger, graph.pubsub_tasks
+    from microcosm_pubsub.ledger.entering import NewTask
+
+    def make_task(name: str, task_id: str) -> NewTask:
+        task, call = tasks.make_recurring(name)
+        return NewTask(task_id, task.name, task.function.queue, call)
+
+    schedules = Schedules(ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.entering.now())
+    return LedgerKeeping(ledger, schedules, graph.config.pubsub_ledger.poll_seconds)

@@ -1,0 +1,142 @@
+"""
+What somebody must see to: tasks whose time has come, that were lost, that nobody began, or that are old.
+
+Every daemon looks; the database lets one of them have each row.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from logging import getLogger
+
+from sqlalchemy import Connection
+
+from microcosm_pubsub.ledger.entering import Entering
+from microcosm_pubsub.ledger.rows import TaskRow, write_reason
+from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.store import TaskStore
+from microcosm_pubsub.ledger.turns import Turns
+from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.upgrade import explaining
+
+
+logger = getLogger(__name__)
+
+#: So many rows are seen to in one transaction.
+STEP = 100
+
+#: A task that is lost so often is given up, if its policy does not say.
+MAX_LOST_ATTEMPTS = 5
+
+
+class Looking:
+    """
+    See to tasks.
+
+    :param database: has the ledger
+    :param store: its rows
+    :param turns: its cursors
+    :param entering: publishes tasks
+    :param retention_seconds: so long a task is kept after its end
+    """
+
+    def __init__(
+        self, database: Database, store: TaskStore, turns: Turns, entering: Entering, retention_seconds: float
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.turns = turns
+        self.entering = entering
+        self.retention_seconds = retention_seconds
+
+    def look(self) -> int:
+        """See to some tasks, and return to how many."""
+        if self.find_wait(1.0) > 0:
+            return 0
+        return self._look_at_unkeyed() + self._look_at_keyed()
+
+    def find_wait(self, limit: float) -> float:
+        """Return in how many seconds there is something to see to, or a limit if that is less."""
+        with self.database.connect() as connection:
+            look_at = self.store.find_next_look(connection)
+        return limit if look_at is None else min(limit, max(0.0, (look_at - self.entering.now_ms()) / 1000))
+
+    def count(self) -> dict[str, float]:
+        """Return how many tasks there are of each state that is not final."""
+        with self.database.connect() as connection:
+            return {f"tasks_{state}": number for state, number in self.store.count(connection).items()}
+
+    def _look_at_unkeyed(self) -> int:
+        with self.database.open(self.database.make_transaction()) as transaction, explaining(str(self.database)):
+            rows = transaction.run(
+                lambda connection: self.store.find_due(connection, self.entering.now_ms(), STEP, keyed=False)
+            )
+            for row in rows:
+                changed = transaction.run(partial(self._see_to, row))
+                if changed is not None:
+                    self.entering.publish_in(transaction, changed)
+            transaction.commit()
+        return len(rows)
+
+    def _look_at_keyed(self) -> int:
+        with self.database.connect() as connection:
+            rows = self.store.find_due(connection, self.entering.now_ms(), STEP, keyed=True)
+        for row in rows:
+            with self.database.open(self.database.make_transaction()) as transaction:
+                published = transaction.run(partial(self._see_to_keyed, row))
+                if published is not None:
+                    self.entering.publish_in(transaction, published)
+                transaction.commit()
+        return len(rows)
+
+    def _see_to(self, row: TaskRow, connection: Connection) -> TaskRow | None:
+        """Do what is to be done about a row without a key that is locked, and return it if it is to be published."""
+        now = self.entering.now_ms()
+        if row.state.is_final:
+            self.store.forget(connection, row)
+            return None
+        if row.state is State.RUNNING:
+            return self._lose(connection, row)
+        if row.state is State.LOST:
+            return self.store.change(
+                connection, row, **{**self.entering.say_published(now, row.publishes), "state": State.LOST}
+            )
+        return self.store.change(connection, row, **self.entering.say_published(now, row.publishes))
+
+    def _see_to_keyed(self, seen: TaskRow, connection: Connection) -> TaskRow | None:
+        """Do what is to be done about a row with a key, and return what is to be published of that key."""
+        now = self.entering.now_ms()
+        assert seen.cursor_key is not None, "these have a key"
+        turn = self.turns.lock(connection, seen.cursor_key, now)
+        row = self.store.find(connection, seen.id, lock=True)
+        if row is None or row.look_at is None or row.look_at > now:
+            # somebody else was faster
+            return None
+        if not row.state.is_final and turn != row.id:
+            if turn is not None:
+                # whoever has the turn passes it on
+                self.store.change(connection, row, state=State.PENDING, look_at=None)
+                return None
+            self.turns.give(connection, seen.cursor_key, row.id)
+        changed = self._see_to(row, connection)
+        if changed is None and not row.state.is_final:
+            # it was given up
+            return self.entering.pass_on(connection, seen.cursor_key)
+        return changed
+
+    def _lose(self, connection: Connection, row: TaskRow) -> TaskRow | None:
+        """Note that a task's worker is gone, and return the task if it is to be run again."""
+        now = self.entering.now_ms()
+        reason = write_reason(
+            "LeaseLost", f"Its worker {row.worker} was not heard of any more, at attempt {row.attempts}"
+        )
+        logger.warning("Task %s %s is lost: %s was not heard of any more", row.name, row.id, row.worker)
+        ended = {"finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
+        if row.is_cancelled:
+            self.store.change(connection, row, state=State.CANCELLED, **ended)
+            return None
+        if row.attempts >= (row.max_attempts or MAX_LOST_ATTEMPTS):
+            self.store.change(connection, row, state=State.FAILED, error=reason, **ended)
+            return None
+        values = {**self.entering.say_published(now, row.publishes), "state": State.LOST, "error": reason}
+        return self.store.change(connection, row, **values)

@@ -1,0 +1,285 @@
+"""
+Tasks that run here: begun in the ledger, kept alive there, and ended there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import loads
+from logging import getLogger
+from os import getpid
+from socket import gethostname
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.errors import LeaseLost, Nack, SkipMessage
+from microcosm_pubsub.ledger.entering import Entering
+from microcosm_pubsub.ledger.rows import TaskRow, write_error, write_reason, write_result
+from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.store import TaskStore
+from microcosm_pubsub.ledger.turns import Turns, write_cursor
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType, describe
+from microcosm_pubsub.retry import RetryPolicy
+from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.errors import TransactionError
+from microcosm_pubsub.sql.transaction import Transaction
+from microcosm_pubsub.sql.upgrade import explaining
+
+
+logger = getLogger(__name__)
+
+#: A task whose turn it is not comes again after so long.
+TURN_SECONDS = 30
+
+CANCELLED = "The task was cancelled"
+
+
+class Run:
+    """
+    One attempt of a task, here.
+
+    :param row: the task, as it was begun
+    :param message: its message
+    """
+
+    def __init__(self, row: TaskRow, message: SQSMessage) -> None:
+        self.row = row
+        self.message = message
+        self.attempt = row.attempts
+        self.cursor: dict[str, Any] = {}
+        #: What the function returned.
+        self.value: Any = None
+        self.is_cancelled = False
+
+    @property
+    def id(self) -> str:
+        """Return the id of the task."""
+        return self.row.id
+
+
+class Runs:
+    """
+    Know the tasks that run here, and write what becomes of them.
+
+    :param database: has the ledger
+    :param store: its rows
+    :param turns: its cursors
+    :param entering: lets the next task of a key have its turn
+    :param lease_seconds: so long after it was last heard of a task is lost
+    :param retention_seconds: so long a task is kept after its end
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        store: TaskStore,
+        turns: Turns,
+        entering: Entering,
+        lease_seconds: float,
+        retention_seconds: float,
+    ) -> None:
+        self.database = database
+        self.store = store
+        self.turns = turns
+        self.entering = entering
+        self.lease_seconds = lease_seconds
+        self.retention_seconds = retention_seconds
+        self._open: dict[int, Run] = {}
+
+    def find(self, message: SQSMessage) -> Run | None:
+        """Return what runs for a message; None if that is no task of the ledger."""
+        return self._open.get(id(message))
+
+    @contextmanager
+    def opening(self, run: Run) -> Iterator[None]:
+        """Know of a run while the block lasts."""
+        self._open[id(run.message)] = run
+        try:
+            yield
+        finally:
+            del self._open[id(run.message)]
+
+    # its begin
+
+    def begin(self, message: SQSMessage, task_id: str, policy: RetryPolicy) -> Run:
+        """
+        Let a task begin.
+
+        :raises SkipMessage: if its message is one too many: it runs, has run, or was cancelled
+        :raises Nack: if it is not its turn
+        :raises CallError: if the ledger does not know it
+        """
+        now = self.entering.now_ms()
+        values = {
+            "started_at": now,
+            "look_at": now + int(self.lease_seconds * 1000),
+            "worker": f"{gethostname()}:{getpid()}",
+            "max_attempts": policy.max_attempts,
+            "is_cancelled": False,
+        }
+        with self.database.connect() as connection, explaining(str(self.database)):
+            if not self.database.is_sqlite:
+                # if this is lost the task has not begun, and its message is here
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            row = self.store.begin(connection, task_id, values)
+            if row is None:
+                row = self._begin_again(connection, message, task_id, values)
+        # what was merged into it came after its message
+        if row.cursor_key is not None:
+            message.content = {**message.content, "params": loads(row.call).get("params")}
+        # the ledger counts better than the queue, which counts by message
+        message.approximate_receive_count = row.attempts + message.releases
+        return Run(row, message)
+
+    def _begin_again(
+        self, connection: Connection, message: SQSMessage, task_id: str, values: dict[str, Any]
+    ) -> TaskRow:
+        """Return a task that had failed, if somebody has sent its message once more."""
+        row = self.store.find(connection, task_id)
+        if row is None:
+            raise CallError(
+                f"Task {task_id} is not in the ledger of {self.database}: it was sent by somebody with another "
+                "database, or was removed as old"
+            )
+        if row.state is State.FAILED and row.cursor_key is not None:
+            if self.turns.lock(connection, row.cursor_key, values["started_at"]) not in (None, row.id):
+                raise Nack(TURN_SECONDS, reason=f"Another task has the turn of {row.cursor_key!r}")
+            self.turns.give(connection, row.cursor_key, row.id)
+            return self.store.change(
+                connection, row, state=State.RUNNING, attempts=row.attempts + 1, finished_at=None, **values
+            )
+        raise SkipMessage(f"The task is {row.state}")
+
+    # its end, with what its function did
+
+    def load_cursor(self, run: Run, transaction: Transaction) -> None:
+        """Load what the one before it left."""
+        key = run.row.cursor_key
+        if key is not None:
+            run.cursor = transaction.run(lambda connection: self.turns.load(connection, key))
+
+    def complete(self, run: Run, transaction: Transaction) -> None:
+        """
+        Let a task end well, in the transaction of its effects.
+
+        :raises LeaseLost: if it is cancelled, or somebody else has begun it since
+        :raises DeadLetter: if its cursor cannot be kept
+        """
+        key = run.row.cursor_key
+        cursor = write_cursor(key, run.cursor) if key is not None else ""
+        values = {"state": State.COMPLETED, **self._say_ended(), **self._say_result(run)}
+
+        def write(connection: Connection) -> TaskRow | None:
+            if key is not None:
+                self.turns.lock(connection, key, self.entering.now_ms())
+            if self.store.end(connection, run.id, run.attempt, values) is None:
+                raise LeaseLost(f"Task {run.id} was cancelled, or is run by another worker: what it did is undone")
+            if key is None:
+                return None
+            self.turns.save(connection, key, cursor, self.entering.now_ms())
+            return self.entering.pass_on(connection, key)
+
+        following = transaction.run(write)
+        if following is not None:
+            self.entering.publish_in(transaction, following)
+
+    def _say_ended(self) -> dict[str, Any]:
+        now = self.entering.now_ms()
+        return {"finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
+
+    def _say_result(self, run: Run) -> dict[str, Any]:
+        try:
+            return {"result": write_result(run.value), "error": None}
+        except CallError as error:
+            logger.warning("Task %s %s: %s; what it did is kept", run.row.name, run.id, error)
+            return {"result": None, "error": write_reason("CallError", str(error))}
+
+    # its end, when what its function did was undone
+
+    def fail(self, run: Run, result: MessageHandlingResult, policy: RetryPolicy) -> MessageHandlingResult:
+        """Note what became of a task whose effects were undone, and return what becomes of its message."""
+        gives_up = policy.gives_up(run.message, result)
+        # A worker that cannot tell is as good as one that died: the task is found lost, and run again.
+        try:
+            row = self._note_failure(run, result, gives_up)
+        except (SQLAlchemyError, TransactionError) as error:
+            logger.warning("Cannot write that task %s %s failed: %s", run.row.name, run.id, describe(error))
+            return result
+        if row is not None and row.state is State.CANCELLED:
+            return MessageHandlingResult.from_error(run.message, SkipMessage(CANCELLED))
+        return result
+
+    def _note_failure(self, run: Run, result: MessageHandlingResult, gives_up: bool) -> TaskRow | None:
+        with self.database.open(self.database.make_transaction()) as transaction:
+            row, following = transaction.run(lambda connection: self._write_failure(connection, run, result, gives_up))
+            if following is not None:
+                self.entering.publish_in(transaction, following)
+            transaction.commit()
+        return row
+
+    def _write_failure(
+        self, connection: Connection, run: Run, result: MessageHandlingResult, gives_up: bool
+    ) -> tuple[TaskRow | None, TaskRow | None]:
+        key = run.row.cursor_key
+        if key is not None:
+            self.turns.lock(connection, key, self.entering.now_ms())
+        current = self.store.find(connection, run.id, lock=True)
+        if current is None or current.attempts != run.attempt:
+            return None, None
+        if current.is_cancelled or run.is_cancelled:
+            values = {"state": State.CANCELLED, **self._say_ended(), "error": write_reason("TaskCancelled", CANCELLED)}
+        elif not result.retry:
+            state = State.FAILED if result.result is MessageHandlingResultType.EXPIRED else State.COMPLETED
+            values = {"state": state, **self._say_ended(), "error": say_error(result)}
+        elif gives_up:
+            values = {"state": State.FAILED, **self._say_ended(), "error": say_error(result)}
+        else:
+            wait = int((result.retry_timeout_seconds or 0) * 1000)
+            look_at = self.entering.now_ms() + wait + self.entering.compute_patience(current.publishes)
+            values = {"state": State.PENDING, "look_at": look_at, "error": say_error(result)}
+        row = self.store.end_anyhow(connection, run.id, run.attempt, values)
+        following = None
+        if row is not None and row.state.is_final and key is not None:
+            following = self.entering.pass_on(connection, key)
+        return row, following
+
+    # meanwhile
+
+    def beat(self) -> float:
+        """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""
+        runs = {run.id: run for run in list(self._open.values())}
+        for run in [run for run in runs.values() if run.message.lease.lost_reason is not None]:
+            # it was given up: somebody else may have it
+            del runs[run.id]
+        if runs:
+            look_at = self.entering.now_ms() + int(self.lease_seconds * 1000)
+            with self.database.connect() as connection:
+                found = self.store.beat(connection, sorted(runs), look_at)
+            for run in runs.values():
+                attempt, is_cancelled = found.get(run.id, (None, False))
+                if is_cancelled and attempt == run.attempt:
+                    run.is_cancelled = True
+                    run.message.lease.lose(CANCELLED)
+                elif attempt is not None and attempt != run.attempt:
+                    run.message.lease.lose("another worker has begun the task since")
+        return self.lease_seconds / 6
+
+
+def find_policy(message: SQSMessage) -> RetryPolicy:
+    """Return the retry policy of a message's route."""
+    assert message.route is not None, "messages are accepted before they are handled"
+    policy: RetryPolicy = message.route.policy
+    return policy
+
+
+def say_error(result: MessageHandlingResult) -> str | None:
+    """Return what is kept of why a task did not end well, as JSON."""
+    if result.exc_info is not None:
+        return write_error(result.exc_info[1])
+    reason = result.extra.get("reason")
+    return write_reason(str(result.result), str(reason)) if reason else None
