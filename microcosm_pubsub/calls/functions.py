@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
+from inspect import Parameter
 from math import inf
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import uuid4
@@ -154,6 +155,8 @@ class TaskFunction(Generic[P, R]):
         # one that is sent by nobody has only the ledger to tell of it
         self.ledger = ledger or recurrence is not None
         self.recurrence = recurrence
+        if recurrence is not None:
+            self._check_needs_nothing()
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -180,6 +183,14 @@ class TaskFunction(Generic[P, R]):
         Return what sends the task with options: `SendOptions` by name.
         """
         return Sending(self, options)
+
+    def _check_needs_nothing(self) -> None:
+        kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+        for each in self.parameters.signature.parameters.values():
+            if each.kind in kinds and each.default is Parameter.empty:
+                raise ConfigurationError(
+                    f"{self.name} is sent again and again, without arguments, and needs {each.name}: give it a default"
+                )
 
     def __repr__(self) -> str:
         return f"<task {self.name} of queue {self.queue}>"

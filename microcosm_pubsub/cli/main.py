@@ -11,7 +11,7 @@ from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
 from microcosm_pubsub.cli import config, read, run, schemas, serve, topology, write
-from microcosm_pubsub.cli.calls import rpc, tasks
+from microcosm_pubsub.cli.calls import rpc, schedules, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
 from microcosm_pubsub.cli.modules import migrations
@@ -91,8 +91,13 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
     ),
     (
         "tasks",
-        "show the tasks that there are, send one, or run one here",
+        "show, send, run, cancel and wait for tasks",
         lambda command: tasks.add_flags(command, add_client_flags),
+    ),
+    (
+        "schedules",
+        "show, run and pause tasks that are sent again and again",
+        lambda command: schedules.add_flags(command, add_client_flags),
     ),
     ("rpc", "call a service, and remove what callers left", lambda command: rpc.add_flags(command, add_client_flags)),
     ("schemas", "what messages hold, and whether a change breaks somebody", schemas.add_flags),

@@ -149,6 +149,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     def __init__(self, event: Any = None) -> None:
         super().__init__()
         self.event = event
+        self.is_stopping = False
         self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
 
     @property
@@ -296,6 +297,16 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         except ConfigurationError as error:
             sys.exit(f"{self.name}: cannot start: {error}")
 
+    def stop(self) -> None:
+        """
+        Let the daemon end as SIGTERM does, from any thread: what is handled is handled to its end, the rest goes back.
+
+        One that has not started ends when it has; asked again, it waits for no handler.
+        """
+        self.is_stopping = True
+        if self.graph is not None:
+            self.graph.pubsub_worker.stop()
+
     def start(self, send_report: Callable[[Report], None] | None = None) -> None:
         """
         Run the daemon in this process, and exit.
@@ -305,6 +316,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         exit_on_signals()
         try:
             self.initialize()
+            if self.is_stopping:
+                self.stop()
             code = run_to_end(self, send_report)
         except (PubSubError, *GRAPH_ERRORS) as error:
             sys.exit(f"{self.name}: cannot start: {describe(error)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from signal import SIG_IGN, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
+from threading import current_thread, main_thread
 from typing import Any
 
 from microcosm_daemon.reloader import Reloader
@@ -80,7 +81,9 @@ class Reporter:
 
 
 def listen(worker: Worker) -> None:
-    """Let signals stop a worker, or pause and resume it."""
+    """Let signals stop a worker, or pause and resume it; they are the main thread's, and other threads hear none."""
+    if current_thread() is not main_thread():
+        return
     for number in STOP_SIGNALS:
         signal(number, lambda number, frame: worker.stop())
     signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
@@ -88,6 +91,8 @@ def listen(worker: Worker) -> None:
 
 def exit_on_signals() -> None:
     """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
+    if current_thread() is not main_thread():
+        return
     for number in STOP_SIGNALS:
         signal(number, lambda number, frame: sys.exit(0))
     signal(PAUSE_SIGNAL, SIG_IGN)

@@ -101,6 +101,8 @@ class Entering:
             return None, None
         transaction = self.database.current()
         if transaction is not None:
+            # a savepoint of its session is made on the connection when that is used
+            transaction.session.connection()
             return self.enter_in(transaction, new)
         with self.database.open(self.database.make_transaction()) as own:
             entered = self.enter_in(own, new)
@@ -253,6 +255,7 @@ def make_row(new: NewTask) -> TaskRow:
         publishes=0,
         attempts=0,
         max_attempts=None,
+        attempts_before=0,
         is_cancelled=False,
         worker=None,
         trace_id=None,

@@ -19,6 +19,7 @@ from microcosm_pubsub.producer import PublishOptions
 
 
 if TYPE_CHECKING:
+    from microcosm_pubsub.ledger.firing import Schedules
     from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
     from microcosm_pubsub.ledger.ledger import Ledger, LedgerKeeping
     from microcosm_pubsub.ledger.rows import TaskRow
@@ -99,6 +100,24 @@ def configure_pubsub_ledger_end(graph: Any) -> CursorAndEnd | None:
     return CursorAndEnd(graph.pubsub_ledger.runs)
 
 
+def configure_pubsub_ledger_schedules(graph: Any) -> Schedules | None:
+    """Configure the tasks that are sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
+    if graph.pubsub_ledger is None:
+        return None
+    from microcosm_pubsub.ledger.entering import NewTask
+    from microcosm_pubsub.ledger.firing import Schedules
+
+    ledger, tasks = graph.pubsub_ledger, graph.pubsub_tasks
+
+    def make_task(name: str, task_id: str) -> NewTask:
+        task, call = tasks.make_recurring(name)
+        return NewTask(task_id, task.name, task.function.queue, call)
+
+    return Schedules(
+        ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.entering.now()
+    )
+
+
 def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
     """
     Configure what looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`: a service.
@@ -107,15 +126,7 @@ def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
     """
     if graph.pubsub_ledger is None or not graph.pubsub_tasks.has_ledger:
         return None
-    from microcosm_pubsub.ledger.firing import Schedules
     from microcosm_pubsub.ledger.ledger import LedgerKeeping
 
-    ledger, tasks = graph.pubsub_ledger, graph.pubsub_tasks
-    from microcosm_pubsub.ledger.entering import NewTask
-
-    def make_task(name: str, task_id: str) -> NewTask:
-        task, call = tasks.make_recurring(name)
-        return NewTask(task_id, task.name, task.function.queue, call)
-
-    schedules = Schedules(ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.entering.now())
-    return LedgerKeeping(ledger, schedules, graph.config.pubsub_ledger.poll_seconds)
+    poll_seconds = graph.config.pubsub_ledger.poll_seconds
+    return LedgerKeeping(graph.pubsub_ledger, graph.pubsub_ledger_schedules, poll_seconds)

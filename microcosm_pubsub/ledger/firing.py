@@ -37,7 +37,7 @@ class Schedule:
     :param name: of the task
     :param spec: when, for people
     :param next_at: when next, in milliseconds since the epoch
-    :param last_at: for when it was sent last
+    :param last_at: when it was sent last
     :param is_paused: whether it is left out until somebody resumes it
     """
 
@@ -172,7 +172,7 @@ class Schedules:
             logger.warning("%s was not sent at %s, when no daemon ran", name, to_text(schedule.next_at))
             transaction.run(lambda connection: self._write(connection, name, next_at=next_at))
             return False
-        transaction.run(lambda connection: self._write(connection, name, next_at=next_at, last_at=schedule.next_at))
+        transaction.run(lambda connection: self._write(connection, name, next_at=next_at, last_at=int(now * 1000)))
         try:
             self.enter(transaction, self.make_task(name, f"schedule:{name}:{to_text(schedule.next_at)}"))
         except CallError:

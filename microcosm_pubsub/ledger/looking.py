@@ -135,7 +135,7 @@ class Looking:
         if row.is_cancelled:
             self.store.change(connection, row, state=State.CANCELLED, **ended)
             return None
-        if row.attempts >= (row.max_attempts or MAX_LOST_ATTEMPTS):
+        if row.counted_attempts >= (row.max_attempts or MAX_LOST_ATTEMPTS):
             self.store.change(connection, row, state=State.FAILED, error=reason, **ended)
             return None
         values = {**self.entering.say_published(now, row.publishes), "state": State.LOST, "error": reason}

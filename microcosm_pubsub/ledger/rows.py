@@ -45,6 +45,7 @@ class TaskRow:
     :param publishes: how often it was published
     :param attempts: how often it was begun
     :param max_attempts: how often it may be; None if only its queue limits that
+    :param attempts_before: of the attempts, those before it had failed, and was sent back by somebody
     :param is_cancelled: whether it is to stop
     :param worker: who runs it, or ran it last: host and process
     :param retried_from: the id of the task that it repeats
@@ -69,12 +70,18 @@ class TaskRow:
     publishes: int
     attempts: int
     max_attempts: int | None
+    attempts_before: int
     is_cancelled: bool
     worker: str | None
     trace_id: str | None
     retried_from: str | None
     result: str | None
     error: str | None
+
+    @property
+    def counted_attempts(self) -> int:
+        """Return how often it was begun of as often as it may be."""
+        return self.attempts - self.attempts_before
 
     @property
     def arguments(self) -> Any:

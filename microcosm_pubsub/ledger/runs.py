@@ -133,7 +133,7 @@ class Runs:
         if row.cursor_key is not None:
             message.content = {**message.content, "params": loads(row.call).get("params")}
         # the ledger counts better than the queue, which counts by message
-        message.approximate_receive_count = row.attempts + message.releases
+        message.approximate_receive_count = row.counted_attempts + message.releases
         return Run(row, message)
 
     def _begin_again(
@@ -151,7 +151,13 @@ class Runs:
                 raise Nack(TURN_SECONDS, reason=f"Another task has the turn of {row.cursor_key!r}")
             self.turns.give(connection, row.cursor_key, row.id)
             return self.store.change(
-                connection, row, state=State.RUNNING, attempts=row.attempts + 1, finished_at=None, **values
+                connection,
+                row,
+                state=State.RUNNING,
+                attempts=row.attempts + 1,
+                attempts_before=row.attempts,
+                finished_at=None,
+                **values,
             )
         raise SkipMessage(f"The task is {row.state}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, MappingResult, Update, and_, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import Connection, MappingResult, Update, and_, case, delete, func, literal, or_, select, tuple_, update
 
 from microcosm_pubsub.ledger.rows import Millis, TaskRow, from_values
 from microcosm_pubsub.ledger.states import WAITING, State
@@ -72,7 +72,13 @@ class TaskStore:
         begun = (
             update(table)
             .where(table.c.id == task_id, or_(table.c.state.in_((State.PENDING, State.LOST)), unkeyed))
-            .values(state=State.RUNNING, attempts=table.c.attempts + 1, finished_at=None, **values)
+            .values(
+                state=State.RUNNING,
+                attempts=table.c.attempts + 1,
+                attempts_before=case((table.c.state == State.FAILED, table.c.attempts), else_=table.c.attempts_before),
+                finished_at=None,
+                **values,
+            )
             .returning(*table.c)
         )
         return _first(connection.execute(begun).mappings())

@@ -117,6 +117,8 @@ def make_tasks(metadata: MetaData) -> Table:
         Column("publishes", Integer, nullable=False, server_default="0"),
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("max_attempts", Integer),
+        # of the attempts, those before it failed and was sent back out of a dead-letter queue
+        Column("attempts_before", Integer, nullable=False, server_default="0"),
         # whether it is to stop
         Column("is_cancelled", Boolean, nullable=False, server_default=false()),
         # who runs it, or ran it last: host and process
@@ -168,7 +170,7 @@ def make_schedules(metadata: MetaData) -> Table:
         # when, as the task declares it
         Column("spec", Text, nullable=False),
         Column("next_at", BigInteger, nullable=False),
-        # for when it was sent last
+        # when it was sent last
         Column("last_at", BigInteger),
         Column("is_paused", Boolean, nullable=False, server_default=false()),
     )

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from json import JSONDecodeError, loads
+from os import environ
 from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.sql.session import URL_VARIABLE
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -46,11 +49,24 @@ def open_graph(args: Namespace, *components: str) -> Any:
         "sns_topic_arns": {"default": args.topic_arn},
         "sqs_consumer": client,
     }
+    if hasattr(args, "database_url"):
+        given["pubsub_database"] = {"url": args.database_url or environ.get(URL_VARIABLE), "schema": args.schema}
     config = {key: {name: value for name, value in values.items() if value} for key, values in given.items()}
     graph = create_object_graph("pubsub", loader=load_from_dict(config))
-    graph.use("opaque", *components)
+    graph.use("opaque", "pubsub_database", *components)
     graph.lock()
     return graph
+
+
+@contextmanager
+def opening_graph(args: Namespace, *components: str) -> Iterator[Any]:
+    """Give an object graph as `open_graph` does, and close its database at the end of the block."""
+    graph = open_graph(args, *components)
+    try:
+        yield graph
+    finally:
+        if graph.pubsub_database is not None:
+            graph.pubsub_database.close()
 
 
 def import_tasks(modules: list[str] | None, name: str | None = None) -> None:

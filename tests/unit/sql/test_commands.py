@@ -44,17 +44,20 @@ def publish(app: App, *names, **options):
 
 
 def test_db_creates_the_tables_and_tells_their_version(run):
-    assert run("db", "current") == (1, "none (this package needs 0001)\n")
+    assert run("db", "current") == (1, "none (this package needs 0002)\n")
     code, text = run("db", "upgrade")
-    assert (code, "is at 0001, before at none" in text) == (0, True)
+    assert (code, "is at 0002, before at none" in text) == (0, True)
     assert "as before" in run("db", "upgrade")[1]
     assert run("db", "current")[0] == 0
-    assert run("db", "history") == (0, "* 0001 The inbox and the outbox.\n")
+    assert run("db", "history") == (
+        0,
+        "  0001 The inbox and the outbox.\n* 0002 The ledger of tasks, their cursors and their schedules.\n",
+    )
 
 
 def test_db_tells_machines(run):
-    assert loads(run("db", "upgrade", "--json")[1])["version"] == "0001"
-    assert loads(run("db", "current", "--json")[1]) == {"version": "0001", "needed": "0001"}
+    assert loads(run("db", "upgrade", "--json")[1])["version"] == "0002"
+    assert loads(run("db", "current", "--json")[1]) == {"version": "0002", "needed": "0002"}
     (revision,) = loads(run("db", "history", "--json")[1])
     assert revision["is_current"]
 

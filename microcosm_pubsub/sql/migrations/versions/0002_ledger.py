@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("publishes", sa.Integer, nullable=False, server_default="0"),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("max_attempts", sa.Integer),
+        sa.Column("attempts_before", sa.Integer, nullable=False, server_default="0"),
         sa.Column("is_cancelled", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("worker", sa.Text),
         sa.Column("trace_id", sa.Text),
