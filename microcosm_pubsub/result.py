@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from logging import DEBUG, ERROR, INFO, WARNING, Logger, makeLogRecord
+from os import sep
+from pathlib import Path
 from threading import current_thread, main_thread
 from time import perf_counter, time
 from types import TracebackType
@@ -196,6 +198,8 @@ class MessageHandlingResult(Replaceable):
         # an error of our own says what is wrong, and so does what a handler decides; its other errors need a traceback
         told = isinstance(error, (PubSubError, HandlerSignal))
         exc_info = self.exc_info if self.result.exc_info and not told else None
+        if exc_info is not None and not logger.isEnabledFor(DEBUG):
+            exc_info = (exc_info[0], exc_info[1], find_user_frames(exc_info[2]))
         # what logger.log() does, but for a search of the stack for its caller, who is always this one
         record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
         if not RESERVED.isdisjoint(entry):
@@ -228,6 +232,9 @@ LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 RESERVED = frozenset(vars(makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+#: Where our frames are.
+PACKAGE = f"{Path(__file__).parent}{sep}"
+
 #: A log line has room for so much of an error's text.
 MAX_ERROR_LENGTH = 300
 
@@ -238,6 +245,14 @@ def describe(error: BaseException) -> str:
     if len(text) > MAX_ERROR_LENGTH:
         text = f"{text[:MAX_ERROR_LENGTH]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def find_user_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame that is not ours; all of it, if they all are."""
+    found = traceback
+    while found is not None and found.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        found = found.tb_next
+    return traceback if found is None else found
 
 
 def waited_seconds(message: SQSMessage, at: float) -> float | None:

@@ -115,7 +115,8 @@ def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
     """
     Configure the services beside the worker, bound as `pubsub_services`.
 
-    Config `names` lists their bindings; what looks after a database and the ledger of tasks, if the daemon uses them, comes first.
+    Config `names` lists their bindings; what looks after a database and the ledger of tasks,
+    if the daemon uses them, comes first.
 
     :raises ConfigurationError: if one is no service
     """

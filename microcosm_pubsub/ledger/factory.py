@@ -101,7 +101,7 @@ def configure_pubsub_ledger_end(graph: Any) -> CursorAndEnd | None:
 
 
 def configure_pubsub_ledger_schedules(graph: Any) -> Schedules | None:
-    """Configure the tasks that are sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
+    """Configure what is sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
     if graph.pubsub_ledger is None:
         return None
     from microcosm_pubsub.ledger.entering import NewTask

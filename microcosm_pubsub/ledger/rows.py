@@ -14,6 +14,7 @@ from typing import Any
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.result import find_user_frames
 
 
 #: A longer result is not kept.
@@ -42,7 +43,7 @@ class TaskRow:
     :param cursor_key: at which it takes turns with others
     :param due_at: when it is to run at the earliest; 0 is at once
     :param look_at: when somebody must see to it
-    :param publishes: how often it was published
+    :param publishes: how often it was published since it was last begun
     :param attempts: how often it was begun
     :param max_attempts: how often it may be; None if only its queue limits that
     :param attempts_before: of the attempts, those before it had failed, and was sent back by somebody
@@ -139,7 +140,9 @@ def write_result(value: Any) -> str:
 
 def write_error(error: BaseException) -> str:
     """Return what is kept of an error, as JSON."""
-    frames = "".join(TracebackException.from_exception(error, limit=-MAX_FRAMES, compact=True).format(chain=False))
+    traceback = find_user_frames(error.__traceback__)
+    told = TracebackException(type(error), error, traceback, limit=-MAX_FRAMES, compact=True)
+    frames = "".join(told.format(chain=False))
     return dumps(
         {
             "type": type(error).__qualname__,

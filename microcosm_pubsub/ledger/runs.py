@@ -156,6 +156,7 @@ class Runs:
                 state=State.RUNNING,
                 attempts=row.attempts + 1,
                 attempts_before=row.attempts,
+                publishes=0,
                 finished_at=None,
                 **values,
             )

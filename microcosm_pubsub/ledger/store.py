@@ -76,6 +76,7 @@ class TaskStore:
                 state=State.RUNNING,
                 attempts=table.c.attempts + 1,
                 attempts_before=case((table.c.state == State.FAILED, table.c.attempts), else_=table.c.attempts_before),
+                publishes=0,
                 finished_at=None,
                 **values,
             )

@@ -113,7 +113,7 @@ def make_tasks(metadata: MetaData) -> Table:
         Column("finished_at", BigInteger),
         # when somebody must see to it: publish it, find it lost, or remove it
         Column("look_at", BigInteger),
-        # how often it was published, and begun
+        # how often it was published since it was last begun, and how often it was begun
         Column("publishes", Integer, nullable=False, server_default="0"),
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("max_attempts", Integer),

@@ -220,3 +220,21 @@ def test_what_a_message_says_is_not_formatted():
 
     assert formatter.format(record) == "{levelno:>1000} %(args)s"
     assert formatter.format(own).endswith(" 20")
+
+
+def test_a_traceback_begins_where_the_users_code_does(caplog):
+    def fail(message):
+        raise ValueError("broken")
+
+    message = SQSMessage(
+        consumer=None, content={}, media_type="x", message_id="1", receipt_handle=None
+    )
+    result = MessageHandlingResult.capture(fail, message)
+    logger = getLogger("test-traceback")
+    logger.setLevel(INFO)
+    result.log(logger)
+    logger.setLevel(DEBUG)
+    result.log(logger)
+    short, whole = (caplog.records[index].exc_info[2].tb_frame.f_code.co_name for index in (0, 1))
+    assert (short, whole) == ("fail", "capture")
+    assert "raise ValueError" in caplog.text

@@ -161,6 +161,8 @@ def test_a_failure_is_tried_again_and_then_failed(make_app, add, calls):
     # what no database stores is left out
     assert handle.error["message"] == "-1 is below 0 "
     assert "raise TooBad" in handle.error["traceback"]
+    # what called the function is no news
+    assert "microcosm_pubsub/result.py" not in handle.error["traceback"]
     for _ in range(2):
         app.clock.advance(6)
         app.run()
@@ -429,8 +431,12 @@ class TestLost:
         app.graph.sqs_client.purge_queue(QueueUrl=app.graph.sqs_consumer.sqs_queue_url)
         assert app.run() == []
         app.clock.advance(61)
+        app.graph.pubsub_ledger.looking.look()
+        # it is waited for longer than before
+        row = handle.row
+        assert (row.publishes, row.look_at - row.published_at) == (2, 120_000)
         assert outcomes(app.run()) == ["SUCCEEDED"]
-        assert (handle.state, handle.row.publishes) == ("completed", 2)
+        assert (handle.state, handle.row.publishes) == ("completed", 0)
         app.send(lost.body)
         assert outcomes(app.run()) == ["SKIPPED"]
         assert len(calls) == 1
