@@ -56,14 +56,15 @@ def list_tasks(args: Namespace) -> int:
     if args.json:
         print_json([describe(function) for function in functions])
         return 0
-    table = make_table("task", "queue", "arguments", "attempts", "timeout", "when")
+    # few tasks are sent by nobody
+    recurring = any(function.recurrence is not None for function in functions)
+    table = make_table("task", "queue", "arguments", "attempts", "timeout", *(["when"] if recurring else []))
     for function in functions:
         found = describe(function)
         attempts = found["max_attempts"] or "as the daemon says"
         timeout = f"{found['timeout_seconds']:g} s" if found["timeout_seconds"] else ""
-        table.add_row(
-            found["name"], found["queue"], found["arguments"], str(attempts), timeout, found["recurrence"] or ""
-        )
+        cells = [found["name"], found["queue"], found["arguments"], str(attempts), timeout]
+        table.add_row(*cells, *([found["recurrence"] or ""] if recurring else []))
     print_table(table)
     return 0
 
