@@ -5,7 +5,7 @@ How tasks are written into the ledger, and published: in the transaction that is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps, loads
 from time import time
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.ledger.merging import Merge, merge_arguments
-from microcosm_pubsub.ledger.rows import Millis, TaskRow
+from microcosm_pubsub.ledger.rows import NAMES, Millis, TaskRow
 from microcosm_pubsub.ledger.states import State
 from microcosm_pubsub.ledger.store import TaskStore
 from microcosm_pubsub.ledger.turns import Turns
@@ -187,25 +187,12 @@ class Entering:
         return {"state": State.PENDING, "look_at": None}, False
 
     def _insert(self, connection: Connection, new: NewTask, now: Millis, values: dict[str, Any]) -> TaskRow:
-        row = self.store.insert(
-            connection,
-            {
-                "id": new.id,
-                "name": new.name,
-                "queue": new.queue,
-                "call": dumps(new.call),
-                "group_id": new.group_id,
-                "cursor_key": new.cursor_key,
-                "created_at": now,
-                "due_at": new.due_at,
-                "retried_from": new.retried_from,
-                "trace_id": new.trace_id,
-                **values,
-            },
-        )
-        if row is None:
+        row = make_row(new, now, values)
+        written = {name: getattr(row, name) for name in NAMES if name != "seq"}
+        seq = self.store.insert(connection, written)
+        if seq is None:
             raise CallError(f"A task with the id {new.id} is in the ledger already: give it another, or leave it out")
-        return row
+        return replace(row, seq=seq)
 
     def _merge(self, new: NewTask, waiting: TaskRow) -> str:
         call = loads(waiting.call)
@@ -225,7 +212,8 @@ class Entering:
             tasks = self._later[transaction] = []
             transaction.before_commit.append(lambda connection: self._write_later(connection, transaction))
         tasks.append(new)
-        self.publish_in(transaction, make_row(new))
+        now = self.now_ms()
+        self.publish_in(transaction, make_row(new, now, self.say_published(now)))
 
     def _write_later(self, connection: Connection, transaction: Transaction) -> None:
         # without those that went with a savepoint
@@ -235,31 +223,26 @@ class Entering:
                 self.write(connection, new)
 
 
-def make_row(new: NewTask) -> TaskRow:
-    """Return as much of a task's row as its message needs."""
+def make_row(new: NewTask, now: Millis, values: Mapping[str, Any]) -> TaskRow:
+    """Return the row of a task, which has no number yet."""
     return TaskRow(
-        seq=0,
-        id=new.id,
-        name=new.name,
-        queue=new.queue,
-        state=State.PENDING,
-        call=dumps(new.call),
-        group_id=new.group_id,
-        cursor_key=None,
-        created_at=0,
-        due_at=0,
-        published_at=None,
-        started_at=None,
-        finished_at=None,
-        look_at=None,
-        publishes=0,
-        attempts=0,
-        max_attempts=None,
-        attempts_before=0,
-        is_cancelled=False,
-        worker=None,
-        trace_id=None,
-        retried_from=None,
-        result=None,
-        error=None,
+        **{
+            **dict.fromkeys(NAMES),
+            "seq": 0,
+            "id": new.id,
+            "name": new.name,
+            "queue": new.queue,
+            "call": dumps(new.call),
+            "group_id": new.group_id,
+            "cursor_key": new.cursor_key,
+            "created_at": now,
+            "due_at": new.due_at,
+            "retried_from": new.retried_from,
+            "trace_id": new.trace_id,
+            "publishes": 0,
+            "attempts": 0,
+            "attempts_before": 0,
+            "is_cancelled": False,
+            **values,
+        }
     )

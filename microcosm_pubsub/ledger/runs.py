@@ -120,14 +120,11 @@ class Runs:
             "look_at": now + int(self.lease_seconds * 1000),
             "worker": f"{gethostname()}:{getpid()}",
             "max_attempts": policy.max_attempts,
-            "is_cancelled": False,
         }
-        with self.database.connect() as connection, explaining(str(self.database)):
-            if not self.database.is_sqlite:
-                # if this is lost the task has not begun, and its message is here
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        with self.database.autocommitting() as connection, explaining(str(self.database)):
             row = self.store.begin(connection, task_id, values)
-            if row is None:
+        if row is None:
+            with self.database.connect() as connection:
                 row = self._begin_again(connection, message, task_id, values)
         # what was merged into it came after its message
         if row.cursor_key is not None:
@@ -158,6 +155,7 @@ class Runs:
                 attempts_before=row.attempts,
                 publishes=0,
                 finished_at=None,
+                is_cancelled=False,
                 **values,
             )
         raise SkipMessage(f"The task is {row.state}")
@@ -184,7 +182,7 @@ class Runs:
         def write(connection: Connection) -> TaskRow | None:
             if key is not None:
                 self.turns.lock(connection, key, self.entering.now_ms())
-            if self.store.end(connection, run.id, run.attempt, values) is None:
+            if not self.store.complete(connection, run.id, run.attempt, values):
                 raise LeaseLost(f"Task {run.id} was cancelled, or is run by another worker: what it did is undone")
             if key is None:
                 return None
@@ -249,7 +247,7 @@ class Runs:
             wait = int((result.retry_timeout_seconds or 0) * 1000)
             look_at = self.entering.now_ms() + wait + self.entering.compute_patience(current.publishes)
             values = {"state": State.PENDING, "look_at": look_at, "error": say_error(result)}
-        row = self.store.end_anyhow(connection, run.id, run.attempt, values)
+        row = self.store.end(connection, run.id, run.attempt, values)
         following = None
         if row is not None and row.state.is_final and key is not None:
             following = self.entering.pass_on(connection, key)

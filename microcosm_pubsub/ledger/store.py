@@ -7,11 +7,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, MappingResult, Update, and_, case, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    MappingResult,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from microcosm_pubsub.ledger.rows import Millis, TaskRow, from_values
 from microcosm_pubsub.ledger.states import WAITING, State
 from microcosm_pubsub.sql.database import Database
+
+
+#: What is written when a task begins, and when it has ended well.
+BEGUN_VALUES = ("started_at", "look_at", "worker", "max_attempts")
+COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
 
 
 class TaskStore:
@@ -23,17 +43,58 @@ class TaskStore:
 
     def __init__(self, database: Database) -> None:
         self.table = table = database.tables.tasks
-        self._insert = database.insert(table).on_conflict_do_nothing(index_elements=["id"]).returning(*table.c)
+        # what each task needs is made once: SQLAlchemy takes longer to make a statement than to run it
+        self._insert = database.insert(table).on_conflict_do_nothing(index_elements=["id"]).returning(table.c.seq)
         self._find = select(table)
+        self._find_one = self._find.where(table.c.id == bindparam("task_id"))
+        self._begin = self._make_begin(is_sqlite=database.is_sqlite)
+        of_attempt = self._make_end()
+        self._complete = (
+            of_attempt.where(~table.c.is_cancelled)
+            .values(**{name: bindparam(f"new_{name}") for name in COMPLETED_VALUES})
+            .returning(table.c.id)
+        )
 
-    def insert(self, connection: Connection, values: Mapping[str, Any]) -> TaskRow | None:
-        """Write a row, and return it; None if its id is there already."""
-        return _first(connection.execute(self._insert, [dict(values)]).mappings())
+    def _make_begin(self, is_sqlite: bool) -> ReturningUpdate[Any]:
+        table = self.table
+        # a task that has failed, and comes again, was sent once more by somebody: out of a dead-letter queue
+        unkeyed = and_(table.c.state == State.FAILED, table.c.cursor_key.is_(None))
+        begun = (
+            update(table)
+            .where(table.c.id == bindparam("task_id"), or_(table.c.state.in_((State.PENDING, State.LOST)), unkeyed))
+            .values(
+                state=State.RUNNING,
+                attempts=table.c.attempts + 1,
+                attempts_before=case((table.c.state == State.FAILED, table.c.attempts), else_=table.c.attempts_before),
+                publishes=0,
+                finished_at=None,
+                is_cancelled=False,
+                **{name: bindparam(f"new_{name}") for name in BEGUN_VALUES},
+            )
+        )
+        # If what this says is lost, the task has not begun, and its message is here: nobody waits for the disk.
+        # https://www.postgresql.org/docs/current/wal-async-commit.html
+        soon = [] if is_sqlite else [func.set_config("synchronous_commit", "off", True)]
+        return begun.returning(*table.c, *soon)
+
+    def _make_end(self) -> Update:
+        table = self.table
+        # one that was found lost, and not begun again, is ours still
+        return update(table).where(
+            table.c.id == bindparam("task_id"),
+            table.c.attempts == bindparam("attempt"),
+            table.c.state.in_((State.RUNNING, State.LOST)),
+        )
+
+    def insert(self, connection: Connection, values: Mapping[str, Any]) -> int | None:
+        """Write a row, and return its number; None if its id is there already."""
+        seq: int | None = connection.scalar(self._insert, dict(values))
+        return seq
 
     def find(self, connection: Connection, task_id: str, lock: bool = False) -> TaskRow | None:
         """Return the row of an id; None if there is none."""
-        query = self._find.where(self.table.c.id == task_id)
-        return _first(connection.execute(query.with_for_update() if lock else query).mappings())
+        query = self._find_one.with_for_update() if lock else self._find_one
+        return _first(connection.execute(query, {"task_id": task_id}).mappings())
 
     def find_waiting(self, connection: Connection, name: str, key: str) -> TaskRow | None:
         """Return the task of a name that waits at a key, which stays as it is in this transaction."""
@@ -65,47 +126,27 @@ class TaskStore:
     # while it runs
 
     def begin(self, connection: Connection, task_id: str, values: Mapping[str, Any]) -> TaskRow | None:
-        """Let a task be run by this process, and return it; None if it is not to be run."""
-        table = self.table
-        # a task that has failed, and comes again, was sent once more by somebody: out of a dead-letter queue
-        unkeyed = and_(table.c.state == State.FAILED, table.c.cursor_key.is_(None))
-        begun = (
-            update(table)
-            .where(table.c.id == task_id, or_(table.c.state.in_((State.PENDING, State.LOST)), unkeyed))
-            .values(
-                state=State.RUNNING,
-                attempts=table.c.attempts + 1,
-                attempts_before=case((table.c.state == State.FAILED, table.c.attempts), else_=table.c.attempts_before),
-                publishes=0,
-                finished_at=None,
-                **values,
-            )
-            .returning(*table.c)
-        )
-        return _first(connection.execute(begun).mappings())
-
-    def end(self, connection: Connection, task_id: str, attempt: int, values: Mapping[str, Any]) -> TaskRow | None:
         """
-        Let an attempt of a task end, and return the task; None if it is cancelled, or somebody else has begun another.
+        Let a task be run by this process, and return it; None if it is not to be run.
+
+        :param values: those of `BEGUN_VALUES`
+        """
+        return _first(connection.execute(self._begin, {"task_id": task_id, **_rename(values)}).mappings())
+
+    def complete(self, connection: Connection, task_id: str, attempt: int, values: Mapping[str, Any]) -> bool:
+        """
+        Let an attempt of a task end well, and return whether it has: not if it is cancelled, or another one has begun.
 
         :param attempt: its number
+        :param values: those of `COMPLETED_VALUES`
         """
-        ended = self._of_attempt(task_id, attempt).where(~self.table.c.is_cancelled)
-        return _first(connection.execute(ended.values(**values).returning(*self.table.c)).mappings())
+        given = {"task_id": task_id, "attempt": attempt, **_rename(values)}
+        return connection.scalar(self._complete, given) is not None
 
-    def end_anyhow(
-        self, connection: Connection, task_id: str, attempt: int, values: Mapping[str, Any]
-    ) -> TaskRow | None:
-        """Let an attempt of a task end, whether it is cancelled or not."""
-        ended = self._of_attempt(task_id, attempt)
-        return _first(connection.execute(ended.values(**values).returning(*self.table.c)).mappings())
-
-    def _of_attempt(self, task_id: str, attempt: int) -> Update:
-        table = self.table
-        # one that was found lost, and not begun again, is ours still
-        return update(table).where(
-            table.c.id == task_id, table.c.attempts == attempt, table.c.state.in_((State.RUNNING, State.LOST))
-        )
+    def end(self, connection: Connection, task_id: str, attempt: int, values: Mapping[str, Any]) -> TaskRow | None:
+        """Let an attempt of a task end otherwise, and return the task; None if another one has begun."""
+        ended = self._make_end().values(**values).returning(*self.table.c)
+        return _first(connection.execute(ended, {"task_id": task_id, "attempt": attempt}).mappings())
 
     def beat(self, connection: Connection, task_ids: Sequence[str], look_at: Millis) -> dict[str, tuple[int, bool]]:
         """Note that tasks run, and return of each that does the number of its attempt, and whether it is to stop."""
@@ -195,3 +236,8 @@ class TaskStore:
 def _first(found: MappingResult) -> TaskRow | None:
     values = found.first()
     return None if values is None else from_values(dict(values))
+
+
+def _rename(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names of parameters, which must not be those of columns."""
+    return {f"new_{name}": value for name, value in values.items()}

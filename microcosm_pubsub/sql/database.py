@@ -89,6 +89,8 @@ class Database:
         self.session_options = session_options or {}
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.tables = make_tables(None if self.is_sqlite else settings.schema)
+        #: the same connections
+        self._autocommit = engine if self.is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
         self._prepared = False
@@ -186,6 +188,24 @@ class Database:
                     yield connection
             except (DBAPIError, PoolTimeoutError) as error:
                 raise describe(str(self), error) from error
+
+    @contextmanager
+    def autocommitting(self) -> Iterator[Connection]:
+        """
+        Give a connection on which each statement is a transaction of its own, without a call for its begin and its end.
+
+        :raises TransactionError: if the database cannot be reached, or does not take it
+        """
+        if self.is_sqlite:
+            # which has no calls to save
+            with self.connect() as connection:
+                yield connection
+            return
+        try:
+            with self._autocommit.connect() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise describe(str(self), error) from error
 
     def insert(self, table: Table) -> Any:
         """Return a statement that inserts into a table, and can do nothing on a conflict."""

@@ -7,6 +7,7 @@ from re import MULTILINE, findall
 from microcosm_pubsub import errors
 from microcosm_pubsub.calls import errors as call_errors
 from microcosm_pubsub.chain import exceptions
+from microcosm_pubsub.ledger import errors as ledger_errors
 from microcosm_pubsub.sql import errors as sql_errors
 
 
@@ -16,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 def test_documented_errors_are_those_that_exist():
     existing = {
         name
-        for module in (errors, call_errors, exceptions, sql_errors)
+        for module in (errors, call_errors, exceptions, ledger_errors, sql_errors)
         for name, cls in getmembers(module, isclass)
         if issubclass(cls, Exception) and cls.__module__ == module.__name__
     }

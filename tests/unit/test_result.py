@@ -226,9 +226,7 @@ def test_a_traceback_begins_where_the_users_code_does(caplog):
     def fail(message):
         raise ValueError("broken")
 
-    message = SQSMessage(
-        consumer=None, content={}, media_type="x", message_id="1", receipt_handle=None
-    )
+    message = SQSMessage(consumer=None, content={}, media_type="x", message_id="1", receipt_handle=None)
     result = MessageHandlingResult.capture(fail, message)
     logger = getLogger("test-traceback")
     logger.setLevel(INFO)

@@ -43,6 +43,7 @@ class OutboxStore:
         self.table = table = database.tables.outbox
         self._insert = table.insert().returning(table.c.id, sort_by_parameter_order=True)
         self._insert_one = table.insert().returning(table.c.id)
+        self._delete = delete(table).where(table.c.id.in_(bindparam("done", expanding=True)))
 
     def now_ms(self) -> int:
         """Return the time of day, in milliseconds since the epoch."""
@@ -120,9 +121,13 @@ class OutboxStore:
         :param freed: rows whose turn has not come, which are free again
         """
         table, done, free = self.table, list(published), list(freed)
+        if done and not (failed or free):
+            with self.database.autocommitting() as connection:
+                connection.execute(self._delete, {"done": done})
+            return
         with self.database.connect() as connection:
             if done:
-                connection.execute(delete(table).where(table.c.id.in_(done)))
+                connection.execute(self._delete, {"done": done})
             if failed:
                 waits = [
                     {

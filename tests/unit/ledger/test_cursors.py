@@ -162,7 +162,8 @@ def test_one_that_is_lost_keeps_its_turn(make_app, count):
     ledger = app.graph.pubsub_ledger
     with app.graph.pubsub_database.connect() as connection:
         now = ledger.entering.now_ms()
-        ledger.store.begin(connection, first.task_id, {"worker": "x", "started_at": now, "look_at": now + 30_000})
+        values = {"worker": "x", "started_at": now, "look_at": now + 30_000, "max_attempts": 3}
+        ledger.store.begin(connection, first.task_id, values)
     app.run()
     assert (first.state, waiting.state) == ("running", "pending")
     app.clock.advance(31)

@@ -415,7 +415,8 @@ class TestLost:
                 row = ledger.store.list_rows(connection, 1)[0]
                 ledger.store.change(connection, row, state=State.LOST)
                 now = ledger.entering.now_ms()
-                ledger.store.begin(connection, row.id, {"worker": "other", "started_at": now, "look_at": now + 9999})
+                values = {"worker": "other", "started_at": now, "look_at": now + 9999, "max_attempts": 3}
+                ledger.store.begin(connection, row.id, values)
 
         app = make_app(Daemon)
         if app.graph.pubsub_database.is_sqlite:

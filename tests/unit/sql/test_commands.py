@@ -58,7 +58,7 @@ def test_db_creates_the_tables_and_tells_their_version(run):
 def test_db_tells_machines(run):
     assert loads(run("db", "upgrade", "--json")[1])["version"] == "0002"
     assert loads(run("db", "current", "--json")[1]) == {"version": "0002", "needed": "0002"}
-    (revision,) = loads(run("db", "history", "--json")[1])
+    _, revision = loads(run("db", "history", "--json")[1])
     assert revision["is_current"]
 
 
