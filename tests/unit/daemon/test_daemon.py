@@ -7,6 +7,7 @@ from argparse import Namespace
 from json import dumps
 from logging import getLogger
 from signal import SIGINT, SIGTERM, SIGUSR2, getsignal, signal
+from threading import Thread
 
 import pytest
 from marshmallow import fields
@@ -24,6 +25,7 @@ from microcosm_pubsub.decorators import handles, schema
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, QueueAccessError
 from microcosm_pubsub.producer import SNSProducer
 from microcosm_pubsub.result import MessageHandlingResultType
+from tests.waiting import wait_until
 
 
 FIRST = "application/vnd.daemon.first"
@@ -336,3 +338,42 @@ def test_why_a_daemon_cannot_start():
     assert describe(ConfigurationError("what to do")) == "what to do"
     assert "component foo is not bound" in describe(NotBoundError("foo"))
     assert describe(LockedGraphError("foo")) == "LockedGraphError: foo"
+
+
+class TestStopping:
+    @pytest.fixture
+    def daemon(self, tmp_path, monkeypatch):
+        class StoppingDaemon(ConsumerDaemon):
+            name = "stopping"
+
+        monkeypatch.setattr(sys, "argv", ["daemon", "--broker-url", f"sqlite:///{tmp_path}/broker.db"])
+        daemon = StoppingDaemon()
+        yield daemon
+        daemon.graph.pubsub_broker.close()
+
+    def run(self, daemon):
+        """Run a daemon in a thread, and return the thread, and what the daemon exits with."""
+        codes = []
+
+        def start():
+            try:
+                daemon.start()
+            except SystemExit as exit:
+                codes.append(exit.code)
+
+        thread = Thread(target=start)
+        thread.start()
+        return thread, codes
+
+    def test_another_thread_stops_a_daemon(self, daemon):
+        thread, codes = self.run(daemon)
+        wait_until(lambda: daemon.graph is not None and daemon.graph.pubsub_worker.is_ready)
+        daemon.stop()
+        thread.join(30)
+        assert codes == [0]
+
+    def test_one_that_has_not_started_ends_when_it_has(self, daemon):
+        daemon.stop()
+        thread, codes = self.run(daemon)
+        thread.join(30)
+        assert codes == [0]
