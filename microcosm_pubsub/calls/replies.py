@@ -3,7 +3,8 @@ The answers of services: written, remembered until nobody can ask again, and sen
 
     request -> transaction (method) -> answer to the queue that it names -> settled
 
-A request whose answer could not be sent is received again, and answered from memory. The queue is named by its name
+A request whose answer could not be sent is received again, and answered from memory; or by another process, from its
+inbox, where its method handles a message once. The queue is named by its name
 alone, which must begin as configuration says: a request cannot make a service write anywhere else.
 """
 
@@ -16,25 +17,21 @@ from json import dumps
 from logging import getLogger
 from threading import Lock
 from time import time
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
-from microcosm.api import typed
 
-from microcosm_pubsub.calls.errors import INTERNAL_ERROR, SERVER_ERROR, RpcError
+from microcosm_pubsub.calls.errors import INTERNAL_ERROR, RpcError
 from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
-from microcosm_pubsub.config import values
 from microcosm_pubsub.config.fork import renew_lock_in_child
-from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
-from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
-from microcosm_pubsub.types import Handler, UnitCall, UnitLayer
+from microcosm_pubsub.types import Handler
 
 
 logger = getLogger(__name__)
@@ -117,15 +114,34 @@ class ReplyMemory:
             self._replies.pop(next(iter(self._replies)))
 
 
+class AnswerInbox(Protocol):
+    """Keeps the answers of one handler in a database."""
+
+    def note_answer(self, transaction: Any, message: SQSMessage, text: str) -> None: ...
+
+    def find_answer(self, message: SQSMessage) -> str | None: ...
+
+
+#: Returns that of a handler; None if nothing keeps its answers.
+FindInbox = Callable[[Handler, HandlerOptions], AnswerInbox | None]
+
+
 class Reply:
     """
     Send the answers to requests.
 
     :param get_client: returns the client of the account's queues, which a graph without services need not have
     :param prefix: with which the names of queues begin to which answers may go
+    :param find_inbox: returns what knows of a handler's requests in other processes, if something does
     """
 
-    def __init__(self, get_client: Callable[[], Any], prefix: str) -> None:
+    def __init__(
+        self,
+        get_client: Callable[[], Any],
+        prefix: str,
+        find_inbox: FindInbox = lambda handler, options: None,
+    ) -> None:
+        self.find_inbox = find_inbox
         self.get_client = get_client
         self.prefix = prefix
         self.names = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9_-]{{1,80}}")
@@ -133,11 +149,6 @@ class Reply:
         self.counts: Counter[str] = Counter()
         self._urls: dict[str, str] = {}
         self._together = Together(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
-
-    def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
-        """Return the layer that sends a handler's answers; None if it gives none."""
-        memory = getattr(handler, "replies", None)
-        return ReplyLayer(memory, self) if isinstance(memory, ReplyMemory) else None
 
     def send(self, message: SQSMessage, text: str) -> None:
         """
@@ -198,43 +209,6 @@ class Reply:
         return url
 
 
-class ReplyLayer:
-    """
-    Send the answers of one handler: a unit layer, outside of its transaction.
-
-    :param memory: holds the answers
-    :param reply: sends them
-    """
-
-    def __init__(self, memory: ReplyMemory, reply: Reply) -> None:
-        self.memory = memory
-        self.reply = reply
-
-    def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        """Handle requests, and send what their answers are."""
-        return [self._answer(message, result) for message, result in zip(messages, call_next(messages), strict=True)]
-
-    def _answer(self, message: SQSMessage, result: MessageHandlingResult) -> MessageHandlingResult:
-        if message.error is not None or get_request_id(message) is None:
-            return result
-        if result.retry:
-            # what the method wrote is undone, or was never written
-            self.memory.forget(message)
-            return result
-        text = self.memory.find(message)
-        if text is None and result.result is MessageHandlingResultType.EXPIRED and not is_late(message):
-            text = write_error(
-                message, RpcError(SERVER_ERROR, f"The request went too far: {result.extra.get('reason')}")
-            )
-        if text is None:
-            return result
-        try:
-            self.reply.send(message, text)
-        except Nack as nack:
-            return MessageHandlingResult.from_error(message, nack)
-        return result
-
-
 def get_request_id(message: SQSMessage) -> str | None:
     """Return the id of a request; None if it wants no answer."""
     request_id = message.content.get("id")
@@ -280,9 +254,3 @@ def write_error(message: SQSMessage, error: RpcError) -> str:
     # what a method says may be anything
     plain = RpcError(error.code, error.message[:1000])
     return dumps({**answer, "error": plain.to_dict()})
-
-
-@defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
-def configure_pubsub_replies(graph: Any) -> Reply:
-    """Configure what sends the answers of services, bound as `pubsub_replies`."""
-    return Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix)

@@ -197,4 +197,4 @@ def configure_pubsub_rpc(graph: Any) -> Rpc:
     Config `timeout_seconds` is how long a call waits that does not say; `pubsub_replies.prefix` begins the names of
     reply queues.
     """
-    return Rpc(graph, graph.pubsub_replies.prefix, graph.config.pubsub_rpc.timeout_seconds)
+    return Rpc(graph, graph.pubsub_replies.reply.prefix, graph.config.pubsub_rpc.timeout_seconds)

@@ -35,9 +35,16 @@ class Tasks(TaskSender):
     :param graph: gives the producer, and what handlers need
     :param queues: whose tasks run here; None is all of them
     :param hooks: are called around every task that runs here
+    :param components: if tasks are among these, they alone run here
     """
 
-    def __init__(self, graph: Any, queues: Iterable[str] | None = None, hooks: TaskHooks = NO_HOOKS) -> None:
+    def __init__(
+        self,
+        graph: Any,
+        queues: Iterable[str] | None = None,
+        hooks: TaskHooks = NO_HOOKS,
+        components: Iterable[str] = (),
+    ) -> None:
         super().__init__(self)
         self.producer = graph.sns_producer
         self.schemas = graph.pubsub_message_schema_registry
@@ -47,7 +54,9 @@ class Tasks(TaskSender):
         self.ledger = find_component(graph, "pubsub_ledger")
         records, always = (self.ledger.runs, self.ledger.always) if self.ledger is not None else (None, False)
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
-        for function in self.registry.functions.values():
+        functions = self.registry.functions
+        named = [functions[name] for name in components if name in functions]
+        for function in named or functions.values():
             by_queue.setdefault(function.queue, []).append(function)
         chosen = sorted(by_queue) if queues is None else list(queues)
         if unknown := [queue for queue in chosen if queue not in by_queue]:
@@ -264,14 +273,16 @@ def accept_hooks(value: Any) -> TaskHooks:
 @defaults(
     queues=typed(values.names("pubsub_tasks.queues"), default_value=None),
     hooks=typed(accept_hooks, default_value=None),
+    components=typed(values.names("pubsub_tasks.components"), default_value=None),
 )
 def configure_pubsub_tasks(graph: Any) -> Tasks:
     """
     Configure the tasks of a graph, bound as `pubsub_tasks`.
 
-    Config `queues` lists those whose tasks run here; all that are declared by default.
+    Config `queues` lists those whose tasks run here; all that are declared by default. Of a daemon's `components`, the
+    tasks are the ones to run.
     """
     config = graph.config.pubsub_tasks
-    tasks = Tasks(graph, config.queues, config.hooks or NO_HOOKS)
+    tasks = Tasks(graph, config.queues, config.hooks or NO_HOOKS, config.components or ())
     set_latest(tasks)
     return tasks

@@ -32,6 +32,7 @@ class Attributes(Protocol):
     services: Sequence[Any]
     task_queues: Sequence[str] | None
     task_hooks: Any
+    components: list[str]
     ledger: bool | None
 
 
@@ -50,7 +51,11 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_body_transforms": {"names": list(daemon.body_transforms)},
         "pubsub_services": {"names": list(daemon.services)},
         "pubsub_ledger": {"always": daemon.ledger},
-        "pubsub_tasks": {"queues": daemon.task_queues, "hooks": daemon.task_hooks},
+        "pubsub_tasks": {
+            "queues": daemon.task_queues,
+            "hooks": daemon.task_hooks,
+            "components": list(daemon.components),
+        },
     }
     return {
         binding: {key: value for key, value in values.items() if value is not None}

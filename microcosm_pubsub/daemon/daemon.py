@@ -80,7 +80,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     A program that handles the messages of one queue.
 
     A subclass gives it a `name`, which is also the prefix of its configuration in the environment, and may
-    list `components` to use (those that are handlers are the ones it runs), configuration `defaults`, and what
+    list `components` to use (those that are handlers or tasks are the ones it runs), configuration `defaults`, and what
     stands below.
 
     :param event: a Lambda event, whose records are handled as if they were the queue
@@ -96,7 +96,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
         @property
         def components(self) -> list[str]:
-            """Return the components to use; those that are registered handlers are the ones to run."""
+            """Return the components to use; registered handlers, and tasks by their names, are the ones to run."""
             return [*super().components, *COMPONENTS]
 
     #: Layers to add around the handlers, and around units (a message, or a batch), observers of their results, and what
@@ -135,8 +135,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     unhandled: str | None = None
     ignore: list[str] | None = None
 
-    #: Whose tasks run here: by default those of all queues, unless `components` name handlers; and what is called
-    #: around each: `TaskHooks`.
+    #: Whose tasks run here: by default those of all queues, unless `components` name handlers or tasks; and what is
+    #: called around each: `TaskHooks`.
     task_queues: Sequence[str] | None = None
     task_hooks: Any = None
 
@@ -192,10 +192,13 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             broker = None
         if broker is not None:
             broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
-        names = list(dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *self.components]))
-        graph.use(*names)
-        self.bound_handlers = graph.sqs_message_handler_registry.compute_bound_handlers(self.components)
-        if self.task_queues:
+        (tasks,) = graph.use("pubsub_task_registry")
+        others = [name for name in self.components if name not in tasks.functions]
+        graph.use(*dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *others]))
+        registry = graph.sqs_message_handler_registry
+        is_tasks_alone = len(others) < len(self.components) and not registry.names_any(others)
+        self.bound_handlers = {} if is_tasks_alone else registry.compute_bound_handlers(others)
+        if self.task_queues or len(others) < len(self.components):
             # beside the handlers that `components` name
             self.bound_handlers.update(graph.pubsub_tasks.handlers)
         # now, since handlers may ask for components that are to be made

@@ -55,7 +55,13 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
 
 
 #: The unit layers of capabilities that stand beside the core, the outermost first.
-UNIT_LAYERS = ("pubsub_replies", "pubsub_ledger_begin", "pubsub_transactions", "pubsub_ledger_end")
+UNIT_LAYERS = (
+    "pubsub_replies",
+    "pubsub_ledger_begin",
+    "pubsub_transactions",
+    "pubsub_ledger_end",
+    "pubsub_replies_kept",
+)
 
 
 @defaults(names=typed(values.parts("pubsub_unit_middleware.names"), default_factory=list))

@@ -69,6 +69,10 @@ class SQSMessageHandlerRegistry:
                 )
         return bound
 
+    def names_any(self, component_names: Iterable[str]) -> bool:
+        """Return whether any of these components is a registered handler."""
+        return bool(self._bind_named(component_names))
+
     def find(self, media_type: str, bound_handlers: Mapping[str, Handler]) -> Handler:
         """
         Return the bound handler of a media type.

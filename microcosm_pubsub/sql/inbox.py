@@ -14,7 +14,7 @@ from json import loads
 from time import time
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.errors import Nack, SkipMessage
@@ -61,6 +61,21 @@ class Inbox:
         rows = [{"handler": handler, "message_key": key, "handled_at": at} for key in sorted(set(keys))]
         with explaining(str(self.database)):
             return set(connection.scalars(self._insert, rows)) if rows else set()
+
+    def note_answer(self, connection: Connection, handler: str, key: str, text: str) -> None:
+        """Keep what was answered to a request, in the transaction in which it is."""
+        table = self.database.tables.inbox
+        row = (table.c.handler == handler) & (table.c.message_key == key)
+        connection.execute(update(table).where(row).values(answer=text))
+
+    def find_answer(self, handler: str, key: str) -> str | None:
+        """Return what was answered to a request that was handled before."""
+        table = self.database.tables.inbox
+        with self.database.connect() as connection:
+            found: str | None = connection.scalar(
+                select(table.c.answer).where(table.c.handler == handler, table.c.message_key == key)
+            )
+        return found
 
     def remove_old(self) -> int:
         """Remove some rows that are too old to be of use, and return how many."""
@@ -141,6 +156,17 @@ class HandlerInbox:
     def __init__(self, inbox: Inbox, handler: str) -> None:
         self.inbox = inbox
         self.handler = handler
+
+    def note_answer(self, transaction: Transaction, message: SQSMessage, text: str) -> None:
+        """Keep what was answered to a request, in the transaction in which it was handled."""
+        key = find_key(message)
+        if key is not None:
+            transaction.run(lambda connection: self.inbox.note_answer(connection, self.handler, key, text))
+
+    def find_answer(self, message: SQSMessage) -> str | None:
+        """Return what was answered to a request that was handled before, by whatever process."""
+        key = find_key(message)
+        return None if key is None else self.inbox.find_answer(self.handler, key)
 
     def take(self, transaction: Transaction, messages: Sequence[SQSMessage]) -> Taken:
         """

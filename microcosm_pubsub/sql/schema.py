@@ -47,6 +47,8 @@ def make_tables(schema: str | None) -> Tables:
         Column("handler", Text, primary_key=True),
         Column("message_key", Text, primary_key=True),
         Column("handled_at", BigInteger, nullable=False),
+        # what was answered, if it was a request
+        Column("answer", Text),
         Index("ix_pubsub_inbox_handled_at", "handled_at"),
     )
     ordered = text("is_ordered")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from microcosm_pubsub.sql.database import Database
-    from microcosm_pubsub.sql.inbox import Inbox
+    from microcosm_pubsub.sql.inbox import HandlerInbox, Inbox
     from microcosm_pubsub.sql.transaction import Transaction
 
 
@@ -57,14 +57,17 @@ class Transactions:
                 f"{name_of(handler)} is to run in a transaction, but there is no database: set pubsub_database.url, "
                 "such as sqlite:///orders.db, or bind a `sessionmaker`"
             )
-        from microcosm_pubsub.sql.inbox import HandlerInbox
         from microcosm_pubsub.sql.layer import TransactionLayer
 
-        inbox = None
-        if options.once:
-            assert self.inbox is not None, "where there is a database there is an inbox"
-            inbox = HandlerInbox(self.inbox, f"{self.name}:{name_of(handler)}")
-        return TransactionLayer(self._choose_transaction(self.database, handler), inbox)
+        return TransactionLayer(self._choose_transaction(self.database, handler), self.find_inbox(handler, options))
+
+    def find_inbox(self, handler: Handler, options: HandlerOptions) -> HandlerInbox | None:
+        """Return the inbox of a handler; None if it may handle a message twice."""
+        if self.inbox is None or not options.once:
+            return None
+        from microcosm_pubsub.sql.inbox import HandlerInbox
+
+        return HandlerInbox(self.inbox, f"{self.name}:{name_of(handler)}")
 
     def _choose_transaction(
         self, database: Database, handler: Handler

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from json import dumps
+from json import dumps, loads
 from threading import Event, Thread
 from types import SimpleNamespace
 from uuid import UUID, uuid4
@@ -166,7 +166,7 @@ def test_a_notice_has_no_answer(place):
         rpc.notify("listener.tell", what="it")
         assert rpc.call("listener.stop") == "stopped"
         assert seen == ["it"]
-    assert daemon.graph.pubsub_replies.counts == {"sent": 1}
+    assert daemon.graph.pubsub_replies.reply.counts == {"sent": 1}
 
 
 def test_nobody_answers(place):
@@ -270,7 +270,7 @@ def test_nobody_reads_the_answer(place, served):
     rpc.requests.send(rpc._create("simple.ping", {}, request))
 
     assert rpc.call("simple.ping") == "pong"
-    assert served.graph.pubsub_replies.counts["gone"] == 1
+    assert served.graph.pubsub_replies.reply.counts["gone"] == 1
 
 
 def test_in_a_test_harness():
@@ -391,7 +391,7 @@ class TestRequests:
     def test_an_answer_goes_to_reply_queues_alone(self, daemon, name):
         self.request(daemon, replyTo=name)
         assert self.answers() == []
-        assert daemon.graph.pubsub_replies.counts["sent"] == 0
+        assert daemon.graph.pubsub_replies.reply.counts["sent"] == 0
 
     @pytest.mark.parametrize(
         "fields",
@@ -520,3 +520,41 @@ class TestTogether:
 
 def len_of(item):
     return 1
+
+
+def test_a_request_that_another_process_handled_is_answered_from_its_inbox(tmp_path):
+    calls = []
+
+    class Counting(Service):
+        name = "counting"
+        options = HandlerOptions(once=True)
+
+        def on_count(self, message, item: str) -> int:
+            calls.append(item)
+            return len(calls)
+
+    class CountingDaemon(ConsumerDaemon):
+        name = "counting"
+
+    config = {"pubsub_database": {"url": f"sqlite:///{tmp_path}/counting.db", "auto_upgrade": True}}
+    request = {
+        "mediaType": "application/vnd.globality.pubsub._.created.request.counting",
+        "jsonrpc": "2.0",
+        "id": "request-1",
+        "method": "count",
+        "params": {"item": "bolt"},
+        "replyTo": "pubsub-reply-me",
+        "opaqueData": {"x-message-id": "request-1"},
+    }
+    answers = []
+    for _ in range(2):
+        # the memory of the one is not that of the other
+        with harness(CountingDaemon, config=config) as app:
+            url = app.graph.sqs_client.create_queue(QueueName="pubsub-reply-me")["QueueUrl"]
+            app.send(dumps(request))
+            outcome = [result.result.name for result in app.run()]
+            found = app.graph.sqs_client.receive_message(QueueUrl=url)["Messages"]
+            answers.append((outcome, [loads(message["Body"])["result"] for message in found]))
+            app.graph.pubsub_database.close()
+    assert answers == [(["SUCCEEDED"], [1]), (["SKIPPED"], [1])]
+    assert calls == ["bolt"]

@@ -14,6 +14,7 @@ from logging import Logger
 from uuid import UUID, uuid4
 
 import pytest
+from microcosm.api import binding
 
 from microcosm_pubsub import (
     ConsumerDaemon,
@@ -25,6 +26,7 @@ from microcosm_pubsub import (
     SQSMessage,
     Task,
     TaskHooks,
+    created,
     handles,
     hook,
     task,
@@ -640,3 +642,60 @@ def test_it_has_the_groups_of_fifo_queues(calls):
         assert {message.group_id for message in app.queue} == {"a"}
         app.run()
     assert calls == list(range(5))
+
+
+class TestComponents:
+    @pytest.fixture
+    def component(self, calls):
+        @task(name="components.one")
+        def one() -> None:
+            calls.append("one")
+
+        @task(name="components.two")
+        def two() -> None:
+            calls.append("two")
+
+        # a name is bound once in a process
+        name = f"handler_{uuid4().hex}"
+
+        @binding(name)
+        @handles(created("component"))
+        class Handler:
+            def __init__(self, graph): ...
+
+            def __call__(self, content) -> bool:
+                return True
+
+        return name
+
+    @pytest.mark.parametrize(
+        ("components", "expected"),
+        [
+            (["components.one"], ["one"]),
+            (["components.one", "HANDLER"], ["handler", "one"]),
+            (["HANDLER"], ["handler"]),
+            ([], ["handler", "one", "two"]),
+        ],
+    )
+    def test_a_daemon_runs_the_tasks_and_handlers_that_it_names(self, component, components, expected):
+        class NamingDaemon(Daemon):
+            pass
+
+        if components:
+            NamingDaemon.components = [component if name == "HANDLER" else name for name in components]
+        with harness(NamingDaemon) as app:
+            bound = app.daemon.bound_handlers
+            parts = {name for handler in bound.values() for name, *_ in getattr(handler, "iter_parts", tuple)()}
+            media_types = {"handler"} if created("component") in bound else set()
+        assert sorted({name.rpartition(".")[2] for name in parts} | media_types) == expected
+
+    def test_a_task_that_is_not_named_is_a_dead_letter(self, component, calls):
+        class NamingDaemon(Daemon):
+            components = ["components.one"]
+
+        with harness(NamingDaemon) as app:
+            tasks = app.graph.pubsub_tasks
+            tasks.task(tasks.find_function("components.two"))
+            tasks.task(tasks.find_function("components.one"))
+            assert sorted(outcomes(app.run())) == ["FAILED", "SUCCEEDED"]
+            assert (calls, len(app.dead_letters)) == (["one"], 1)

@@ -51,7 +51,8 @@ def test_db_creates_the_tables_and_tells_their_version(run):
     assert run("db", "current")[0] == 0
     assert run("db", "history") == (
         0,
-        "  0001 The inbox and the outbox.\n* 0002 The ledger of tasks, their cursors and their schedules.\n",
+        "  0001 The inbox and the outbox.\n"
+        "* 0002 The ledger of tasks, their cursors and their schedules, and the answers to requests.\n",
     )
 
 

@@ -1,5 +1,5 @@
 """
-The ledger of tasks, their cursors and their schedules.
+The ledger of tasks, their cursors and their schedules, and the answers to requests.
 """
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ def upgrade() -> None:
     schema = context.config.attributes["schema"]
     waits = sa.text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
     keyed = sa.text("cursor_key IS NOT NULL")
+    op.add_column("pubsub_inbox", sa.Column("answer", sa.Text), schema=schema)
     op.create_table(
         "pubsub_task",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),

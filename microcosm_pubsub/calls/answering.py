@@ -1,0 +1,144 @@
+"""
+The two layers around a service's methods: one sends answers, one keeps them with what the methods wrote.
+
+    [ transaction -> method -> answer into the inbox, with once=True ] -> answer to the queue that the request names
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
+from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.registry import HandlerOptions
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handler, UnitCall, UnitLayer
+
+
+class SendAnswers:
+    """
+    The outer layer, of each handler that gives answers.
+
+    :param reply: sends them
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+
+    def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
+        """Return the layer that sends a handler's answers; None if it gives none."""
+        memory = getattr(handler, "replies", None)
+        if handler is None or not isinstance(memory, ReplyMemory):
+            return None
+        return ReplyLayer(memory, self.reply, self.reply.find_inbox(handler, options))
+
+
+class KeepAnswers:
+    """
+    The inner layer, of each handler that gives answers and handles a message once.
+
+    :param reply: knows its inbox
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+
+    def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
+        """Return the layer that keeps a handler's answers; None if nothing does."""
+        memory = getattr(handler, "replies", None)
+        if handler is None or not isinstance(memory, ReplyMemory):
+            return None
+        inbox = self.reply.find_inbox(handler, options)
+        return None if inbox is None else KeepLayer(memory, inbox)
+
+
+class ReplyLayer:
+    """
+    Send the answers of one handler: a unit layer, outside of its transaction.
+
+    :param memory: holds the answers
+    :param reply: sends them
+    :param inbox: has those that other processes gave; None if nothing has
+    """
+
+    def __init__(self, memory: ReplyMemory, reply: Reply, inbox: AnswerInbox | None = None) -> None:
+        self.memory = memory
+        self.reply = reply
+        self.inbox = inbox
+
+    def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
+        """Handle requests, and send what their answers are."""
+        return [self._answer(message, result) for message, result in zip(messages, call_next(messages), strict=True)]
+
+    def _answer(self, message: SQSMessage, result: MessageHandlingResult) -> MessageHandlingResult:
+        if message.error is not None or get_request_id(message) is None:
+            return result
+        if result.retry:
+            # what the method wrote is undone, or was never written
+            self.memory.forget(message)
+            return result
+        text = self.memory.find(message)
+        if text is None and self.inbox is not None and result.result is MessageHandlingResultType.SKIPPED:
+            text = self.inbox.find_answer(message)
+        if text is None and result.result is MessageHandlingResultType.EXPIRED and not is_late(message):
+            text = write_error(
+                message, RpcError(SERVER_ERROR, f"The request went too far: {result.extra.get('reason')}")
+            )
+        if text is None:
+            return result
+        try:
+            self.reply.send(message, text)
+        except Nack as nack:
+            return MessageHandlingResult.from_error(message, nack)
+        return result
+
+
+class KeepLayer:
+    """
+    Keep the answers of one handler: a unit layer, inside of its transaction.
+
+    :param memory: holds the answers
+    :param inbox: keeps them
+    """
+
+    def __init__(self, memory: ReplyMemory, inbox: AnswerInbox) -> None:
+        self.memory = memory
+        self.inbox = inbox
+
+    def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
+        """Handle requests, and keep what is answered."""
+        # a graph without a database knows nothing of transactions
+        from microcosm_pubsub.sql.transaction import current_transaction
+
+        results = call_next(messages)
+        transaction = current_transaction()
+        assert transaction is not None, "what is handled once has a transaction"
+        for message, result in zip(messages, results, strict=True):
+            text = None if result.retry or result.raised else self.memory.find(message)
+            if text is not None:
+                self.inbox.note_answer(transaction, message, text)
+        return results
+
+
+@defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
+def configure_pubsub_replies(graph: Any) -> SendAnswers:
+    """Configure what sends the answers of services, bound as `pubsub_replies`."""
+
+    def find_inbox(handler: Handler, options: HandlerOptions) -> AnswerInbox | None:
+        transactions = find_component(graph, "pubsub_transactions")
+        found: AnswerInbox | None = None if transactions is None else transactions.find_inbox(handler, options)
+        return found
+
+    return SendAnswers(Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix, find_inbox))
+
+
+def configure_pubsub_replies_kept(graph: Any) -> KeepAnswers:
+    """Configure what keeps the answers of services with what they wrote, bound as `pubsub_replies_kept`."""
+    return KeepAnswers(graph.pubsub_replies.reply)
