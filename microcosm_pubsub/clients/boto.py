@@ -20,7 +20,7 @@ from microcosm_pubsub.clients.urls import check_endpoint
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast import PLAIN
-from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, start
+from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, find_hindrance, start
 from microcosm_pubsub.version import VERSION
 
 
@@ -39,6 +39,7 @@ def make_client(
     max_attempts: int,
     default_region: str | None = None,
     transport: str | Parts = "auto",
+    is_traced: bool = False,
 ) -> Any:
     """
     Make a boto3 client.
@@ -52,6 +53,8 @@ def make_client(
     :param transport: how its most frequent calls are made, see `microcosm_pubsub.fast.transport`: "botocore" as boto3
         makes them; "auto" with the cheapest parts that are installed; "crt" with signatures of awscrt; or with these
         parts
+    :param is_traced: whether its most frequent calls have spans of our own, so that OpenTelemetry's instrumentation of
+        botocore need not see them
     :raises ConfigurationError: if it cannot be made
     """
     check_endpoint(endpoint_url)
@@ -88,11 +91,14 @@ def make_client(
         # botocore raises ValueError for an endpoint that is no URL
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
     if parts:
-        start(client)
+        start(client, is_traced)
     start_anew_in_child(client, start_client_anew)
     return client
 
 
 def describe_client(client: Any) -> str:
-    """Return how a client makes its calls, in a word or two: its transport, or what it is if it is not boto3's."""
-    return client_transport(client) if isinstance(client, BaseClient) else type(client).__name__
+    """Return how a client makes its calls, and why not otherwise: its transport, or what it is if it is not boto3's."""
+    if not isinstance(client, BaseClient):
+        return type(client).__name__
+    reason = find_hindrance(client)
+    return client_transport(client) if reason is None else f"botocore, since {reason}"
