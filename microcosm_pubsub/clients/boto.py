@@ -20,6 +20,7 @@ from microcosm_pubsub.clients.urls import check_endpoint
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast import PLAIN
+from microcosm_pubsub.fast.trace_header import add_trace_header
 from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, find_hindrance, start
 from microcosm_pubsub.version import VERSION
 
@@ -90,6 +91,8 @@ def make_client(
     except (InvalidRegionError, ValueError) as error:
         # botocore raises ValueError for an endpoint that is no URL
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
+    if is_traced:
+        client.meta.events.register("before-call", add_trace_header)
     if parts:
         start(client, is_traced)
     start_anew_in_child(client, start_client_anew)

@@ -24,6 +24,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import ClosedPoolError
 
+from microcosm_pubsub.fast.trace_header import add_trace_header
 from microcosm_pubsub.fast.transport.connection import Answer, Arrived, Exchange, read_rest
 from microcosm_pubsub.fast.transport.errors import Unusual
 from microcosm_pubsub.fast.transport.learned import Learned
@@ -85,7 +86,7 @@ class HotCalls:
         self._state = CallState()
         events.register(f"before-call.{self._service_id}", self.identify)
         events.register(f"before-send.{self._service_id}", self.replay)
-        self.watch = Watch(client, self._models, (self.identify, self.replay), is_traced)
+        self.watch = Watch(client, self._models, (self.identify, self.replay, add_trace_header), is_traced)
         # for the calls that botocore does
         keep_user_agent(client)
 

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from botocore.handlers import add_recursion_detection_header
 
+from microcosm_pubsub.fast.trace_header import NAME, TRACE_HEADER
 from microcosm_pubsub.fast.transport.errors import Unusual
 from microcosm_pubsub.fast.transport.model import Model
 from microcosm_pubsub.fast.transport.parts import Parts
@@ -153,10 +154,11 @@ class Learned:
 
 
 def trace_line() -> str:
-    """Return the header by which AWS Lambda finds functions that call each other for ever."""
-    if "AWS_LAMBDA_FUNCTION_NAME" not in environ:
+    """Return X-Ray's header, by which AWS Lambda also finds functions that call each other for ever."""
+    header = TRACE_HEADER.get()
+    if header is None and "AWS_LAMBDA_FUNCTION_NAME" not in environ:
         return ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {} if header is None else {NAME: header}
     add_recursion_detection_header({"headers": headers})
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
