@@ -15,7 +15,16 @@ from time import time_ns
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
 
 from microcosm_pubsub.constants import REQUEST_ID_KEY
 from microcosm_pubsub.message import SQSMessage
@@ -29,7 +38,8 @@ from microcosm_pubsub.types import UnitCall
 logger = getLogger(__name__)
 
 #: A process has few queues.
-queue_attributes = lru_cache(maxsize=100)(names.make_queue_attributes)
+process_attributes = lru_cache(maxsize=100)(names.make_process_attributes)
+receive_attributes = lru_cache(maxsize=100)(names.make_receive_attributes)
 
 
 class Origin:
@@ -37,14 +47,14 @@ class Origin:
     Where a message comes from.
 
     :param creation: the context with which it was published, if it carries one
-    :param receive: the context of its receive, if that has a span
+    :param receive: that of its receive, in which it is handled if it carries none
     :param quiet: in which it is handled, if nothing of its trace is recorded
     """
 
     __slots__ = ("creation", "log_fields", "quiet", "receive")
 
     def __init__(
-        self, creation: SpanContext | None, receive: SpanContext | None = None, quiet: Context | None = None
+        self, creation: SpanContext | None, receive: Context | None = None, quiet: Context | None = None
     ) -> None:
         self.creation = creation
         self.receive = receive
@@ -90,16 +100,15 @@ class Consuming:
 
     def _received(self, messages: Sequence[SQSMessage], seconds: float, sampling: Sampling) -> None:
         creations = [read_received(message, self.xray) for message in messages]
-        receive = self._make_receive_span(messages, creations, seconds)
+        received = self._make_receive_span(messages, creations, seconds)
+        receive = make_context(received)
         is_quiet = sampling is Sampling.BY_PARENT
-        # shared by those that carry none
-        plain = Origin(None, receive)
-        if is_quiet and not is_sampled(receive):
-            plain.quiet = make_context(receive)
+        # shared by those that carry none, if they are not recorded
+        plain = Origin(None, receive, receive) if is_quiet and received and not is_sampled(received) else None
         for message, creation in zip(messages, creations, strict=True):
             if creation is None:
-                message.trace = plain if plain.quiet is not None else Origin(None, receive)
-            elif is_quiet and not is_sampled(creation if self.one_trace else receive):
+                message.trace = plain or Origin(None, receive)
+            elif is_quiet and not is_sampled(creation if self.one_trace else received):
                 message.trace = Origin(creation, receive, make_context(creation))
             else:
                 message.trace = Origin(creation, receive)
@@ -111,7 +120,7 @@ class Consuming:
         if not queue_url:
             # an event that came to us
             return None
-        attributes = queue_attributes(queue_url, "receive")
+        attributes = receive_attributes(queue_url)
         end = self.clock()
         span = self.tracer.start_span(
             names.make_name(attributes),
@@ -162,12 +171,12 @@ class Consuming:
     def _start(self, messages: Sequence[SQSMessage], sampling: Sampling) -> tuple[Span | None, Context]:
         """Start the span of a call, and return it, if there is one, with the context in which to call."""
         origins = [self._find_origin(message) for message in messages]
-        parent = self._choose_parent(origins)
-        if sampling is Sampling.BY_PARENT and parent is not None and not parent.trace_flags.sampled:
-            return None, make_context(parent)
-        context = make_context(parent)
-        queue_url = find_queue_url(messages[0])
-        attributes = queue_attributes(queue_url, "process")
+        context = self._choose_parent(origins)
+        if sampling is Sampling.BY_PARENT:
+            parent = get_current_span(context).get_span_context()
+            if parent.is_valid and not parent.trace_flags.sampled:
+                return None, context
+        attributes = process_attributes(find_queue_url(messages[0]))
         span = self.tracer.start_span(
             names.make_name(attributes),
             context=context,
@@ -191,14 +200,14 @@ class Consuming:
             origin = message.trace = Origin(origin.creation, origin.receive)
         return origin
 
-    def _choose_parent(self, origins: Sequence[Origin]) -> SpanContext | None:
+    def _choose_parent(self, origins: Sequence[Origin]) -> Context:
         """Return the parent of a call: what published its message, or all of them in one trace; else their receive."""
-        creations = [origin.creation for origin in origins]
-        first = creations[0]
-        is_common = first is not None and all(
-            each is not None and each.trace_id == first.trace_id for each in creations
-        )
-        return first if self.one_trace and is_common else origins[0].receive
+        first = origins[0].creation
+        if self.one_trace and first is not None:
+            trace_ids = {origin.creation.trace_id if origin.creation is not None else None for origin in origins}
+            if len(trace_ids) == 1:
+                return make_context(first)
+        return origins[0].receive or Context()
 
     def _end(self, span: Span, messages: Sequence[SQSMessage], results: Sequence[MessageHandlingResult]) -> None:
         # as the module says
@@ -234,18 +243,26 @@ def describe(messages: Sequence[SQSMessage], attributes: names.Attributes) -> na
 
 def tell(span: Span, message: SQSMessage, result: MessageHandlingResult, is_one_of_many: bool) -> None:
     """Let a span tell what came of a message, and what becomes of it at its queue."""
-    which: dict[str, Any] = {names.MESSAGE_ID: str(message.message_id)} if is_one_of_many else {}
-    label = result.result.label
-    stays = result.result.retry or message.error is not None
-    operation = ("dead_letter" if result.dead_letter else "nack") if stays else "ack"
-    span.add_event(names.SETTLE_EVENT, {names.OPERATION_NAME: operation, names.RESULT: label, **which})
-    if operation == "nack":
+    kind = result.result
+    if kind is MessageHandlingResultType.SUCCEEDED and not is_one_of_many and message.error is None:
+        # what nearly all are: of these it says all, and each attribute costs
+        span.add_event(names.ACK_EVENT)
+        return
+    which: dict[str, Any] = {names.RESULT: kind.label}
+    if is_one_of_many:
+        which[names.MESSAGE_ID] = str(message.message_id)
+    else:
+        span.set_attribute(names.RESULT, kind.label)
+    if not (kind.retry or message.error is not None):
+        span.add_event(names.ACK_EVENT, which)
+    elif result.dead_letter:
+        span.add_event(names.DEAD_LETTER_EVENT, which)
+    else:
+        span.add_event(names.NACK_EVENT, which)
         if result.retry_timeout_seconds is not None:
             which[names.DELAY_SECONDS] = result.retry_timeout_seconds
-        span.add_event(names.RETRY_EVENT, {names.ATTEMPT: message.attempts or 1, **which})
-    if not is_one_of_many:
-        span.set_attribute(names.RESULT, label)
-    if result.result is MessageHandlingResultType.FAILED:
+        span.add_event(names.RETRY_EVENT, {**which, names.ATTEMPT: message.attempts or 1})
+    if kind is MessageHandlingResultType.FAILED:
         tell_error(span, message, result)
 
 

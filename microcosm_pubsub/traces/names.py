@@ -34,8 +34,10 @@ RESULT: Final = "pubsub.result"
 ATTEMPT: Final = "pubsub.attempt"
 DELAY_SECONDS: Final = "pubsub.retry.delay_seconds"
 
-#: What happens to a message at the end of its handling, as events of its span.
-SETTLE_EVENT: Final = "pubsub.settle"
+#: How a message is settled at the end of its handling, and that it will come again, as events of its span.
+ACK_EVENT: Final = "pubsub.ack"
+NACK_EVENT: Final = "pubsub.nack"
+DEAD_LETTER_EVENT: Final = "pubsub.dead_letter"
 RETRY_EVENT: Final = "pubsub.retry"
 
 SQS: Final = "aws_sqs"
@@ -44,16 +46,23 @@ SNS: Final = "aws.sns"
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-def make_queue_attributes(queue_url: str, operation: str) -> Attributes:
+def make_process_attributes(queue_url: str) -> Attributes:
     """
-    Return the attributes of an operation at a queue.
+    Return the attributes that all calls of handlers for messages of a queue have.
+
+    They are no calls to a server; and each attribute of each message costs some microseconds.
 
     :param queue_url: or what stands for one: a file's reader has a name alone, and Lambda's none
-    :param operation: its name, which is its type too
     """
-    attributes: Attributes = {SYSTEM: SQS, OPERATION_NAME: operation, OPERATION_TYPE: operation}
+    attributes: Attributes = {SYSTEM: SQS, OPERATION_NAME: "process", OPERATION_TYPE: "process"}
     if queue_url:
         attributes[DESTINATION] = queue_url.rstrip("/").rpartition("/")[2]
+    return attributes
+
+
+def make_receive_attributes(queue_url: str) -> Attributes:
+    """Return the attributes that all receives from a queue have."""
+    attributes = {**make_process_attributes(queue_url), OPERATION_NAME: "receive", OPERATION_TYPE: "receive"}
     if "://" in queue_url:
         attributes[QUEUE_URL] = queue_url
         attributes |= find_server(queue_url)
