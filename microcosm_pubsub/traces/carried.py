@@ -104,13 +104,15 @@ def find_attributes(message: SQSMessage) -> Any:
     attributes = message.raw.get("MessageAttributes")
     if attributes and TRACEPARENT in attributes:
         return attributes
-    if message.topic_arn is None or f'"{TRACEPARENT}"' not in message.raw.get("Body", ""):
+    body = message.raw.get("Body")
+    if message.topic_arn is None or not isinstance(body, str) or f'"{TRACEPARENT}"' not in body:
         return None
     try:
-        return loads(message.raw["Body"]).get("MessageAttributes")
+        notification = loads(body)
     except ValueError:
         # written in a way that an envelope of the user's reads
         return None
+    return notification.get("MessageAttributes") if isinstance(notification, dict) else None
 
 
 def read_attributes(attributes: Any) -> SpanContext | None:
