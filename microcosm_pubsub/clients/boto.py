@@ -60,13 +60,7 @@ def make_client(
     """
     check_endpoint(endpoint_url)
     parts = transport if isinstance(transport, Parts) else choose_parts("botocore" if PLAIN else transport)
-    config = Config(
-        connect_timeout=connect_timeout,
-        read_timeout=read_timeout,
-        max_pool_connections=max_pool_connections,
-        retries={"mode": "standard", "total_max_attempts": max_attempts},
-        user_agent_extra=f"microcosm_pubsub/{VERSION}",
-    )
+    config = _make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts)
     try:
         session = boto3.Session(profile_name=profile_name)
         if parts:
@@ -97,6 +91,16 @@ def make_client(
         start(client, is_traced)
     start_anew_in_child(client, start_client_anew)
     return client
+
+
+def _make_config(connect_timeout: float, read_timeout: float, max_pool_connections: int, max_attempts: int) -> Config:
+    return Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_pool_connections=max_pool_connections,
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        user_agent_extra=f"microcosm_pubsub/{VERSION}",
+    )
 
 
 def describe_client(client: Any) -> str:
