@@ -47,6 +47,11 @@ class Case:
     extras: bool = True
     processes: int = 1
     slow_seconds: float = 0.0
+    looks_on: str = ""
+
+
+#: Who looks on at a daemon.
+LOOKING_ON = {"traced": "traces", "traces sampled out": "sampled-out", "Sentry": "sentry"}
 
 
 def make_cases() -> list[Case]:
@@ -57,6 +62,11 @@ def make_cases() -> list[Case]:
             Case(f"daemon, {label}", "daemon", latency_seconds=latency),
             Case(f"daemon without extras, {label}", "daemon", latency_seconds=latency, extras=False),
             Case(f"daemon over plain boto3, {label}", "daemon", latency_seconds=latency, transport="botocore"),
+            *(
+                Case(f"daemon, {who}, {label}", "daemon", latency_seconds=latency, looks_on=looks_on)
+                for who, looks_on in LOOKING_ON.items()
+                if latency == 0
+            ),
             Case(f"batch loop, 1 thread, {label}", "batch-1", slow, latency),
             Case(f"batch loop, 8 threads, {label}", "batch-8", 1.0, latency),
             Case(f"one delete per message, {label}", "single-1", slow / 10, latency),
@@ -80,6 +90,7 @@ def run_case(case: Case, messages: int) -> dict[str, float]:
             str(count // case.processes), "--wait-seconds", str(case.wait_seconds),
             "--workers", str(case.workers), "--slow-seconds", str(case.slow_seconds),
             *([] if case.extras else ["--without-extras"]),
+            *(["--looks-on", case.looks_on] if case.looks_on else []),
         ]  # fmt: skip
         environment = {
             **environ,
@@ -133,6 +144,13 @@ def iter_ratios(figures: dict[str, dict[str, float]]) -> Iterator[tuple[str, flo
         yield (
             f"messages/CPU s: {ours} to batch loop, no latency",
             ratio(f"{ours}, no latency", "batch loop, 1 thread, no latency", "per_cpu_second"),
+        )
+    for who in LOOKING_ON:
+        ours = f"daemon, {who}, no latency"
+        yield f"messages/CPU s: {ours} to without", ratio(ours, "daemon, no latency", "per_cpu_second")
+        yield (
+            f"messages/CPU s: {ours} to batch loop",
+            ratio(ours, "batch loop, 1 thread, no latency", "per_cpu_second"),
         )
     plain = figures["daemon over plain boto3, no latency"]["cpu_us_per_message"]
     loop = figures["batch loop, 1 thread, no latency"]["cpu_us_per_message"]

@@ -1,10 +1,11 @@
 """
 Programs that consume a queue to its end, each measured in a process of its own.
 
-    python -m benchmarks.consumers NAME QUEUE_URL MESSAGES [--wait-seconds S] [--without-extras]
+    python -m benchmarks.consumers NAME QUEUE_URL MESSAGES [--wait-seconds S] [--without-extras] [--looks-on WHO]
 
 `daemon` is a daemon of ours as it comes: a schema of five fields, a log line for every message. The others are what
-one writes by hand with boto3, as cheap as it gets: they parse the JSON, and check and log nothing.
+one writes by hand with boto3, as cheap as it gets: they parse the JSON, and check and log nothing. Who looks on is
+nobody, or OpenTelemetry (`traces`, every message with a span, or `sampled-out`, none with any), or Sentry (`sentry`).
 """
 
 from __future__ import annotations
@@ -80,8 +81,36 @@ class BenchDaemon(ConsumerDaemon):
     name = "bench"
 
 
+def trace(looks_on: str) -> None:
+    """Have spans made, and exported to memory: of every message, or of none."""
+    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+    from opentelemetry.trace import set_tracer_provider
+
+    provider = TracerProvider(sampler=ALWAYS_ON if looks_on == "traces" else ParentBased(ALWAYS_OFF))
+    provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
+    set_tracer_provider(provider)
+    # as in a service that traces everything
+    BotocoreInstrumentor().instrument()
+    environ["BENCH__PUBSUB_TRACES__ENABLED"] = "true"
+
+
+def report_to_sentry() -> None:
+    """Have Sentry's SDK look on as it comes, and send what it has to nobody."""
+    import sentry_sdk
+
+    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", traces_sample_rate=1.0)
+
+
 def run_daemon(args: Namespace) -> Callable[[], None]:
     """Prepare a daemon, and return what runs it to its end."""
+    if args.looks_on == "sentry":
+        report_to_sentry()
+    elif args.looks_on:
+        trace(args.looks_on)
     environ["BENCH__PUBSUB_WORKER__MAX_MESSAGES"] = str(args.messages)
     sys.argv = ["bench", "--sqs-queue-url", args.queue_url, "--workers", str(args.workers)]
     daemon = BenchDaemon()
@@ -152,6 +181,7 @@ def main() -> None:
     parser.add_argument("--slow-seconds", type=float, default=0.0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--without-extras", action="store_true", help="as if the extra fast were not installed")
+    parser.add_argument("--looks-on", choices=("traces", "sampled-out", "sentry"))
     args = parser.parse_args()
     WAIT_SECONDS, SLOW_SECONDS = args.wait_seconds, args.slow_seconds
     run = CONSUMERS[args.name](args)

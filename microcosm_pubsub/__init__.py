@@ -23,7 +23,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `consumer`, `producer`: the two public ends.
 - `middleware`: what wraps a handler.
 - `dispatcher`: run, settle, notify.
-- `meters`, `metrics`, `payloads`, `sentry`: observers; content that is an instance of a class.
+- `meters`, `metrics`, `payloads`, `sentry`, `traces`: observers; content that is an instance of a class.
 - `chain`: handlers as chains of small functions.
 - `handlers`: ready-made handlers.
 - `broker`, `sql`: SNS and SQS on SQL; handlers in a transaction, their inbox and outbox.

@@ -5,7 +5,7 @@ The types that the parts of the package share: what handles a message, wraps tha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
@@ -28,6 +28,15 @@ UnitCall: TypeAlias = Callable[[Sequence[SQSMessage]], list[MessageHandlingResul
 
 #: Wraps one message, or all those of a batch, outside of their layers: `layer(call_next, messages)`.
 UnitLayer: TypeAlias = Callable[[UnitCall, Sequence[SQSMessage]], list[MessageHandlingResult]]
+
+
+class Traces(Protocol):
+    """What makes spans: it is told of receives, and stands around the handling of a message, or a batch."""
+
+    def received(self, messages: Sequence[SQSMessage], seconds: float) -> None: ...
+
+    def handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]: ...
+
 
 #: Is told of a result, and can change nothing.
 Observer: TypeAlias = Callable[[SQSMessage, MessageHandlingResult], None]

@@ -20,7 +20,8 @@ from microcosm_pubsub.clients.urls import check_endpoint
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast import PLAIN
-from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, start
+from microcosm_pubsub.fast.trace_header import add_trace_header
+from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, find_hindrance, start
 from microcosm_pubsub.version import VERSION
 
 
@@ -39,6 +40,7 @@ def make_client(
     max_attempts: int,
     default_region: str | None = None,
     transport: str | Parts = "auto",
+    is_traced: bool = False,
 ) -> Any:
     """
     Make a boto3 client.
@@ -52,17 +54,13 @@ def make_client(
     :param transport: how its most frequent calls are made, see `microcosm_pubsub.fast.transport`: "botocore" as boto3
         makes them; "auto" with the cheapest parts that are installed; "crt" with signatures of awscrt; or with these
         parts
+    :param is_traced: whether its most frequent calls have spans of our own, so that OpenTelemetry's instrumentation of
+        botocore need not see them
     :raises ConfigurationError: if it cannot be made
     """
     check_endpoint(endpoint_url)
     parts = transport if isinstance(transport, Parts) else choose_parts("botocore" if PLAIN else transport)
-    config = Config(
-        connect_timeout=connect_timeout,
-        read_timeout=read_timeout,
-        max_pool_connections=max_pool_connections,
-        retries={"mode": "standard", "total_max_attempts": max_attempts},
-        user_agent_extra=f"microcosm_pubsub/{VERSION}",
-    )
+    config = _make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts)
     try:
         session = boto3.Session(profile_name=profile_name)
         if parts:
@@ -87,12 +85,27 @@ def make_client(
     except (InvalidRegionError, ValueError) as error:
         # botocore raises ValueError for an endpoint that is no URL
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
+    if is_traced:
+        client.meta.events.register("before-call", add_trace_header)
     if parts:
-        start(client)
+        start(client, is_traced)
     start_anew_in_child(client, start_client_anew)
     return client
 
 
+def _make_config(connect_timeout: float, read_timeout: float, max_pool_connections: int, max_attempts: int) -> Config:
+    return Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        max_pool_connections=max_pool_connections,
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        user_agent_extra=f"microcosm_pubsub/{VERSION}",
+    )
+
+
 def describe_client(client: Any) -> str:
-    """Return how a client makes its calls, in a word or two: its transport, or what it is if it is not boto3's."""
-    return client_transport(client) if isinstance(client, BaseClient) else type(client).__name__
+    """Return how a client makes its calls, and why not otherwise: its transport, or what it is if it is not boto3's."""
+    if not isinstance(client, BaseClient):
+        return type(client).__name__
+    reason = find_hindrance(client)
+    return client_transport(client) if reason is None else f"botocore, since {reason}"

@@ -12,7 +12,7 @@ from microcosm_pubsub.clients.boto import LOCAL_REGION, make_client
 from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
 from microcosm_pubsub.clients.urls import endpoint_of, region_of, region_of_arn
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast.transport import TRANSPORTS
 from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_path, is_stdin, is_url
@@ -68,6 +68,7 @@ def configure_sqs_client(graph: Any) -> QueueClient:
             max_pool_connections=config.max_pool_connections,
             max_attempts=config.max_attempts,
             transport=config.transport,
+            is_traced=find_component(graph, "pubsub_traces") is not None,
         ),
     )
 
@@ -98,6 +99,7 @@ def configure_sns_client(graph: Any) -> TopicClient:
             max_pool_connections=config.max_pool_connections,
             max_attempts=config.max_attempts,
             transport=config.transport,
+            is_traced=find_component(graph, "pubsub_traces") is not None,
             # without a topic nothing can be published, and the region does not matter
             default_region=LOCAL_REGION,
         ),

@@ -42,7 +42,7 @@ from microcosm_pubsub.registry import (
 from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
-from microcosm_pubsub.types import Handled, Handler, Layer, Observer, UnitLayer
+from microcosm_pubsub.types import Handled, Handler, Layer, Observer, Traces, UnitLayer
 
 
 #: A handled message waits at most so long for others to be settled with it.
@@ -63,6 +63,7 @@ class SQSMessageDispatcher:
     :param clock: measures time, in seconds
     :param unit_middleware: layers around each message, or batch, outside of the others; the outermost first
     :param arguments: finds what handlers ask for beside their content
+    :param traces: makes the spans of receives and of handlers, if there are to be any
     """
 
     logger = getLogger("microcosm_pubsub.dispatcher")
@@ -79,6 +80,7 @@ class SQSMessageDispatcher:
         clock: Callable[[], float] = perf_counter,
         unit_middleware: Iterable[UnitLayer] = (),
         arguments: ArgumentFinder | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.consumer = consumer
         self.registry = registry
@@ -90,6 +92,7 @@ class SQSMessageDispatcher:
         self.loop = loop or EventLoop()
         self.unit_middleware = tuple(unit_middleware)
         self.arguments = arguments
+        self.traces = traces
         self._routes: tuple[RetryPolicies, Routes] | None = None
         #: How many results there were of each kind, and how often settling and observing failed.
         self.counts: Counter[str] = Counter()
@@ -128,7 +131,9 @@ class SQSMessageDispatcher:
         :raises ReceiveError: if the receive failed; see `SQSConsumer.consume`
         """
         consumer = consumer or self.consumer
+        begun = self.clock()
         messages = consumer.consume()
+        self.received(messages, self.clock() - begun)
         self.accept(messages, self.find_routes(bound_handlers))
         groups = Groups()
         start = self.clock()
@@ -185,6 +190,11 @@ class SQSMessageDispatcher:
             self._routes = (self.policies, routes)
         return routes
 
+    def received(self, messages: Sequence[SQSMessage], seconds: float) -> None:
+        """Tell the traces what a receive brought, and how long it took."""
+        if self.traces is not None and messages:
+            self.traces.received(messages, seconds)
+
     def accept(self, messages: Iterable[SQSMessage], routes: Routes) -> None:
         """Let messages know how they are handled here, and how often they were released."""
         for message in messages:
@@ -202,6 +212,9 @@ class SQSMessageDispatcher:
 
         :param messages: accepted ones of one route: a single one, or several if its handler takes batches
         """
+        return self._run_unit(messages) if self.traces is None else self.traces.handle(self._run_unit, messages)
+
+    def _run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         route = messages[0].route
         assert isinstance(route, Route), "messages are accepted before they are handled"
         results = self._run_route(route, messages)

@@ -9,7 +9,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.context import log_records
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
 
@@ -23,6 +23,7 @@ from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
 def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
     """Configure the graph's dispatcher, bound as `sqs_message_dispatcher`."""
     log_records.install()
+    traces = find_component(graph, "pubsub_traces")
     return SQSMessageDispatcher(
         consumer=graph.sqs_consumer,
         registry=graph.sqs_message_handler_registry,
@@ -33,4 +34,5 @@ def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
         loop=graph.pubsub_event_loop,
         unit_middleware=graph.pubsub_unit_middleware,
         arguments=graph.pubsub_arguments,
+        traces=None if traces is None else traces.consuming,
     )

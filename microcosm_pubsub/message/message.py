@@ -121,6 +121,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param releases: how many of its receives ended without its having been handled, as far as is known
     :param raw: the message as the queue gave it
     :param context: what was known while it was handled
+    :param trace: what traces know of it, if there are any
     """
 
     consumer: Settler | None
@@ -140,6 +141,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     context: dict[str, Any] | None = field(default=None, repr=False)
     route: Route | None = field(default=None, repr=False)
     settled: bool = False
+    trace: Any = field(default=None, repr=False)
     _opaque_data: dict[str, Any] | None = field(default=None, init=False, repr=False)
     _opaque_data_of: Any = field(default=None, init=False, repr=False)
 

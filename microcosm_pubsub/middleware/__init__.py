@@ -16,7 +16,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
+from microcosm_pubsub.config.graph import defaults, find_component, find_parts, use_parts
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import ProvideContext
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
@@ -43,8 +43,10 @@ def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
 
     Config `names` lists the layers to add, callables or their bindings.
     """
+    traces = find_component(graph, "pubsub_traces")
     return (
         ProvideContext(graph.opaque, graph.sqs_message_context),
+        *((traces.log,) if traces is not None else ()),
         refuse_undecodable,
         expire,
         limit_attempts,

@@ -126,6 +126,11 @@ class DeferredBatchProducer(DeferredProducer):
             MessageBatchSchema.MEDIA_TYPE,
             {"messages": [BATCHED.dump(message) for message in chunk]},
         )
+        for message in chunk:
+            if message.tracked is not None:
+                # what is published is the batch
+                message.tracked.end(ProduceResult())
+                message.tracked = None
         return batch
 
     def generate_message_batches(

@@ -7,13 +7,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from microcosm_pubsub.errors import ConfigurationError
 
 
 #: A hundred years, since times are numbers of some size.
 MAX_DELAY_SECONDS = 100 * 366 * 24 * 60 * 60
+
+
+class Tracked(Protocol):
+    """What follows a message on its way to its topic."""
+
+    is_sent: bool
+    #: for those who follow it
+    span: Any
+
+    def end(self, result: ProduceResult) -> None: ...
 
 
 @dataclass(slots=True)
@@ -30,6 +40,7 @@ class PubsubMessage:
     :param deduplication_id: by which a FIFO topic knows it again
     :param content: what its schema encodes; empty if somebody else has
     :param due_at: when to publish it, in seconds since the epoch; None is now
+    :param tracked: is told when it is published, or kept for later
     """
 
     media_type: str
@@ -41,6 +52,7 @@ class PubsubMessage:
     deduplication_id: str | None = None
     content: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     due_at: float | None = None
+    tracked: Tracked | None = field(default=None, repr=False, compare=False)
 
     @property
     def size_bytes(self) -> int:

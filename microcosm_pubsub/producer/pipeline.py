@@ -1,8 +1,8 @@
 """
 What a message goes through on its way to its topic.
 
-    steps     identity -> opaque data -> topic -> attributes -> group -> yours -> encode -> body transforms
-    layers    (the outbox, inside a transaction) -> yours -> metrics -> the topic
+    steps     identity -> opaque data -> topic -> attributes -> group -> yours -> traces -> encode -> body transforms
+    layers    traces -> (the outbox, inside a transaction) -> yours -> metrics -> traces -> the topic
 
 A step is a function `step(message)` that sees one `PubsubMessage`, and may change anything of it: its content, opaque
 data, attributes, group, deduplication id, and after `encode` its text. What it raises refuses the message, before
@@ -84,7 +84,10 @@ def configure_pubsub_publish_steps(graph: Any) -> tuple[PublishStep, ...]:
 
     Config `names` lists them, callables or their bindings.
     """
-    return use_parts(graph, graph.config.pubsub_publish_steps.names)
+    traces = find_component(graph, "pubsub_traces")
+    steps = use_parts(graph, graph.config.pubsub_publish_steps.names)
+    # after those that may need the room of an attribute
+    return steps if traces is None else (*steps, traces.step)
 
 
 @defaults(names=typed(values.parts("pubsub_publish_layers.names"), default_factory=list))
@@ -101,4 +104,6 @@ def configure_pubsub_publish_layers(graph: Any) -> tuple[PublishLayer, ...]:
     if meters is not None and meters.enabled:
         measure.append(meters.around_publish)
     names = graph.config.pubsub_publish_layers.names
-    return (*find_parts(graph, "pubsub_outbox"), *use_parts(graph, names), *measure)
+    layers = (*find_parts(graph, "pubsub_outbox"), *use_parts(graph, names), *measure)
+    traces = find_component(graph, "pubsub_traces")
+    return layers if traces is None else (traces.around, *layers, traces.send)

@@ -82,6 +82,8 @@ class Handling:
         """
         if self.has_leases:
             self.keeper.hold(messages, opened_at)
+        if self.dispatcher.traces is not None:
+            self.dispatcher.received(messages, self.keeper.clock() - opened_at)
         if self.timer.tell is not None:
             self.timer.began(messages)
         if self.settler.undeleted.counts:

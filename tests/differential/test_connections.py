@@ -178,8 +178,9 @@ def test_a_proxy(server, make_client, parts, monkeypatch, counted):
         server.play(EMPTY)
         client.receive_message(**PARAMETERS)
         assert server.requests[0].target == "http://queues.test/"
+        assert server.requests[0].header("host") == "queues.test"
 
-    assert counted == []
+    assert counted == ["ReceiveMessage"]
 
 
 def test_an_endpoint_with_a_path(server, make_client, parts, counted):

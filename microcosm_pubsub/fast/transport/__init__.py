@@ -25,6 +25,7 @@ __all__ = [
     "begin_call",
     "choose_parts",
     "client_transport",
+    "find_hindrance",
     "finish_call",
     "forget_connections",
     "make_parts",
@@ -70,13 +71,17 @@ def attach(session: Any, parts: Parts) -> None:
         session.events.register(f"creating-client-class.{service}", put_before)
 
 
-def start(client: Any) -> None:
-    """Start to answer the hot calls of a client of such a session."""
+def start(client: Any, is_traced: bool = False) -> None:
+    """
+    Start to answer the hot calls of a client of such a session.
+
+    :param is_traced: whether its calls have spans of our own, in the place of those of OpenTelemetry's instrumentation
+    """
     try:
         # imports names of botocore that not all of its releases have
         from microcosm_pubsub.fast.transport.calls import HotCalls
 
-        client._hot_calls = HotCalls(client, client._hot_parts)
+        client._hot_calls = HotCalls(client, client._hot_parts, is_traced)
     except Exception as error:
         # names that are not public may go with any release of botocore; the client goes on without
         logger.info(
@@ -125,3 +130,9 @@ def client_transport(client: Any) -> str:
     """Tell the transport of a client: `socket`, `socket+orjson`, `crt`, `crt+orjson`, or `botocore`."""
     calls = client._hot_calls if isinstance(client, HotClient) else None
     return calls.parts.name if calls else "botocore"
+
+
+def find_hindrance(client: Any) -> str | None:
+    """Return why the hot calls of a client that has a short way are boto3's at the moment, if they are."""
+    calls = client._hot_calls if isinstance(client, HotClient) else None
+    return calls.watch.find_reason() if calls else None

@@ -24,11 +24,13 @@ from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import ClosedPoolError
 
+from microcosm_pubsub.fast.trace_header import add_trace_header
 from microcosm_pubsub.fast.transport.connection import Answer, Arrived, Exchange, read_rest
 from microcosm_pubsub.fast.transport.errors import Unusual
 from microcosm_pubsub.fast.transport.learned import Learned
 from microcosm_pubsub.fast.transport.model import OPERATIONS, Model
 from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.route import find_way
 from microcosm_pubsub.fast.transport.user_agent import keep_user_agent
 from microcosm_pubsub.fast.transport.watch import Watch
 
@@ -69,7 +71,7 @@ class CallState(local):
 class HotCalls:
     """The short way of one client."""
 
-    def __init__(self, client: Any, parts: Parts):
+    def __init__(self, client: Any, parts: Parts, is_traced: bool = False):
         self.parts = parts
         self._client = client
         service, events = client.meta.service_model, client.meta.events
@@ -84,7 +86,7 @@ class HotCalls:
         self._state = CallState()
         events.register(f"before-call.{self._service_id}", self.identify)
         events.register(f"before-send.{self._service_id}", self.replay)
-        self._watch = Watch(client, self._models, known=(self.identify, self.replay))
+        self.watch = Watch(client, self._models, (self.identify, self.replay, add_trace_header), is_traced)
         # for the calls that botocore does
         keep_user_agent(client)
 
@@ -98,7 +100,7 @@ class HotCalls:
         if model is None:
             return None
         try:
-            if reason := self._watch.find_reason():
+            if reason := self.watch.find_reason():
                 raise Unusual(reason)
             learned, pool = self._learned.get(name), self._pool()
             # `client.close()` leaves the pool to the garbage collection, and another one is made at the next call
@@ -172,13 +174,11 @@ class HotCalls:
     def _learn(self, name: str, request: Any, parameters: Any) -> None:
         self._lessons[name] += 1
         try:
-            if self._session._proxy_config.proxy_url_for(request.url):
-                raise Unusual("a proxy is configured")
-            credentials = find_credentials(self._client)
-            learned = Learned(request, parameters, self._models[name], credentials, self.parts)
+            way, credentials = find_way(self._session, request.url), find_credentials(self._client)
+            learned = Learned(request, parameters, self._models[name], credentials, self.parts, way)
             if self.url not in ("", learned.url):
                 raise Unusual("its URL is another one")
-            self._pool = ref(self._session._manager.connection_from_url(learned.url))
+            self._pool = ref(way.pool)
         except Unusual as reason:
             logger.debug("%s goes the way of boto3: %s", name, reason)
         except Exception:

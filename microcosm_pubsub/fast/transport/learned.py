@@ -19,9 +19,11 @@ from uuid import uuid4
 
 from botocore.handlers import add_recursion_detection_header
 
+from microcosm_pubsub.fast.trace_header import NAME, TRACE_HEADER
 from microcosm_pubsub.fast.transport.errors import Unusual
 from microcosm_pubsub.fast.transport.model import Model
 from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.route import Way
 from microcosm_pubsub.fast.transport.signature import SignedPart, Signer
 
 
@@ -42,6 +44,24 @@ VARYING = frozenset(
     }
 )
 
+#: What tracers add to a request, of that one alone: AWS reads none of it.
+#: https://www.w3.org/TR/trace-context/ https://www.w3.org/TR/baggage/ https://github.com/openzipkin/b3-propagation
+TRACING = frozenset(
+    {
+        "b3",
+        "baggage",
+        "sentry-trace",
+        "traceparent",
+        "tracestate",
+        "uber-trace-id",
+        "x-b3-flags",
+        "x-b3-parentspanid",
+        "x-b3-sampled",
+        "x-b3-spanid",
+        "x-b3-traceid",
+    }
+)
+
 #: The only one of them that is signed and stays as long as the credentials do.
 TOKEN = "X-Amz-Security-Token"
 
@@ -49,13 +69,14 @@ TOKEN = "X-Amz-Security-Token"
 class Learned:
     """Makes requests of one operation as botocore would."""
 
-    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: Parts):
+    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: Parts, way: Way):
         """
         Learn from a request.
 
         :param request: a prepared request of botocore, signed and ready to send
         :param parameters: the parameters of its call
         :param credentials: frozen ones
+        :param way: the way that it takes
         :raises Unusual: if what is learned would not do the same
         """
         headers = {name: text_of(value) for name, value in request.headers.items()}
@@ -68,18 +89,18 @@ class Learned:
         region, service, signed = match[1], match[2], match[3].split(";")
         self.url, self._signer_type = str(request.url), parts.signer
         self._credentials: tuple[Any, Signer, str] | None = None
-        self._part = SignedPart(
-            url=request.url,
-            headers=tuple((name, value) for name, value in headers.items() if is_kept(name, signed)),
-            service=service,
-            region=region,
-        )
-        self._head = self._make_head(headers)
+        kept = tuple((name, value) for name, value in headers.items() if is_kept(name, signed))
+        self._part = SignedPart(self.url, kept, service, region)
         self._verify(lower, request.body, model.dump(parameters), credentials)
+        if not TRACING.isdisjoint(lower):
+            # what was signed is verified with it, and what will be is without
+            headers = {name: value for name, value in headers.items() if name.lower() not in TRACING}
+            kept = tuple((name, value) for name, value in kept if name.lower() not in TRACING)
+            self._part, self._credentials = SignedPart(self.url, kept, service, region), None
+        self._head = self._make_head({**headers, **way.headers}, way.target)
 
-    def _make_head(self, headers: dict[str, str]) -> str:
+    def _make_head(self, headers: dict[str, str], target: str) -> str:
         url = urlsplit(self.url)
-        target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
         lines = [f"POST {target} HTTP/1.1"]
         given = {name.lower() for name in headers}
         if "host" not in given:
@@ -133,10 +154,11 @@ class Learned:
 
 
 def trace_line() -> str:
-    """Return the header by which AWS Lambda finds functions that call each other for ever."""
-    if "AWS_LAMBDA_FUNCTION_NAME" not in environ:
+    """Return X-Ray's header, by which AWS Lambda also finds functions that call each other for ever."""
+    header = TRACE_HEADER.get()
+    if header is None and "AWS_LAMBDA_FUNCTION_NAME" not in environ:
         return ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {} if header is None else {NAME: header}
     add_recursion_detection_header({"headers": headers})
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 

@@ -1,9 +1,9 @@
 """
 Whether anybody but botocore has a say in the calls of a client.
 
-Event handlers of users, of moto, of botocore's `Stubber`, and functions of botocore that have been replaced (as
-OpenTelemetry's instrumentation, tracers and tests do) must see every call. They are looked for whenever the client's
-registrations have changed, which botocore shows by a new cache of its look-ups, so that looking costs nothing.
+Event handlers of users, of moto, of botocore's `Stubber`, and functions of botocore that have been replaced (as tracers
+and tests do) must see every call, but for those onlookers that `onlookers` knows. They are looked for whenever the
+client's registrations have changed, which botocore shows by a new cache of its look-ups, so that looking costs nothing.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from logging import DEBUG, getLogger
 from operator import is_
-from os.path import dirname
-from types import FunctionType
 from typing import Any
 
-import botocore
 from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from botocore.history import get_global_history_recorder
 from botocore.httpsession import URLLib3Session
 from botocore.signers import RequestSigner
+
+from microcosm_pubsub.fast.transport.onlookers import find_stranger, is_known_handler, is_own
 
 
 #: What a call passes through, in botocore's order.
@@ -57,23 +56,22 @@ PASSED = (
 )
 
 BOTOCORE_LOGGER = getLogger("botocore")
-BOTOCORE_FOLDER = dirname(botocore.__file__)
-
-
-def is_own(function: Any) -> bool:
-    """Return whether a function is botocore's, and not somebody's in its place."""
-    return type(function) is FunctionType and function.__code__.co_filename.startswith(BOTOCORE_FOLDER)
 
 
 class Watch:
     """Watches one client."""
 
-    def __init__(self, client: Any, operations: Iterable[str], known: Iterable[Callable[..., Any]]):
+    def __init__(
+        self, client: Any, operations: Iterable[str], known: Iterable[Callable[..., Any]], is_traced: bool = False
+    ):
         """
         Start to watch.
 
         :param known: handlers that are no reason to leave the short way
+        :param is_traced: whether its calls have spans of our own, which stand for those of OpenTelemetry's
+            instrumentation of botocore
         """
+        self._is_traced = is_traced
         self._emitter = client.meta.events._emitter
         service = client.meta.service_model.service_id.hyphenize()
         self._names = [f"{event}.{service}.{operation}" for event in EVENTS for operation in operations]
@@ -99,13 +97,16 @@ class Watch:
 
     def _look(self, passed: tuple[Any, ...]) -> str | None:
         for (owner, name), function in zip(PASSED, passed, strict=True):
-            if not is_own(function):
-                return f"{owner.__name__}.{name} is replaced"
+            stranger = find_stranger(function, self._is_traced)
+            if stranger is not None:
+                return f"{owner.__name__}.{name} is replaced{stranger}"
         for name in self._names:
             for handler in self._emitter._handlers.prefix_search(name):
                 if handler in self._known:
                     continue
                 function = getattr(handler, "__func__", handler)
+                if is_known_handler(function):
+                    continue
                 if not is_own(function) or function.__module__ not in OWN_MODULES:
                     return f"a handler is registered for {name}"
         return None

@@ -15,6 +15,7 @@ from microcosm_pubsub.fast.transport.errors import Unusual
 from microcosm_pubsub.fast.transport.learned import Learned
 from microcosm_pubsub.fast.transport.model import Model
 from microcosm_pubsub.fast.transport.query import quote
+from microcosm_pubsub.fast.transport.route import find_way
 
 
 PARAMETERS = {"QueueUrl": "https://queue", "MaxNumberOfMessages": 10}
@@ -43,7 +44,8 @@ def capture(**options: Any) -> tuple[Any, Any]:
 def learn(client: Any, request: Any, parts: Any) -> Learned:
     model = Model(client.meta.service_model.operation_model("ReceiveMessage"), parts)
     credentials = client._request_signer._credentials.get_frozen_credentials()
-    return Learned(request, PARAMETERS, model, credentials, parts)
+    way = find_way(client._endpoint.http_session, request.url)
+    return Learned(request, PARAMETERS, model, credentials, parts, way)
 
 
 @pytest.fixture(params=PARTS)

@@ -1,0 +1,72 @@
+"""
+The traces of a graph, as configuration makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from microcosm.api import typed
+
+from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.middleware import Check
+from microcosm_pubsub.producer import PublishLayer, PublishStep
+from microcosm_pubsub.types import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """
+    What makes spans, for those who have a place for it.
+
+    :param consuming: is told of receives, and stands around the calls of handlers
+    :param log: a layer that lets log lines tell a message's trace
+    :param step: starts the span of a message that is published
+    :param around: a publish layer, outside of all others, that ends it
+    :param send: a publish layer, inside of all others
+    """
+
+    consuming: Any
+    log: Layer
+    step: PublishStep
+    around: PublishLayer
+    send: PublishLayer
+
+
+@defaults(
+    enabled=typed(values.boolean("pubsub_traces.enabled"), default_value=False),
+    one_trace=typed(values.boolean("pubsub_traces.one_trace"), default_value=True),
+    xray=typed(values.boolean("pubsub_traces.xray"), default_value=False),
+)
+def configure_pubsub_traces(graph: Any) -> Traces | None:
+    """
+    Configure the traces of a graph, bound as `pubsub_traces`; None if they are not enabled.
+
+    Config `one_trace` says whether a handler's call belongs to the trace of its message, and `xray` whether X-Ray's
+    header is read and written.
+
+    :raises ConfigurationError: if they are enabled, and OpenTelemetry's API is not installed
+    """
+    config = graph.config.pubsub_traces
+    if not config.enabled:
+        return None
+    try:
+        from microcosm_pubsub.traces.consuming import Consuming, add_log_fields
+        from microcosm_pubsub.traces.publishing import Publishing
+        from microcosm_pubsub.traces.tracer import Tracer
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"pubsub_traces.enabled needs {error.name}: pip install 'microcosm_pubsub[otel]'"
+        ) from error
+
+    def find_endpoint() -> str | None:
+        meta = getattr(find_component(graph, "sns_client"), "meta", None)
+        return getattr(meta, "endpoint_url", None)
+
+    tracer = Tracer()
+    publishing = Publishing(tracer, find_endpoint, config.xray)
+    consuming = Consuming(tracer, config.one_trace, config.xray)
+    return Traces(consuming, Check(add_log_fields), publishing.start, publishing.around, publishing.send)

@@ -1,0 +1,91 @@
+"""
+Who decides which spans there are: OpenTelemetry's sampler, asked as seldom as can be.
+
+Most samplers record nothing below a span that is not recorded, and to ask one costs as much as a tenth of handling a
+message; so of such a sampler the answer is known beforehand.
+https://opentelemetry.io/docs/specs/otel/trace/sdk/#parentbased
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    NoOpTracerProvider,
+    ProxyTracerProvider,
+    SpanContext,
+    get_tracer,
+    get_tracer_provider,
+    set_span_in_context,
+)
+
+from microcosm_pubsub.version import VERSION
+
+
+#: The conventions that names are of.
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+
+#: How the SDK's samplers describe themselves that record nothing: never, and below what is not recorded.
+NEVER = "AlwaysOffSampler"
+BELOW_NOTHING = ("remoteParentNotSampled:AlwaysOffSampler", "localParentNotSampled:AlwaysOffSampler")
+
+
+class Sampling(Enum):
+    """When a sampler has to be asked: never, unless a parent is not recorded, or always."""
+
+    OFF = "off"
+    BY_PARENT = "by parent"
+    ASK = "ask"
+
+
+class Tracer:
+    """
+    Start spans of the program's tracer provider, which it may set up later.
+
+    :raises ModuleNotFoundError: if `opentelemetry-api` is not installed
+    """
+
+    def __init__(self) -> None:
+        self.start_span = get_tracer("microcosm_pubsub", VERSION, schema_url=SCHEMA_URL).start_span
+        self._known: tuple[Any, Any, Sampling] = (None, None, Sampling.OFF)
+
+    @property
+    def sampling(self) -> Sampling:
+        """Return when the sampler has to be asked."""
+        provider = get_tracer_provider()
+        sampler = getattr(provider, "sampler", None)
+        known = self._known
+        if known[0] is not provider or known[1] is not sampler:
+            known = self._known = (provider, sampler, judge(provider, sampler))
+        return known[2]
+
+
+def judge(provider: Any, sampler: Any) -> Sampling:
+    """Return when a provider's sampler has to be asked."""
+    if isinstance(provider, (NoOpTracerProvider, ProxyTracerProvider)):
+        # a program without an SDK
+        return Sampling.OFF
+    # somebody else's provider, or sampler, may have rules of its own
+    try:
+        description = str(sampler.get_description())
+    except Exception:
+        return Sampling.ASK
+    if description == NEVER:
+        return Sampling.OFF
+    if description.startswith("ParentBased{") and all(part in description for part in BELOW_NOTHING):
+        return Sampling.BY_PARENT
+    return Sampling.ASK
+
+
+def make_context(parent: SpanContext | None) -> Context:
+    """Return a context in which a span of elsewhere is the current one; an empty one if there is none."""
+    context = Context()
+    return context if parent is None else set_span_in_context(NonRecordingSpan(parent), context)
+
+
+def is_sampled(context: SpanContext | None) -> bool:
+    """Return whether somebody records the span of a context."""
+    return context is not None and context.trace_flags.sampled
