@@ -96,7 +96,11 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
     ),
     ("rpc", "call a service, and remove what callers left", lambda command: rpc.add_flags(command, add_client_flags)),
     ("schemas", "what messages hold, and whether a change breaks somebody", schemas.add_flags),
-    ("topology", "what a daemon and its producers need in AWS", topology.add_flags),
+    (
+        "topology",
+        "what a daemon and its producers need in AWS, and whether it is there",
+        lambda command: topology.add_flags(command, add_client_flags),
+    ),
     ("iam", "the least that must be allowed in AWS", topology.add_iam_flags),
     ("serve", "serve SNS and SQS over HTTP, on this machine", serve.add_flags),
     ("demo", "watch a daemon handle messages, on this machine alone", demo.add_flags),
@@ -105,7 +109,7 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command, and exit non-zero with one clear line if it fails."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = topology.complete(sys.argv[1:] if argv is None else argv)
     try:
         args: Namespace = make_arg_parser(argv).parse_args(argv)
     except ConfigurationError as error:

@@ -13,6 +13,7 @@ from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.producer.topics import TESTING_TOPIC
+from microcosm_pubsub.reader import is_url
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS
 
 
@@ -38,12 +39,14 @@ class Queue:
     :param dead_letter_queue: the name of the other
     :param visibility_timeout_seconds: for how long a receive hides a message that the daemon does not hide itself
     :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param url: as configuration gives it; None if it gives a name, or nothing
     """
 
     name: str
     dead_letter_queue: str
     visibility_timeout_seconds: int
     max_receive_count: int
+    url: str | None = None
 
     @property
     def is_fifo(self) -> bool:
@@ -177,11 +180,14 @@ def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
 
 def make_queue(daemon: Any, max_receive_count: int) -> Queue:
     """Return the queue of a daemon."""
-    configured = str(daemon.graph.config.sqs_consumer.sqs_queue_url or "")
+    config = daemon.graph.config.sqs_consumer
+    configured = str(config.sqs_queue_url or "")
     name = daemon.name if configured in ("", TESTING_QUEUE) else configured.rpartition("/")[2]
     base, fifo = (name.removesuffix(FIFO_SUFFIX), FIFO_SUFFIX) if name.endswith(FIFO_SUFFIX) else (name, "")
+    dead_letters = (config.dead_letter_queue_url or "").rpartition("/")[2] or f"{base}{DEAD_LETTERS}{fifo}"
     seconds = daemon.graph.config.pubsub_worker.visibility_timeout_seconds
-    return Queue(name, f"{base}{DEAD_LETTERS}{fifo}", int(seconds), max_receive_count)
+    url = configured if is_url(configured) else None
+    return Queue(name, dead_letters, int(seconds), max_receive_count, url)
 
 
 def name_topic(arn: str | None) -> str:
