@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
-from microcosm_pubsub.cli import config, read, run, schemas, serve, topology, write
+from microcosm_pubsub.cli import config, doctor, read, run, schemas, serve, topology, write
 from microcosm_pubsub.cli.calls import rpc, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
@@ -102,6 +102,11 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
         lambda command: topology.add_flags(command, add_client_flags),
     ),
     ("iam", "the least that must be allowed in AWS", topology.add_iam_flags),
+    (
+        "doctor",
+        "what is wrong with a daemon's set-up, and what to do",
+        lambda command: doctor.add_flags(command, add_client_flags),
+    ),
     ("serve", "serve SNS and SQS over HTTP, on this machine", serve.add_flags),
     ("demo", "watch a daemon handle messages, on this machine alone", demo.add_flags),
 )

@@ -8,12 +8,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from json import dumps
 
-from microcosm.api import load_from_dict
-
 from microcosm_pubsub.cli import provision
 from microcosm_pubsub.cli.dlq.flags import positive_integer
 from microcosm_pubsub.cli.run import load_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
+from microcosm_pubsub.topology.engine import make_daemon
 from microcosm_pubsub.topology.formats import FORMATS
 from microcosm_pubsub.topology.permissions import ANY_ACCOUNT, ANY_REGION, POLICIES
 from microcosm_pubsub.topology.plan import Topology, plan
@@ -86,10 +85,7 @@ def add_plan_flags(parser: ArgumentParser) -> None:
 
 def read_plan(args: Namespace, with_producers: bool) -> Topology:
     """Return what there has to be, as the flags say."""
-    # over queues and topics in memory, with the names that configuration gives
-    loader = load_from_dict(sns_producer={"mock_sns": True})
-    daemon = load_daemon(args.daemon).create_for_testing(loader=loader)
-    return plan(daemon, with_producers, args.max_receive_count, args.kms_key)
+    return plan(make_daemon(load_daemon(args.daemon)), with_producers, args.max_receive_count, args.kms_key)
 
 
 def diff(args: Namespace) -> int:

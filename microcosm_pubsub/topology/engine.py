@@ -68,6 +68,18 @@ def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -
     )
 
 
+def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] | None = None) -> ConsumerDaemon:
+    """
+    Return a daemon with its graph, over queues and topics in memory, with the names that configuration gives.
+
+    :param overrides: configuration that wins, by section
+    :raises ConfigurationError: if it cannot be made
+    """
+    # nothing is made in a broker
+    in_memory = load_from_dict(sns_producer={"mock_sns": True}, pubsub_broker={"url": ""})
+    return daemon_cls.create_for_testing(loader=load_each(load_from_dict(dict(overrides or {})), in_memory))
+
+
 @contextmanager
 def open_engine(graph: Any) -> Iterator[Engine]:
     """
