@@ -75,8 +75,12 @@ def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] |
     :param overrides: configuration that wins, by section
     :raises ConfigurationError: if it cannot be made
     """
-    # nothing is made in a broker
-    in_memory = load_from_dict(sns_producer={"mock_sns": True}, pubsub_broker={"url": ""})
+    # nothing is made in a broker, and stdout is for what a command prints
+    in_memory = load_from_dict(
+        sns_producer={"mock_sns": True},
+        pubsub_broker={"url": ""},
+        logging={"level": "WARNING", "stream_handler": {"stream": "ext://sys.stderr"}},
+    )
     return daemon_cls.create_for_testing(loader=load_each(load_from_dict(dict(overrides or {})), in_memory))
 
 
