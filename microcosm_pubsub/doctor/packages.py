@@ -35,6 +35,9 @@ MODULES = {
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(;.*)?")
 CLAUSE = re.compile(r"\s*(>=|<=|==|!=|<|>)\s*([0-9][0-9.]*)\s*")
 
+#: Extras that no daemon needs.
+DEVELOPMENT = re.compile(r"extra == [\"'](dev|testing)")
+
 
 def check_packages(config: Mapping[str, Any]) -> Iterator[Finding]:
     """
@@ -93,14 +96,15 @@ def iter_wrong_versions() -> Iterator[tuple[str, str, str]]:
         if match is None or PACKAGE in requirement.replace("-", "_"):
             continue
         name, wanted, marker = match[1], match[2].strip(), match[3] or ""
+        if DEVELOPMENT.search(marker):
+            continue
         try:
             found = version(name)
         except PackageNotFoundError:
             if "extra" not in marker:
                 yield name, "not installed", wanted
             continue
-        is_ours = "extra" not in marker or re.search(r"extra == [\"'](dev|testing)", marker) is None
-        if is_ours and not all(is_allowed(found, clause) for clause in wanted.split(",") if clause):
+        if not all(is_allowed(found, clause) for clause in wanted.split(",") if clause):
             yield name, found, wanted
 
 

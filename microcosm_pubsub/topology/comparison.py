@@ -86,6 +86,8 @@ class Comparison:
         self.has_rights = has_rights
         #: What was found, by kind and name.
         self.found: dict[tuple[str, str], Found] = {}
+        #: And of what it is not known whether it is there.
+        self.unseen: set[tuple[str, str]] = set()
 
     def iter_items(self) -> Iterator[Item]:
         """Iterate over what there has to be, in the order in which it can be made."""
@@ -99,10 +101,13 @@ class Comparison:
             compare = partial(self._compare_queue, queue, is_dead_letters)
             yield self._judge("queue", name, partial(self.existing.find_queue, name, url), compare)
         for topic in self.topology.subscribed:
+            name = f"{topic.name} -> {queue.name}"
+            if unseen := {("topic", topic.name), ("queue", queue.name)} & self.unseen:
+                reason = f"{' and '.join(kind for kind, _ in sorted(unseen))} cannot be read"
+                yield Item("subscription", name, "unknown", reason=reason)
+                continue
             find = partial(self._find_subscription, topic, queue)
-            yield self._judge(
-                "subscription", f"{topic.name} -> {queue.name}", find, partial(compare_subscription, topic)
-            )
+            yield self._judge("subscription", name, find, partial(compare_subscription, topic))
 
     def want_queue(self, queue: Queue, is_dead_letters: bool) -> dict[str, str]:
         """Return the attributes that a queue has to have, but for its policies, as SQS takes them."""
@@ -119,6 +124,7 @@ class Comparison:
         try:
             found = find()
         except CLIENT_ERRORS as error:
+            self.unseen.add((kind, name))
             return Item(kind, name, "unknown", reason=f"cannot be read: {error_code(error)}")
         if found is None:
             return Item(kind, name, "missing")

@@ -33,6 +33,8 @@ from microcosm_pubsub.topology.plan import plan
 from tests.engines import LOCAL_REGION, make_local_client
 
 
+pytestmark = pytest.mark.usefixtures("shared_models")
+
 NUMBERS = count(1)
 ORDER, PARCEL = created("order"), created("parcel")
 PLACES = {

@@ -25,6 +25,8 @@ from microcosm_pubsub.topology.plan import plan
 from tests.engines import LOCAL_REGION
 
 
+pytestmark = pytest.mark.usefixtures("shared_models")
+
 NUMBERS = count(1)
 ACCOUNT = "123456789012"
 
@@ -107,7 +109,7 @@ def place(account):
     """A queue, its dead letters, and a topic; for each run new ones."""
 
     def make():
-        name = f"orders-{next(NUMBERS)}"
+        name = f"rights-{next(NUMBERS)}"
         dead = account.sqs.create_queue(QueueName=f"{name}-dead-letters")["QueueUrl"]
         policy = {
             "deadLetterTargetArn": f"arn:aws:sqs:{LOCAL_REGION}:{ACCOUNT}:{name}-dead-letters",
@@ -291,7 +293,7 @@ class TestCalls:
                     for name, policy in make_policies(found, prefix).items()
                 }
                 # what is not allowed is not waited for so long
-                well = self.run(account, found, daemon_cls, prefix, 30 if missing is None else 2, **users)
+                well = self.run(account, found, daemon_cls, prefix, 30 if missing is None else 1, **users)
                 assert all(well.values()) is (missing is None), (role, missing, well)
 
     def test_a_daemon_that_calls_may_do_what_a_caller_does(self, place, daemon_cls):
