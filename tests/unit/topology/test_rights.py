@@ -55,6 +55,8 @@ class Account:
     def __init__(self, moto, monkeypatch):
         self.moto = moto
         self.monkeypatch = monkeypatch
+        #: What is closed at the end.
+        self.clients = []
         self.iam = self.make_client("iam")
         self.admin = self.make_user({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
         with self.acting(self.admin):
@@ -63,7 +65,17 @@ class Account:
 
     def make_client(self, service):
         # boto3's own session keeps the credentials that it found first
-        return Session().client(service, region_name=LOCAL_REGION, endpoint_url=self.moto.url)
+        client = Session().client(service, region_name=LOCAL_REGION, endpoint_url=self.moto.url)
+        self.clients.append(client)
+        return client
+
+    def keep(self, graph, *names):
+        """Close the clients of a graph at the end."""
+        self.clients += [getattr(graph, name) for name in names]
+
+    def close(self):
+        for client in self.clients:
+            client.close()
 
     def make_user(self, policy):
         name = f"user-{next(NUMBERS)}"
@@ -101,7 +113,9 @@ class Account:
 @pytest.fixture
 def account(moto, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["test"])
-    return Account(moto, monkeypatch)
+    made = Account(moto, monkeypatch)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -183,6 +197,7 @@ class TestConsumer:
             graph = create_object_graph("shop", loader=load_from_dict(account.config(None, found.topic_arn)))
             graph.use("sns_producer")
             graph.lock()
+            account.keep(graph, "sns_client")
         for name in ("ok", "nack", "give-up"):
             try:
                 graph.sns_producer.produce(created("thing"), uri=f"https://example.com/{name}")
@@ -192,6 +207,7 @@ class TestConsumer:
         try:
             with account.acting(consumer):
                 daemon = start(daemon_cls, account.config(found.name, found.topic_arn))
+                account.keep(daemon.graph, "sqs_client", "sns_client")
             daemon.process()
         except PubSubError as error:
             return published, type(error).__name__, depth(account, found.dead)
@@ -245,11 +261,13 @@ class TestCalls:
         more = {"pubsub_replies": {"prefix": prefix}}
         with account.acting(service):
             daemon = start(daemon_cls, account.config(found.url, found.topic_arn, **more))
+            account.keep(daemon.graph, "sqs_client", "sns_client")
         with account.acting(caller):
             loader = load_from_dict(account.config(None, found.topic_arn, **more))
             graph = create_object_graph("shop", loader=loader)
             graph.use("pubsub_rpc")
             graph.lock()
+            account.keep(graph, "sqs_client", "sns_client")
         rpc = graph.pubsub_rpc
         well = {"asked": self.ask(daemon, rpc, "a", seconds)}
         if not well["asked"]:
