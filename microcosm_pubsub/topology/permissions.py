@@ -85,10 +85,13 @@ def make_caller_policy(topology: Topology, region: str = ANY_REGION, account: st
 
     It makes a reply queue, which is not encrypted with the key of the topology.
 
-    :raises ConfigurationError: if its graph has no part in calls
+    :raises ConfigurationError: if it neither has a service nor calls one
     """
     if topology.calls is None:
-        raise ConfigurationError(f"{topology.name} neither has a service nor calls one: import its service")
+        raise ConfigurationError(
+            f"{topology.name} neither has a service nor calls one: import its service, or list pubsub_rpc in its "
+            "components"
+        )
     return make_policy(
         *call_statements(topology.calls, region, account),
         *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),

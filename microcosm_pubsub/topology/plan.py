@@ -171,8 +171,10 @@ def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
         return None
     arns = graph.sns_topic_arns
     answered = [each for each, handler in handlers.items() if replies.for_handler(handler, DEFAULT_OPTIONS)]
+    if rpc is None and not answered:
+        return None
     topics = {arns.get(each) or arns.default for each in answered}
-    if rpc is not None or not answered:
+    if rpc is not None:
         # what is asked elsewhere is not declared here: any topic that configuration names
         topics |= {arns.default, *arns.values()}
     return Calls(replies.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))

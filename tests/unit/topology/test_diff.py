@@ -78,10 +78,11 @@ def place(request, tmp_path, monkeypatch, own_declarations):
     else:
         engine: Engine = request.getfixturevalue(request.param)
         made = Place(program, engine.sqs, engine.sns, ["--endpoint-url", engine.url], False)
-    region, account = ("local", "000000000000") if made.is_broker else ("us-east-1", "123456789012")
-    account = "000000000000" if request.param == "ministack" else account
+    made.region, made.account = ("local", "000000000000") if made.is_broker else ("us-east-1", "123456789012")
+    if request.param == "ministack":
+        made.account = "000000000000"
     monkeypatch.setenv("ORDERS__SQS_CONSUMER__SQS_QUEUE_URL", made.queue)
-    monkeypatch.setenv("ORDERS__SNS_TOPIC_ARNS__DEFAULT", f"arn:aws:sns:{region}:{account}:{made.topic}")
+    monkeypatch.setenv("ORDERS__SNS_TOPIC_ARNS__DEFAULT", f"arn:aws:sns:{made.region}:{made.account}:{made.topic}")
     yield made
     if clients is not None:
         clients.close()
@@ -210,6 +211,38 @@ def test_what_cannot_be_seen_is_not_changed(place, run, monkeypatch):
     ]
     code, _ = run("apply", "--yes", "--json")
     assert code.startswith("pubsub topology: Nothing was changed, since not all can be seen: topic ")
+
+
+@pytest.mark.parametrize("options", [["--kms-key", "alias/shop"], ["--max-receive-count", "9"]])
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_what_is_made_is_what_was_planned(place, run, monkeypatch, suffix, options):
+    monkeypatch.setenv("ORDERS__SQS_CONSUMER__SQS_QUEUE_URL", f"{place.queue}{suffix}")
+    monkeypatch.setenv(
+        "ORDERS__SNS_TOPIC_ARNS__DEFAULT", f"arn:aws:sns:{place.region}:{place.account}:{place.topic}{suffix}"
+    )
+
+    code, found = run("apply", "--yes", "--json", *options)
+    assert (code, len(found["done"])) == (0, 4), found
+    code, found = run("diff", "--json", *options)
+    assert code == 0, found
+    made = place.attributes(f"{place.queue}{suffix}")
+    assert loads(made["RedrivePolicy"])["deadLetterTargetArn"].endswith(f"{place.dead}{suffix}")
+    if options[0] == "--kms-key" and not place.is_broker:
+        assert made["KmsMasterKeyId"] == "alias/shop"
+
+
+def test_a_queue_may_be_named_by_its_url(place, run, monkeypatch):
+    run("apply", "--yes", "--json")
+    url = place.sqs.get_queue_url(QueueName=place.queue)["QueueUrl"]
+    monkeypatch.setenv("ORDERS__SQS_CONSUMER__SQS_QUEUE_URL", url)
+    place.flags = [] if not place.is_broker else place.flags
+    assert run("diff", "--json")[0] == 0
+
+
+def test_topics_that_only_have_a_name_are_looked_for(place, run, monkeypatch):
+    run("apply", "--yes", "--json")
+    monkeypatch.setenv("ORDERS__SNS_TOPIC_ARNS__DEFAULT", place.topic)
+    assert run("diff", "--json")[0] == 0
 
 
 def test_the_words_of_before_are_understood(place, capsys):

@@ -19,7 +19,7 @@ from requests import post
 
 from microcosm_pubsub import ConsumerDaemon, DeadLetter, Nack, Service, created, handles
 from microcosm_pubsub.calls.cleaning import TOUCH_SECONDS, get_machine
-from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.errors import ConfigurationError, PubSubError
 from microcosm_pubsub.topology.permissions import make_caller_policy, make_consumer_policy, make_producer_policy
 from microcosm_pubsub.topology.plan import plan
 from tests.engines import LOCAL_REGION
@@ -339,3 +339,5 @@ def test_what_has_no_part_in_calls_is_allowed_none(own_declarations):
     topology = plan(ThingDaemon.create_for_testing(loader=load_from_dict(sns_producer={"mock_sns": True})))
     statements = {statement["Sid"] for statement in make_consumer_policy(topology)["Statement"]}
     assert statements == {"Receive", "Find", "GiveUp"}
+    with pytest.raises(ConfigurationError, match="things neither has a service nor calls one"):
+        make_caller_policy(topology)
