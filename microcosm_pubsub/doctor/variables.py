@@ -21,6 +21,10 @@ WELL_KNOWN = (
     *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"),
 )
 
+#: With which names begin that boto3 reads too, of each service another one.
+#: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+OF_SERVICES = "AWS_ENDPOINT_URL_"
+
 #: What looks like one of those by this much is taken for a misspelling of it.
 LIKENESS = 0.9
 
@@ -30,7 +34,7 @@ NAME_LIKENESS = 0.8
 
 def check_variables(name: str, known: Mapping[str, Iterable[str]], environment: Mapping[str, str]) -> Iterator[Finding]:
     """
-    Iterate over the variables that nobody reads, but for a letter or an underscore.
+    Iterate over the variables that a daemon would read, but for a letter or an underscore.
 
     What is wrong behind the right name of the daemon is told by `config.unknown`.
 
@@ -47,7 +51,7 @@ def check_variables(name: str, known: Mapping[str, Iterable[str]], environment: 
     for variable in sorted(environment):
         nearest = find_nearest(variable, prefix, known, by_letters)
         if nearest is not None:
-            yield warning("environment", f"nobody reads the variable {variable}", f"did you mean {nearest}?")
+            yield warning("environment", f"{name} does not read the variable {variable}", f"did you mean {nearest}?")
 
 
 def find_nearest(
@@ -59,11 +63,10 @@ def find_nearest(
         return None
     if (meant := by_letters.get(squeeze(variable))) is not None:
         return None if meant == variable else meant
-    if variable in WELL_KNOWN:
+    if variable in WELL_KNOWN or variable.startswith(OF_SERVICES):
         return None
     if rest and rest[0].lower() in known and get_close_matches(first.upper(), [prefix], 1, NAME_LIKENESS):
-        # of this very name nothing else can be wrong
-        return None if first == prefix else "__".join([prefix, *rest])
+        return "__".join([prefix, *rest])
     found = get_close_matches(variable.upper(), WELL_KNOWN, 1, LIKENESS)
     return found[0] if found else None
 

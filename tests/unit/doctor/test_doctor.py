@@ -17,7 +17,7 @@ from requests import post
 from microcosm_pubsub import ConsumerDaemon, PubSubMessageSchema, RetryPolicy, created, handles, schema
 from microcosm_pubsub.broker.factory import open_broker
 from microcosm_pubsub.cli.main import main
-from microcosm_pubsub.doctor.access import check_clock
+from microcosm_pubsub.doctor.access import check_clock, describe_failure
 from microcosm_pubsub.doctor.encryption import lets_sns
 from microcosm_pubsub.doctor.examination import examine
 from microcosm_pubsub.doctor.packages import is_allowed
@@ -27,7 +27,7 @@ from microcosm_pubsub.sql.database import Database, Settings
 from microcosm_pubsub.sql.url import parse_url
 from microcosm_pubsub.topology.applying import Applying
 from microcosm_pubsub.topology.comparison import Comparison
-from microcosm_pubsub.topology.engine import make_daemon
+from microcosm_pubsub.topology.engine import Engine, make_daemon
 from microcosm_pubsub.topology.existing import Existing
 from microcosm_pubsub.topology.plan import plan
 from tests.engines import LOCAL_REGION, make_local_client
@@ -358,6 +358,11 @@ def nobody_listens(it):
     it.configure("sqs_consumer", endpoint_url="http://127.0.0.1:1")
 
 
+@broken("broker", "error", "queue", "Cannot use the broker's database", made=False)
+def the_broker_does_not_answer(it):
+    it.configure("pubsub_broker", url="postgresql+psycopg://user:secret@127.0.0.1:1/pubsub")
+
+
 @broken("moto", "error", "clock", "s ahead, and AWS refuses what is signed so")
 def the_clock_is_wrong(it):
     it.ahead_seconds = 600
@@ -646,6 +651,7 @@ def test_nothing_is_made(make_set_up, capsys):
         "PUBSUB_BROKER_URL",
         "AWS_REGION",
         "AWS_ROLE_ARN",
+        "AWS_ENDPOINT_URL_SQS",
         "PATH",
     ],
 )
@@ -666,3 +672,26 @@ def test_what_cannot_be_read_is_let_through():
     assert is_allowed("1.2.3", "~=1.2")
     assert list(check_clock({}, 0)) == list(check_clock({"Date": "soon"}, 0)) == []
     assert not lets_sns("{", "kms:Decrypt")
+
+
+@pytest.mark.parametrize(
+    ("code", "check", "advice"),
+    [
+        ("AccessDenied", "rights", "allow sqs:GetQueueAttributes"),
+        ("AccessDeniedException", "rights", "pubsub iam"),
+        ("InvalidClientTokenId", "credentials", "correct the AWS credentials"),
+        ("ExpiredToken", "credentials", "renew the AWS session token"),
+        ("RequestExpired", "credentials", "correct this machine's clock"),
+        ("SignatureDoesNotMatch", "credentials", "this machine's clock"),
+        ("MissingAuthenticationToken", "credentials", "provide AWS credentials"),
+        ("OptInRequired", "queue", "enable the region"),
+        ("InvalidAddress", "queue", "correct sqs_consumer.sqs_queue_url"),
+        ("ThrottlingException", "queue", "endpoint_url"),
+    ],
+)
+def test_what_aws_refuses(code, check, advice, client_error):
+    engine = Engine(None, None, "https://sqs.test")
+    found = describe_failure(client_error(code, "GetQueueAttributes"), engine, "orders")
+    assert (found.level, found.check) == ("error", check)
+    assert advice in found.advice
+    assert code in found.text
