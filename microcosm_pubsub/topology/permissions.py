@@ -70,7 +70,7 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
     arn, dead = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
     tasks = ["sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"]
     return make_policy(
-        statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", *tasks], dead),
+        statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", "sqs:PurgeQueue", *tasks], dead),
         statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arn, dead),
         statement("GiveBack", ["sqs:SendMessage"], arn),
         # without the name of a queue, those that have dead letters are looked for

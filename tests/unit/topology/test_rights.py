@@ -6,7 +6,7 @@ without any one of their actions something does not.
 import sys
 from contextlib import contextmanager, suppress
 from itertools import count
-from json import dumps
+from json import dumps, loads
 from subprocess import Popen
 from time import time
 from types import SimpleNamespace
@@ -19,13 +19,20 @@ from requests import post
 
 from microcosm_pubsub import ConsumerDaemon, DeadLetter, Nack, Service, created, handles
 from microcosm_pubsub.calls.cleaning import TOUCH_SECONDS, get_machine
+from microcosm_pubsub.cli.main import main
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
-from microcosm_pubsub.topology.permissions import make_caller_policy, make_consumer_policy, make_producer_policy
+from microcosm_pubsub.topology.permissions import (
+    make_caller_policy,
+    make_consumer_policy,
+    make_dlq_policy,
+    make_producer_policy,
+)
 from microcosm_pubsub.topology.plan import plan
 from tests.engines import LOCAL_REGION
 
 
-pytestmark = pytest.mark.usefixtures("shared_models")
+# each action is left out once, in one test
+pytestmark = [pytest.mark.usefixtures("shared_models"), pytest.mark.timeout(600)]
 
 NUMBERS = count(1)
 ACCOUNT = "123456789012"
@@ -229,6 +236,57 @@ class TestConsumer:
                 }
                 became = self.run(account, found, daemon_cls, **users)
                 assert (became == everything) is (missing is None), (role, missing, became)
+
+
+class TestDeadLetters:
+    """Somebody lists dead letters, looks at them, gives them back, and deletes the rest by `pubsub dlq`."""
+
+    #: moto knows no move tasks.
+    UNKNOWN = ("sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask")
+
+    @pytest.fixture
+    def daemon_cls(self, own_declarations):
+        @handles(created("thing"))
+        def take(content):
+            return True
+
+        class ThingDaemon(ConsumerDaemon):
+            name = "things"
+
+        return ThingDaemon
+
+    def run(self, account, found, user, capsys):
+        """Return how many dead letters were listed, and where the messages are after each further step."""
+
+        def ask(*words):
+            with pytest.raises(SystemExit), account.acting(user):
+                main(["dlq", *words, "--json", "--endpoint-url", account.moto.url])
+            lines = [line for line in capsys.readouterr().out.splitlines() if "werkzeug" not in line]
+            return loads(lines[-1]) if lines else None
+
+        listed = ask("list", "--prefix", found.name) or [{}]
+        ask("peek", "--queue-url", f"{found.name}-dead-letters")
+        looked_at = depth(account, found.dead)
+        ask("redrive", "--queue-url", found.dead, "--copy")
+        given_back = depth(account, found.dead), depth(account, found.url)
+        account.sqs.send_message(QueueUrl=found.dead, MessageBody="three")
+        ask("purge", "--queue-url", found.dead, "--yes")
+        return listed[0].get("dead"), looked_at, *given_back, depth(account, found.dead)
+
+    def test_everything_that_is_allowed_is_needed(self, account, place, daemon_cls, capsys):
+        def make(found):
+            return make_dlq_policy(make_topology(daemon_cls, found), LOCAL_REGION, ACCOUNT)
+
+        everything = 2, (2, 0), (0, 0), (2, 0), (0, 0)
+        with account.enforcing():
+            for _, missing in iter_missing({"dlq": make(place())}):
+                if missing is not None and missing.endswith(self.UNKNOWN):
+                    continue
+                found = place()
+                for text in ("one", "two"):
+                    account.sqs.send_message(QueueUrl=found.dead, MessageBody=dumps({"mediaType": text}))
+                became = self.run(account, found, account.make_user(without(make(found), missing)), capsys)
+                assert (became == everything) is (missing is None), (missing, became)
 
 
 class TestCalls:
