@@ -11,7 +11,7 @@ from json import dumps, loads
 from uuid import uuid4
 
 import pytest
-from botocore import loaders
+from botocore import session as botocore_session
 from botocore.awsrequest import AWSHTTPConnection
 from botocore.client import BaseClient, ClientCreator
 from botocore.exceptions import ClientError
@@ -40,7 +40,7 @@ def clients_as_they_are():
 @pytest.fixture
 def shared_models(monkeypatch):
     """Let botocore read its models of services once for the process, not once for each client."""
-    monkeypatch.setattr(loaders, "create_loader", make_loader)
+    monkeypatch.setattr(botocore_session, "create_loader", make_loader)
 
 
 @cache
