@@ -86,9 +86,26 @@ def add_statement(policy: str | None, statement: Mapping[str, Any]) -> dict[str,
     :param policy: as JSON; None is none
     """
     document = read_json(policy)
+    others = document if isinstance(document, dict) else {}
     kept = [each for each in iter_statements(policy) if each.get("Sid") != statement["Sid"]]
-    version = document.get("Version", POLICY_VERSION) if isinstance(document, dict) else POLICY_VERSION
-    return {"Version": version, "Statement": [*kept, statement]}
+    return {"Version": POLICY_VERSION, **others, "Statement": [*kept, statement]}
+
+
+def find_senders(policy: str | None, name: str) -> list[str]:
+    """
+    Return the ARNs of those whom the statement of a `Sid` lets send.
+
+    :param policy: as JSON; None is none
+    """
+    conditions = [each.get("Condition") or {} for each in iter_statements(policy) if each.get("Sid") == name]
+    return [
+        str(arn)
+        for condition in conditions
+        for values in condition.values()
+        for key, arns in values.items()
+        if str(key).lower() == SOURCE_ARN
+        for arn in to_list(arns)
+    ]
 
 
 def to_list(value: Any) -> list[Any]:

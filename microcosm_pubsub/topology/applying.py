@@ -13,11 +13,16 @@ from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
-from microcosm_pubsub.topology.admission import add_statement
+from microcosm_pubsub.topology.admission import add_statement, find_senders
 from microcosm_pubsub.topology.comparison import SCOPE, Comparison, Item
 from microcosm_pubsub.topology.existing import PENDING
 from microcosm_pubsub.topology.plan import Queue, Topic
-from microcosm_pubsub.topology.resources import make_queue_policy, make_redrive_policy, make_subscription_filter
+from microcosm_pubsub.topology.resources import (
+    STATEMENT,
+    make_queue_policy,
+    make_redrive_policy,
+    make_subscription_filter,
+)
 
 
 #: A queue that was deleted cannot be made again at once.
@@ -116,8 +121,12 @@ class Applying:
         return dumps(make_redrive_policy(self.arns["queue", queue.dead_letter_queue], queue))
 
     def _write_policy(self, queue: Queue, current: str | None) -> str:
-        topics = [self.arns["topic", topic.name] for topic in self.topology.subscribed]
-        (statement,) = make_queue_policy(self.arns["queue", queue.name], topics)["Statement"]
+        # those that are let in go on sending, whoever let them in
+        topics = [
+            *find_senders(current, STATEMENT),
+            *(self.arns["topic", each.name] for each in self.topology.subscribed),
+        ]
+        (statement,) = make_queue_policy(self.arns["queue", queue.name], dict.fromkeys(topics))["Statement"]
         return dumps(add_statement(current, statement))
 
     # subscriptions

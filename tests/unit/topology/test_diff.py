@@ -189,12 +189,19 @@ def test_other_statements_of_a_policy_stay(place, run):
         pytest.skip("the broker asks for no rights")
     run("apply", "--yes", "--json")
     other = {"Sid": "Other", "Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage", "Resource": "*"}
-    place.set(place.queue, Policy=dumps({"Version": "2012-10-17", "Statement": [other]}))
+    neighbour = f"arn:aws:sns:{place.region}:{place.account}:neighbour"
+    let_in = {"Sid": "TopicsMaySend", **ALLOW, "Condition": {"ArnEquals": {"aws:SourceArn": neighbour}}}
+    place.set(place.queue, Policy=dumps({"Version": "2012-10-17", "Id": "ours", "Statement": [other, let_in]}))
 
     assert changes(run("diff", "--json")[1]) == {"Policy": (None, f"lets {place.topic} send")}
     assert run("apply", "--yes", "--json")[0] == 0
-    statements = loads(place.attributes(place.queue)["Policy"])["Statement"]
-    assert [statement["Sid"] for statement in statements] == ["Other", "TopicsMaySend"]
+    policy = loads(place.attributes(place.queue)["Policy"])
+    assert policy["Id"] == "ours"
+    first, second = policy["Statement"]
+    assert first == other
+    # who was let in before sends on
+    topic_arn = f"arn:aws:sns:{place.region}:{place.account}:{place.topic}"
+    assert second["Condition"] == {"ArnEquals": {"aws:SourceArn": [neighbour, topic_arn]}}
     assert run("diff", "--json")[0] == 0
 
 
