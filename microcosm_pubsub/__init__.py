@@ -36,7 +36,7 @@ names on one line do not import each other. `pyproject.toml` holds this (`import
 - `calls`, `gate`, `modules`, `topology`: tasks, and requests with answers; whether a change of a schema breaks
   somebody; queues and their handlers, named in a file; what there has to be in AWS.
 - `ledger`: tasks with a memory: states, results, schedules, cursors.
-- `server`: the broker over HTTP.
+- `doctor`, `server`: what is wrong with a set-up; the broker over HTTP.
 - `cli`, `pytest_plugin`: the commands; fixtures for users' tests.
 
 A consumed message comes in by `worker`, goes through `dispatcher.SQSMessageDispatcher` (`run`, `settle`, `notify`), and

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from logging import DEBUG, WARNING, basicConfig
 from typing import Any
 
-from microcosm_pubsub.cli import config, read, run, schemas, serve, topology, write
+from microcosm_pubsub.cli import config, doctor, read, run, schemas, serve, topology, write
 from microcosm_pubsub.cli.calls import rpc, schedules, tasks
 from microcosm_pubsub.cli.demo import command as demo
 from microcosm_pubsub.cli.dlq import command as dlq
@@ -101,8 +101,17 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
     ),
     ("rpc", "call a service, and remove what callers left", lambda command: rpc.add_flags(command, add_client_flags)),
     ("schemas", "what messages hold, and whether a change breaks somebody", schemas.add_flags),
-    ("topology", "what a daemon and its producers need in AWS", topology.add_flags),
+    (
+        "topology",
+        "what a daemon and its producers need in AWS, and whether it is there",
+        lambda command: topology.add_flags(command, add_client_flags),
+    ),
     ("iam", "the least that must be allowed in AWS", topology.add_iam_flags),
+    (
+        "doctor",
+        "what is wrong with a daemon's set-up, and what to do",
+        lambda command: doctor.add_flags(command, add_client_flags),
+    ),
     ("serve", "serve SNS and SQS over HTTP, on this machine", serve.add_flags),
     ("demo", "watch a daemon handle messages, on this machine alone", demo.add_flags),
 )
@@ -110,7 +119,7 @@ COMMANDS: tuple[tuple[str, str, Callable[[ArgumentParser], None]], ...] = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command, and exit non-zero with one clear line if it fails."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = topology.complete(sys.argv[1:] if argv is None else argv)
     try:
         args: Namespace = make_arg_parser(argv).parse_args(argv)
     except ConfigurationError as error:

@@ -5,23 +5,57 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from json import dumps
 
-from microcosm.api import load_from_dict
-
+from microcosm_pubsub.cli import provision
 from microcosm_pubsub.cli.dlq.flags import positive_integer
 from microcosm_pubsub.cli.run import load_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
+from microcosm_pubsub.topology.engine import make_daemon
 from microcosm_pubsub.topology.formats import FORMATS
 from microcosm_pubsub.topology.permissions import ANY_ACCOUNT, ANY_REGION, POLICIES
 from microcosm_pubsub.topology.plan import Topology, plan
 
 
-def add_flags(parser: ArgumentParser) -> None:
-    """Add the flags of `pubsub topology`."""
-    add_plan_flags(parser)
-    parser.add_argument("--format", choices=["table", *FORMATS], default="table", help="a table for people by default")
-    parser.set_defaults(call=print_topology, debug=False)
+#: What `pubsub topology` can be asked; if it is asked nothing, it prints what there has to be.
+PRINT = "print"
+ACTIONS = (PRINT, "diff", "apply")
+
+
+def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+    """Add the commands of `pubsub topology`, with their flags."""
+    commands = parser.add_subparsers(dest="topology_command", required=True, metavar="COMMAND")
+
+    def add(name: str, call: Callable[[Namespace], int | None], text: str) -> ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
+        command.set_defaults(call=call, debug=False)
+        add_plan_flags(command)
+        return command
+
+    command = add(PRINT, print_topology, "print what there has to be; the command that is meant if none is named")
+    command.add_argument("--format", choices=["table", *FORMATS], default="table", help="a table for people by default")
+    text = "compare it with what there is, and exit 1 if anything is missing or differs"
+    provision.add_flags(add("diff", diff, text), add_client_flags)
+    command = add("apply", apply, "create what is missing and change what differs, after it was printed")
+    command.add_argument("--yes", action="store_true", help="do it; without it the plan is printed alone")
+    provision.add_flags(command, add_client_flags)
+
+
+def complete(argv: Sequence[str]) -> list[str]:
+    """
+    Return a command line in which `pubsub topology` says what it is asked.
+
+    argparse has no command that may be left out: an optional positional argument would take the daemon's name for it.
+    """
+    words = list(argv)
+    # behind the flag that names a file, and its value
+    index = 2 if words[:1] == ["-c"] else 0
+    if words[index : index + 1] == ["topology"]:
+        asked = words[index + 1 : index + 2]
+        if asked and asked[0] not in (*ACTIONS, "-h", "--help"):
+            words.insert(index + 1, PRINT)
+    return words
 
 
 def add_iam_flags(parser: ArgumentParser) -> None:
@@ -51,10 +85,17 @@ def add_plan_flags(parser: ArgumentParser) -> None:
 
 def read_plan(args: Namespace, with_producers: bool) -> Topology:
     """Return what there has to be, as the flags say."""
-    # over queues and topics in memory, with the names that configuration gives
-    loader = load_from_dict(sns_producer={"mock_sns": True})
-    daemon = load_daemon(args.daemon).create_for_testing(loader=loader)
-    return plan(daemon, with_producers, args.max_receive_count, args.kms_key)
+    return plan(make_daemon(load_daemon(args.daemon)), with_producers, args.max_receive_count, args.kms_key)
+
+
+def diff(args: Namespace) -> int:
+    """Compare what there has to be with what there is, and return 1 unless all of it is there."""
+    return provision.diff(args, read_plan(args, args.producers))
+
+
+def apply(args: Namespace) -> int:
+    """Create what is missing and change what differs."""
+    return provision.apply(args, read_plan(args, args.producers))
 
 
 def print_topology(args: Namespace) -> None:

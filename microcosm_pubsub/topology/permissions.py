@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.topology.plan import Queue, Topology
+from microcosm_pubsub.topology.plan import Calls, Queue, Topology
 from microcosm_pubsub.topology.resources import POLICY_VERSION
 
 
@@ -26,15 +26,20 @@ def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: 
     """
     Return what a daemon must be allowed: to receive and settle, and to send what cannot succeed to its dead letters.
 
+    One that has a service may answer its callers too, and one that calls services may do what a caller does.
+
     :raises ConfigurationError: if it has no queue
     """
     queue = need_queue(topology)
+    calls = topology.calls
     arns = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
     return make_policy(
         statement("Receive", RECEIVE, arns[0]),
         # where the dead letters go, and the URL of a queue that is given by its name
         statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], *arns),
         statement("GiveUp", ["sqs:SendMessage"], arns[1]),
+        *(answer_statements(calls, region, account) if calls is not None and calls.answers else ()),
+        *(call_statements(calls, region, account) if calls is not None and calls.asks else ()),
         *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
     )
 
@@ -65,7 +70,7 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
     arn, dead = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
     tasks = ["sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:CancelMessageMoveTask"]
     return make_policy(
-        statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", *tasks], dead),
+        statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", "sqs:PurgeQueue", *tasks], dead),
         statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arn, dead),
         statement("GiveBack", ["sqs:SendMessage"], arn),
         # without the name of a queue, those that have dead letters are looked for
@@ -74,13 +79,62 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
     )
 
 
+def make_caller_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
+    """
+    Return what must be allowed to whoever calls the services of a daemon, or to a daemon that calls others.
+
+    It makes a reply queue, which is not encrypted with the key of the topology.
+
+    :raises ConfigurationError: if it neither has a service nor calls one
+    """
+    if topology.calls is None:
+        raise ConfigurationError(
+            f"{topology.name} neither has a service nor calls one: import its service, or list pubsub_rpc in its "
+            "components"
+        )
+    return make_policy(
+        *call_statements(topology.calls, region, account),
+        *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
+    )
+
+
+def call_statements(calls: Calls, region: str, account: str) -> list[Statement]:
+    """
+    Return what allows to publish requests, to have a reply queue, and to remove those that others left.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+    """
+    return [
+        statement("Call", ["sns:Publish"], *(f"arn:aws:sns:{region}:{account}:{name}" for name in calls.topics)),
+        statement("TakeAnswers", TAKE_ANSWERS, arn_of(f"{calls.prefix}*", region, account)),
+        # which knows no resources
+        statement("ListQueues", ["sqs:ListQueues"], "*"),
+    ]
+
+
+def answer_statements(calls: Calls, region: str, account: str) -> list[Statement]:
+    """Return what allows to send answers to the reply queues of callers, and to no other queue."""
+    return [statement("Answer", ["sqs:GetQueueUrl", "sqs:SendMessage"], arn_of(f"{calls.prefix}*", region, account))]
+
+
 #: To receive messages, and settle them.
 RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+
+#: To have a reply queue: made, touched, read and deleted; those of processes that are gone are looked at and deleted.
+TAKE_ANSWERS = [
+    "sqs:CreateQueue",
+    "sqs:SetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:DeleteQueue",
+    "sqs:GetQueueAttributes",
+]
 
 POLICIES: dict[str, Callable[..., dict[str, Any]]] = {
     "consumer": make_consumer_policy,
     "producer": make_producer_policy,
     "dlq": make_dlq_policy,
+    "caller": make_caller_policy,
 }
 
 

@@ -14,6 +14,9 @@ from microcosm_pubsub.topology.plan import RETENTION_SECONDS, Queue, Topic
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 POLICY_VERSION = "2012-10-17"
 
+#: What the statement of a queue's policy is called that lets its topics send.
+STATEMENT = "TopicsMaySend"
+
 
 def make_queue_policy(queue_arn: Any, topic_arns: Iterable[Any]) -> dict[str, Any]:
     """
@@ -22,7 +25,7 @@ def make_queue_policy(queue_arn: Any, topic_arns: Iterable[Any]) -> dict[str, An
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     """
     statement = {
-        "Sid": "TopicsMaySend",
+        "Sid": STATEMENT,
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage",

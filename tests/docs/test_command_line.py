@@ -17,6 +17,7 @@ COMMANDS = {
     "pubsub db": ["pubsub", "db", "upgrade"],
     "pubsub serve": ["pubsub", "serve"],
     "pubsub demo": ["pubsub", "demo"],
+    "pubsub doctor": ["pubsub", "doctor"],
     "publish-naive": ["publish-naive"],
 }
 
@@ -33,7 +34,20 @@ def test_documented_flags_are_those_that_exist(heading, run_command):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["run"], ["config"], ["write"], ["read"], ["dlq"], ["serve"], ["demo"], ["run", "daemon:OrdersDaemon"]],
+    [
+        [],
+        ["run"],
+        ["config"],
+        ["write"],
+        ["read"],
+        ["dlq"],
+        ["serve"],
+        ["demo"],
+        ["doctor"],
+        ["topology"],
+        ["topology", "diff"],
+        ["run", "daemon:OrdersDaemon"],
+    ],
     ids=" ".join,
 )
 def test_every_command_answers_help(command, run_command):

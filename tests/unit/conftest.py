@@ -5,14 +5,17 @@ Graphs under test, with an engine in memory whose clock stands still until told.
 # boto3 names its arguments in CamelCase.
 # ruff: noqa: N803
 
+from functools import cache
 from http.client import HTTPConnection
 from json import dumps, loads
 from uuid import uuid4
 
 import pytest
+from botocore import session as botocore_session
 from botocore.awsrequest import AWSHTTPConnection
 from botocore.client import BaseClient, ClientCreator
 from botocore.exceptions import ClientError
+from botocore.loaders import create_loader
 from microcosm.api import create_object_graph, load_from_dict
 from microcosm.hooks import ON_RESOLVE
 
@@ -32,6 +35,17 @@ def clients_as_they_are():
                 setattr(cls, name, attributes[name])
             elif not name.startswith("__"):
                 delattr(cls, name)
+
+
+@pytest.fixture
+def shared_models(monkeypatch):
+    """Let botocore read its models of services once for the process, not once for each client."""
+    monkeypatch.setattr(botocore_session, "create_loader", make_loader)
+
+
+@cache
+def make_loader(search_path_string=None):
+    return create_loader(search_path_string)
 
 
 class Clock:
