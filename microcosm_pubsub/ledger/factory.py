@@ -13,7 +13,7 @@ from microcosm.api import typed
 
 from microcosm_pubsub.calls.message import make_task_media_type, register_calls
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
 from microcosm_pubsub.producer import PublishOptions
 
@@ -44,7 +44,7 @@ def configure_pubsub_ledger(graph: Any) -> Ledger | None:
         return None
     from microcosm_pubsub.ledger.ledger import Ledger
 
-    config = graph.config.pubsub_ledger
+    config, traces = graph.config.pubsub_ledger, find_component(graph, "pubsub_traces")
     return Ledger(
         graph.pubsub_database,
         TaskPublisher(graph),
@@ -52,6 +52,7 @@ def configure_pubsub_ledger(graph: Any) -> Ledger | None:
         lease_seconds=config.lease_seconds,
         republish_seconds=config.republish_seconds,
         retention_seconds=config.retention_days * DAY_SECONDS,
+        find_trace_id=(lambda: None) if traces is None else traces.find_trace_id,
     )
 
 

@@ -51,6 +51,7 @@ class Ledger:
     :param lease_seconds: so long after it was last heard of a task is lost
     :param republish_seconds: after so long without having been begun a task is published again
     :param retention_seconds: so long a task is kept after its end
+    :param find_trace_id: returns the id of the trace that runs here, if one does
     :param now: tells the time of day, in seconds since the epoch
     :param clock: a monotonic clock, in seconds
     :param pause: waits for some seconds
@@ -64,6 +65,7 @@ class Ledger:
         lease_seconds: float = 30.0,
         republish_seconds: float = 3600.0,
         retention_seconds: float = 30 * 24 * 3600.0,
+        find_trace_id: Callable[[], str | None] = lambda: None,
         now: Callable[[], float] = time,
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
@@ -73,6 +75,7 @@ class Ledger:
         self.clock = clock
         self.pause = pause
         self.retention_seconds = retention_seconds
+        self.find_trace_id = find_trace_id
         self.store = TaskStore(database)
         self.turns = Turns(database)
         self.entering = Entering(database, self.store, self.turns, publish, republish_seconds, now)
@@ -108,6 +111,7 @@ class Ledger:
                 cursor_key=options.cursor_key,
                 due_at=0 if due_at is None else int(due_at * 1000),
                 merge=options.merge,
+                trace_id=self.find_trace_id(),
             )
         )
 

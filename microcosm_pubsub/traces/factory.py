@@ -4,6 +4,7 @@ The traces of a graph, as configuration makes them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ class Traces:
     :param step: starts the span of a message that is published
     :param around: a publish layer, outside of all others, that ends it
     :param send: a publish layer, inside of all others
+    :param find_trace_id: returns the id of the trace that runs here, if one does
     """
 
     consuming: Any
@@ -34,6 +36,7 @@ class Traces:
     step: PublishStep
     around: PublishLayer
     send: PublishLayer
+    find_trace_id: Callable[[], str | None]
 
 
 @defaults(
@@ -56,7 +59,7 @@ def configure_pubsub_traces(graph: Any) -> Traces | None:
     try:
         from microcosm_pubsub.traces.consuming import Consuming, add_log_fields
         from microcosm_pubsub.traces.publishing import Publishing
-        from microcosm_pubsub.traces.tracer import Tracer
+        from microcosm_pubsub.traces.tracer import Tracer, find_trace_id
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"pubsub_traces.enabled needs {error.name}: pip install 'microcosm_pubsub[otel]'"
@@ -69,4 +72,4 @@ def configure_pubsub_traces(graph: Any) -> Traces | None:
     tracer = Tracer()
     publishing = Publishing(tracer, find_endpoint, config.xray)
     consuming = Consuming(tracer, config.one_trace, config.xray)
-    return Traces(consuming, Check(add_log_fields), publishing.start, publishing.around, publishing.send)
+    return Traces(consuming, Check(add_log_fields), publishing.start, publishing.around, publishing.send, find_trace_id)

@@ -17,6 +17,8 @@ from opentelemetry.trace import (
     NoOpTracerProvider,
     ProxyTracerProvider,
     SpanContext,
+    format_trace_id,
+    get_current_span,
     get_tracer,
     get_tracer_provider,
     set_span_in_context,
@@ -84,6 +86,12 @@ def make_context(parent: SpanContext | None) -> Context:
     """Return a context in which a span of elsewhere is the current one; an empty one if there is none."""
     context = Context()
     return context if parent is None else set_span_in_context(NonRecordingSpan(parent), context)
+
+
+def find_trace_id() -> str | None:
+    """Return the id of the trace that runs here, as log lines tell it; None if none does."""
+    context = get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def is_sampled(context: SpanContext | None) -> bool:

@@ -5,6 +5,7 @@ Tasks that are remembered: their states, results, and what becomes of those whos
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from sqlalchemy import text
 
 from microcosm_pubsub import (
@@ -535,3 +536,14 @@ def test_a_duration_is_a_timedelta(make_app):
         task(every=5)(lambda: None)
     with pytest.raises(ConfigurationError, match=r"every is .*, but must be a timedelta of a second or more"):
         task(every=timedelta(0))(lambda: None)
+
+
+def test_a_task_is_known_by_the_trace_that_sent_it(make_app, add):
+    app = make_app(Daemon, pubsub_traces={"enabled": True})
+    span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False))
+    with use_span(span):
+        handle = add.send(1)
+    assert handle.row.trace_id == f"{0xABC:032x}"
+    assert add.send(2).row.trace_id is None
+    app.run()
+    assert handle.state == "completed"
