@@ -63,6 +63,10 @@ class Origin:
         self.log_fields: dict[str, str] | None = None
 
 
+#: Where a message comes from in whose handling nothing can be recorded.
+NOWHERE = Origin(None)
+
+
 class Consuming:
     """
     Make the spans of a consumer.
@@ -93,16 +97,21 @@ class Consuming:
         # as the module says
         try:
             sampling = self.tracer.sampling
-            if sampling is not Sampling.OFF:
+            if sampling is Sampling.OFF:
+                set_nowhere(messages)
+            else:
                 self._received(messages, seconds, sampling)
         except Exception:
             logger.warning("Cannot trace a receive of %d messages", len(messages), exc_info=True)
 
     def _received(self, messages: Sequence[SQSMessage], seconds: float, sampling: Sampling) -> None:
         creations = [read_received(message, self.xray) for message in messages]
+        if sampling is Sampling.JOINING and self.one_trace and not any(creations):
+            set_nowhere(messages)
+            return
         received = self._make_receive_span(messages, creations, seconds)
         receive = make_context(received)
-        is_quiet = sampling is Sampling.BY_PARENT
+        is_quiet = sampling is not Sampling.ASK
         # shared by those that carry none, if they are not recorded
         plain = Origin(None, receive, receive) if is_quiet and received and not is_sampled(received) else None
         for message, creation in zip(messages, creations, strict=True):
@@ -139,6 +148,8 @@ class Consuming:
     def handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """Handle messages by one call of their handler, within a span if it is to be recorded."""
         origin = messages[0].trace
+        if origin is NOWHERE and len(messages) == 1:
+            return call_next(messages)
         if origin is not None and origin.quiet is not None and len(messages) == 1:
             # what nearly all are, where few are recorded
             token = attach(origin.quiet)
@@ -172,7 +183,7 @@ class Consuming:
         """Start the span of a call, and return it, if there is one, with the context in which to call."""
         origins = [self._find_origin(message) for message in messages]
         context = self._choose_parent(origins)
-        if sampling is Sampling.BY_PARENT:
+        if sampling is not Sampling.ASK:
             parent = get_current_span(context).get_span_context()
             if parent.is_valid and not parent.trace_flags.sampled:
                 return None, context
@@ -195,7 +206,7 @@ class Consuming:
         if message.trace is None:
             message.trace = Origin(read_received(message, self.xray))
         origin: Origin = message.trace
-        if origin.quiet is not None:
+        if origin.quiet is not None or origin is NOWHERE:
             # it may be shared
             origin = message.trace = Origin(origin.creation, origin.receive)
         return origin
@@ -218,6 +229,12 @@ class Consuming:
             span.end()
         except Exception:
             logger.warning("Cannot trace the handling of %d messages", len(messages), exc_info=True)
+
+
+def set_nowhere(messages: Sequence[SQSMessage]) -> None:
+    """Note that nothing can be recorded of some messages."""
+    for message in messages:
+        message.trace = NOWHERE
 
 
 def add_log_fields(message: SQSMessage) -> None:

@@ -100,7 +100,7 @@ class Publishing:
             # nothing is traced here; but what caused this may have been, or its author says in what trace it is
             parent = read_published(message)
             context = make_context(parent)
-        if sampling is Sampling.BY_PARENT and parent is not None and not is_sampled(parent):
+        if sampling is not Sampling.ASK and parent is not None and not is_sampled(parent):
             write(message, parent)
             return
         span = self._make_span(message.topic_arn, SpanKind.PRODUCER, context, {names.MEDIA_TYPE: message.media_type})

@@ -33,12 +33,14 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 #: How the SDK's samplers describe themselves that record nothing: never, and below what is not recorded.
 NEVER = "AlwaysOffSampler"
 BELOW_NOTHING = ("remoteParentNotSampled:AlwaysOffSampler", "localParentNotSampled:AlwaysOffSampler")
+NO_ROOTS = "root:AlwaysOffSampler"
 
 
 class Sampling(Enum):
-    """When a sampler has to be asked: never, unless a parent is not recorded, or always."""
+    """When a sampler has to be asked: never, if a parent is recorded, unless one is not, or always."""
 
     OFF = "off"
+    JOINING = "joining"
     BY_PARENT = "by parent"
     ASK = "ask"
 
@@ -78,7 +80,7 @@ def judge(provider: Any, sampler: Any) -> Sampling:
     if description == NEVER:
         return Sampling.OFF
     if description.startswith("ParentBased{") and all(part in description for part in BELOW_NOTHING):
-        return Sampling.BY_PARENT
+        return Sampling.JOINING if NO_ROOTS in description else Sampling.BY_PARENT
     return Sampling.ASK
 
 

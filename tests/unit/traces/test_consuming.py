@@ -245,6 +245,19 @@ def test_who_is_sampled_out_stays_so(make_app, make_spans, seen):
     assert {f"{context.trace_id:x}" for context in seen} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
 
 
+def test_a_trace_that_others_have_begun_is_joined(make_app, make_spans):
+    """With `parentbased_always_off` none begins here."""
+    spans = make_spans(ParentBased(ALWAYS_OFF))
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with make_app() as app:
+        app.send(dumps({"mediaType": TracedSchema.MEDIA_TYPE, "what": "go"}))
+        app.send(dumps({"mediaType": TracedSchema.MEDIA_TYPE, "what": "go", "opaqueData": {"traceparent": parent}}))
+        app.run()
+
+    assert [span.name for span in spans.finished] == ["process shop"]
+    assert f"{spans.finished[0].context.trace_id:x}" == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
 def test_a_sampler_with_rules_of_its_own_is_asked(make_app, make_spans):
     spans = make_spans(ALWAYS_ON)
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
@@ -298,5 +311,7 @@ def test_the_sampler_is_found_when_the_program_sets_it_up(monkeypatch, make_span
     assert tracer.sampling is Sampling.OFF
     make_spans(ParentBased(ALWAYS_ON))
     assert tracer.sampling is Sampling.BY_PARENT
+    make_spans(ParentBased(ALWAYS_OFF))
+    assert tracer.sampling is Sampling.JOINING
     make_spans(ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON))
     assert tracer.sampling is Sampling.ASK
