@@ -213,7 +213,8 @@ class MessageHandlingResult(Replaceable):
         opaque: Mapping[str, Any] | None = None,
     ) -> None:
         """Report a FAILED or EXPIRED result, if error reporting is configured."""
-        if sentry_config is not None:
+        # most results are nothing to report
+        if sentry_config is not None and self.result.level >= WARNING:
             sentry_config.report(self, opaque)
 
     def resolve(self, message: SQSMessage) -> MessageHandlingResult:

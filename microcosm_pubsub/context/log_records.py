@@ -69,7 +69,8 @@ class MessageLogRecord(BaseRecord):  # type: ignore[valid-type, misc]
         if self._message_context:
             for key, value in self._message_context.items():
                 self.__dict__.setdefault(key, value)
-        text = super().getMessage()
+        # what LogRecord does, without another call for each line
+        text = str(self.msg) % self.args if self.args else str(self.msg)
         return FinishedText(text) if self.name.startswith(OUR_LOGGERS) else text
 
 

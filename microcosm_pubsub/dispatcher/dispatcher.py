@@ -42,7 +42,7 @@ from microcosm_pubsub.registry import (
 from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
-from microcosm_pubsub.types import Handled, Handler, Layer, Observer, Traces, UnitLayer
+from microcosm_pubsub.types import Handled, Handler, Layer, Observer, Traces, UnitCall, UnitLayer
 
 
 #: A handled message waits at most so long for others to be settled with it.
@@ -217,21 +217,23 @@ class SQSMessageDispatcher:
     def _run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         route = messages[0].route
         assert isinstance(route, Route), "messages are accepted before they are handled"
-        results = self._run_route(route, messages)
+        if route.run is not None:
+            results = self._run_in_layers(route.run, messages)
+        else:
+            (message,) = messages
+            result = MessageHandlingResult.capture(route.call, message)
+            if result.result.retry or message.error is not None:
+                judge(message, result)
+            results = [result]
         if route.name is not None:
             for result in results:
                 result.extra["method"] = route.name
         return results
 
-    def _run_route(self, route: Route, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        if route.run is None:
-            result = MessageHandlingResult.capture(route.call, messages[0])
-            if result.result.retry or messages[0].error is not None:
-                judge(messages[0], result)
-            return [result]
+    def _run_in_layers(self, run: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         groups = Groups()
         results = []
-        for message, result in zip(messages, route.run(messages), strict=True):
+        for message, result in zip(messages, run(messages), strict=True):
             held = hold_back(groups, message, result)
             if held is not result:
                 self.releases.add(message.message_id)

@@ -93,7 +93,11 @@ class Lanes:
                 return False
             for message in messages:
                 self.waiting += 1
-                if message.group_id is None:
+                route = message.route
+                if message.group_id is None and isinstance(route, Route) and route.options.batch_size is None:
+                    # nearly all of them
+                    self.ready.append(Unit([message], route))
+                elif message.group_id is None:
                     self._enqueue(message)
                 else:
                     self._put_in_lane(message, message.group_id)
