@@ -90,27 +90,30 @@ class Schedules:
             with self.database.connect() as connection, explaining(str(self.database)):
                 connection.execute(changed, rows)
 
-    def fire_due(self) -> int:
-        """Send the tasks whose time has come, and return how many that were."""
+    def fire_due(self, limit: float = 1.0) -> tuple[int, float]:
+        """
+        Send the tasks whose time has come.
+
+        :returns: how many that were, and in how many seconds the next one is due, or a limit if that is less
+        """
+        if not self.recurrences:
+            return 0, limit
         fired = 0
-        for schedule in self.list():
+        schedules = self.list()
+        for schedule in schedules:
             if self._is_due(schedule):
                 with self.database.open(self.database.make_transaction()) as transaction:
                     fired += self._fire(transaction, schedule.name)
                     transaction.commit()
-        return fired
-
-    def find_wait(self, limit: float) -> float:
-        """Return in how many seconds the next one is due, or a limit if that is less."""
-        dues = [each.next_at / 1000 for each in self.list() if not each.is_paused and each.name in self.recurrences]
-        return min([limit, *(max(0.0, due - self.now()) for due in dues)])
+        dues = [each.next_at / 1000 for each in schedules if not each.is_paused and each.name in self.recurrences]
+        return fired, min([limit, *(max(0.0, due - self.now()) for due in dues)])
 
     # what people do with them
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules of the database, by name."""
         table = self.table
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self.database.autocommitting() as connection, explaining(str(self.database)):
             rows = connection.execute(select(table).order_by(table.c.name)).mappings()
             return [Schedule(**row) for row in rows]
 

@@ -302,17 +302,17 @@ class LedgerKeeping:
 
     def step(self) -> float:
         """See to what is due, and return after how many seconds to do so again."""
-        found = self.see_to_due()
+        found, wait = self.see_to_due()
         if self.ledger.clock() >= self._count_at:
             self._count_at = self.ledger.clock() + COUNT_SECONDS
             self._gauges = self.ledger.looking.count()
-        if found:
-            return 0.0
-        return self.ledger.looking.find_wait(self.schedules.find_wait(self.poll_seconds))
+        return 0.0 if found else wait
 
-    def see_to_due(self) -> int:
-        """See to what is due, and return how much that was."""
-        return self.schedules.fire_due() + self.ledger.looking.look()
+    def see_to_due(self) -> tuple[int, float]:
+        """See to what is due, and return how much that was, and in how many seconds there is more."""
+        fired, wait = self.schedules.fire_due(self.poll_seconds)
+        wait = self.ledger.looking.find_wait(wait)
+        return (fired, wait) if wait > 0 else (fired + self.ledger.looking.look(), 0.0)
 
     def set_clock(self, now: Callable[[], float]) -> None:
         """

@@ -51,13 +51,11 @@ class Looking:
 
     def look(self) -> int:
         """See to some tasks, and return to how many."""
-        if self.find_wait(1.0) > 0:
-            return 0
         return self._look_at_unkeyed() + self._look_at_keyed()
 
     def find_wait(self, limit: float) -> float:
         """Return in how many seconds there is something to see to, or a limit if that is less."""
-        with self.database.connect() as connection:
+        with self.database.autocommitting() as connection, explaining(str(self.database)):
             look_at = self.store.find_next_look(connection)
         return limit if look_at is None else min(limit, max(0.0, (look_at - self.entering.now_ms()) / 1000))
 

@@ -47,6 +47,7 @@ class TaskStore:
         self._insert = database.insert(table).on_conflict_do_nothing(index_elements=["id"]).returning(table.c.seq)
         self._find = select(table)
         self._find_one = self._find.where(table.c.id == bindparam("task_id"))
+        self._next_look = select(func.min(table.c.look_at))
         self._begin = self._make_begin(is_sqlite=database.is_sqlite)
         of_attempt = self._make_end()
         self._complete = (
@@ -178,7 +179,7 @@ class TaskStore:
 
     def find_next_look(self, connection: Connection) -> Millis | None:
         """Return when somebody must see to a row next; None if to none."""
-        found: Millis | None = connection.scalar(select(func.min(self.table.c.look_at)))
+        found: Millis | None = connection.scalar(self._next_look)
         return found
 
     def count(self, connection: Connection) -> dict[str, int]:

@@ -43,6 +43,7 @@ class OutboxStore:
         self.table = table = database.tables.outbox
         self._insert = table.insert().returning(table.c.id, sort_by_parameter_order=True)
         self._insert_one = table.insert().returning(table.c.id)
+        self._first = select(func.min(table.c.free_at))
         self._delete = delete(table).where(table.c.id.in_(bindparam("done", expanding=True)))
 
     def now_ms(self) -> int:
@@ -57,6 +58,12 @@ class OutboxStore:
             if len(values) == 1:
                 return list(connection.scalars(self._insert_one, values[0]))
             return list(connection.scalars(self._insert, values))
+
+    def has_free(self) -> bool:
+        """Return whether there are rows whose time has come and which nobody publishes."""
+        with self.database.autocommitting() as connection:
+            first: int | None = connection.scalar(self._first)
+        return first is not None and first <= self.now_ms()
 
     def take_free(self, limit: int) -> list[Row]:
         """Return rows without an order whose time has come and which nobody publishes, and take them."""

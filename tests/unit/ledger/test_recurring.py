@@ -57,7 +57,7 @@ def test_of_many_daemons_one_sends_it(make_app, kind):
 
     def fire(app):
         barrier.wait()
-        fired.append(app.graph.pubsub_ledger_keeping.schedules.fire_due())
+        fired.append(app.graph.pubsub_ledger_keeping.schedules.fire_due()[0])
 
     threads = [Thread(target=fire, args=(app,)) for app in apps]
     for thread in threads:
