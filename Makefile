@@ -73,6 +73,17 @@ wheel: $(VENV)/dev ## Build the wheel, and run the demonstration with it in an e
 	$(VENV)-wheel/bin/pip install --quiet --disable-pip-version-check --constraint $(LOCK) "$$(ls dist/*.whl)[broker]"
 	cd $(VENV)-wheel && bin/pubsub demo --messages 50
 
+# what knows botocore from inside, and what boto3 itself pins
+LEANS := differential unit/clients unit/fast integration
+PINNED := boto3 botocore s3transfer jmespath
+
+.PHONY: newest
+newest: ## Pass the tests of the clients with the newest boto3 that the registry has, in an environment of its own
+	$(MAKE) install VENV=$(VENV)-newest WITH='$(PINNED)'
+	$(VENV)-newest/bin/pip install --quiet --disable-pip-version-check --upgrade $(PINNED)
+	$(VENV)-newest/bin/pip list 2>/dev/null | grep -iE '^(boto3|botocore) '
+	$(VENV)-newest/bin/pytest --numprocesses 2 $(call in_tests,$(LEANS))
+
 .PHONY: test-all
 test-all: $(VENV)/dev ## Pass all tests, and print what they cover; SHARD='acceptance chaos' takes these folders
 ifeq ($(strip $(SHARD)),)
@@ -104,6 +115,7 @@ format: $(VENV)/dev ## Correct the style
 .PHONY: types
 types: $(VENV)/dev ## Check the types
 	$(BIN)/mypy --strict
+	$(BIN)/mypy --config-file mypy-loose.ini
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 .PHONY: layers
@@ -148,6 +160,18 @@ bench: $(VENV)/dev ## Measure parts, calls and worker beside boto3 and hand-writ
 	$(BIN)/python -m benchmarks.bench_latency
 	$(BIN)/python -m benchmarks.bench_calls
 
+# what is kept, and compared: make bench-keep BENCH='worker clients' ARGS='--rounds 5'
+BENCH ?=
+ARGS ?=
+
+.PHONY: bench-keep
+bench-keep: $(VENV)/dev ## Measure, and keep the results of this machine; BENCH='worker clients' ARGS='--rounds 5'
+	$(BIN)/python -m benchmarks.results run $(BENCH) $(if $(ARGS),-- $(ARGS))
+
+.PHONY: bench-compare
+bench-compare: $(VENV)/dev ## Compare the newest two results of this machine; fails if a ratio is worse by more than 3 %
+	$(BIN)/python -m benchmarks.results compare $(BENCH)
+
 .PHONY: bench-http
 bench-http: $(VENV)/dev ## Measure `pubsub serve` beside other servers of SQS, for a quarter of an hour
 	$(BIN)/python -m benchmarks.bench_broker --http
@@ -157,4 +181,4 @@ check: test-all lint types layers ## All tests, style, types and layers
 
 .PHONY: clean
 clean: ## Remove what was installed and built
-	rm -rf $(VENV) $(VENV)-wheel .venvs build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-wheel $(VENV)-newest .venvs build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

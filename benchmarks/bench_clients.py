@@ -186,7 +186,7 @@ def record(call: Call, endpoint: Endpoint) -> list[bytes]:
 def make_runs(call: Call, subjects: dict[str, Any], endpoint: Endpoint, stack: ExitStack) -> dict[str, Any]:
     """Return what makes one call, for each subject."""
     runs: dict[str, Any] = {
-        name: lambda clients=clients: call(*clients, endpoint) for name, clients in subjects.items()
+        name: lambda sqs=sqs, sns=sns: call(sqs, sns, endpoint) for name, (sqs, sns) in subjects.items()
     }
     requests, sock = record(call, endpoint), stack.enter_context(open_socket(endpoint))
     runs[FLOOR] = lambda: [exchange(sock, request) for request in requests]

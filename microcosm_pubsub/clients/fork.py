@@ -20,14 +20,14 @@ def start_client_anew(client: Any) -> None:
     botocore has no public way to do that; where a release of it has other names, its pools are emptied.
     """
     forget_connections(client)
-    session = client._endpoint.http_session
     try:
+        session = client._endpoint.http_session
         manager = PoolManager(**session._get_pool_manager_kwargs())
         manager.pool_classes_by_scheme = session._pool_classes_by_scheme
         keep_inherited((session._manager, session._proxy_managers))
         session._manager, session._proxy_managers = manager, {}
     except AttributeError:
-        session.close()
-    credentials: Any = getattr(client._request_signer, "_credentials", None)
+        client.close()
+    credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
     if hasattr(credentials, "_refresh_lock"):
         credentials._refresh_lock = Lock()

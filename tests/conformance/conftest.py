@@ -113,7 +113,8 @@ class Subject:
         """How many messages are visible, in flight and delayed."""
         names = [f"ApproximateNumberOfMessages{label}" for label in ("", "NotVisible", "Delayed")]
         found = self.attributes(queue_url, *names)
-        return tuple(int(found[name]) for name in names)
+        visible, in_flight, delayed = (int(found[name]) for name in names)
+        return visible, in_flight, delayed
 
 
 @contextmanager
@@ -203,7 +204,8 @@ def make_engine_subject(name: str, url: str) -> Subject:
         # moto listens to all clients of a process that has imported it, which sends their calls by way of boto3
         for client in clients:
             client.meta.events.unregister("before-send", sys.modules["moto.core.models"].botocore_stubber)
-    return Subject(name, *clients, wait)
+    sqs, sns = clients
+    return Subject(name, sqs, sns, wait)
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_body(subject, case):
     topic, queue = subscribe(subject, policy, FilterPolicyScope="MessageBody")
     for body in [*matching, *others]:
         subject.sns.publish(TopicArn=topic, Message=dumps(body))
-    assert sorted(subject.bodies(queue)) == sorted(map(dumps, matching))
+    assert sorted(subject.bodies(queue)) == sorted(dumps(body) for body in matching)
 
 
 def test_body_is_no_json(subject):

@@ -42,4 +42,4 @@ def test_other_errors_keep_their_traceback():
 
 def test_a_test_can_catch_it():
     with pytest.raises(ConfigurationError, match=r"@handles of .*<lambda>: there is no option size"):
-        handles("application/vnd.test.order", size=1)(lambda message: True)  # type: ignore[call-arg]
+        handles("application/vnd.test.order", size=1)(lambda message: True)  # type: ignore[call-overload]

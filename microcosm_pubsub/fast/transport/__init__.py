@@ -80,7 +80,9 @@ def start(client: Any, is_traced: bool = False) -> None:
     try:
         # imports names of botocore that not all of its releases have
         from microcosm_pubsub.fast.transport.calls import HotCalls
+        from microcosm_pubsub.fast.transport.names import look_for_names
 
+        look_for_names(client)
         client._hot_calls = HotCalls(client, client._hot_parts, is_traced)
     except Exception as error:
         # names that are not public may go with any release of botocore; the client goes on without

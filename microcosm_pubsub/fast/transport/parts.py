@@ -12,11 +12,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from logging import getLogger
+from typing import TYPE_CHECKING, Any
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.fast.transport.signature import DerivedKeySigner, Signer
 
+
+if TYPE_CHECKING:
+    from microcosm_pubsub.fast.transport.signature import Signer
+
+logger = getLogger(__name__)
 
 #: The values of `sqs_client.transport` and `sns_client.transport`.
 TRANSPORTS = ("auto", "crt", "botocore")
@@ -48,6 +53,9 @@ def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
     :param orjson: whether orjson writes and reads JSON, else the standard library
     :raises ConfigurationError: if one of them is not installed
     """
+    # imports a name of botocore that a release of it may not have
+    from microcosm_pubsub.fast.transport.signature import DerivedKeySigner
+
     signer: type[Signer] = DerivedKeySigner
     names = ["crt" if crt else "socket"]
     if crt:
@@ -82,7 +90,11 @@ def choose_parts(transport: str) -> Parts | None:
         raise ConfigurationError(f"No transport {transport}: choose one of {', '.join(TRANSPORTS)}")
     if transport == "botocore":
         return None
-    return make_parts(crt=transport == "crt", orjson=is_installed("orjson"))
+    try:
+        return make_parts(crt=transport == "crt", orjson=is_installed("orjson"))
+    except ImportError as error:
+        logger.info("All calls are made by boto3, of a release that is not known here: %r", error)
+        return None
 
 
 def is_installed(name: str) -> bool:

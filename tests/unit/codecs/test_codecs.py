@@ -243,7 +243,7 @@ def test_the_errors_of_the_fields_are_kept():
     with pytest.raises(ValidationError) as raised:
         PubSubMessageCodec(NamedSchema()).decode({"mediaType": "x"})
 
-    assert raised.value.messages["message"] == ["Missing data for required field."]
+    assert raised.value.normalized_messages()["message"] == ["Missing data for required field."]
 
 
 def test_errors_of_a_hook_that_names_no_field():
@@ -253,7 +253,7 @@ def test_errors_of_a_hook_that_names_no_field():
 
     with pytest.raises(ValidationError) as raised:
         PubSubMessageCodec(StrictSchema()).decode({"mediaType": "x"})
-    assert raised.value.messages["mediaType"] == ["one", "two"]
+    assert raised.value.normalized_messages()["mediaType"] == ["one", "two"]
 
 
 def test_media_type_schema():

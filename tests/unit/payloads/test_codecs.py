@@ -377,7 +377,7 @@ def test_what_is_not_known_is_refused_when_the_codec_is_made():
 
     @dataclass
     class Lost:
-        value: "Nowhere"  # noqa: F821
+        value: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
 
     with pytest.raises(ConfigurationError, match=r"Cannot resolve the annotations of .*Lost"):
         make_codec(Lost)

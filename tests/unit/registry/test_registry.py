@@ -156,7 +156,7 @@ def test_what_names_no_media_type_is_refused_where_it_is_declared(cls):
 
 def test_unknown_options_are_refused():
     with pytest.raises(ConfigurationError, match="colour, size"):
-        handles(FIRST, size=1, colour=2)(OnDemandHandler)
+        handles(FIRST, size=1, colour=2)(OnDemandHandler)  # type: ignore[call-overload]
 
 
 def test_declared_schemas_are_found(schemas):

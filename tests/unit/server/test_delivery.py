@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
 from microcosm_pubsub.broker.broker import Broker
@@ -118,6 +118,7 @@ def verify(body: dict, version: str) -> None:
     text = "".join(f"{name}\n{body[name]}\n" for name in names if name in body)
     with urlopen(body["SigningCertURL"], timeout=10) as answer:
         key = load_pem_x509_certificate(answer.read()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
     assert body["SignatureVersion"] == version
     algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()
     key.verify(b64decode(body["Signature"]), text.encode(), padding.PKCS1v15(), algorithm)
