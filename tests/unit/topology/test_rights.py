@@ -373,7 +373,7 @@ class TestCalls:
                 assert all(well.values()) is (missing is None), (role, missing, well)
 
     def test_a_daemon_that_calls_may_do_what_a_caller_does(self, place, daemon_cls):
-        class ShopDaemon(daemon_cls):
+        class ShopDaemon(daemon_cls):  # type: ignore[valid-type, misc]
             name = "shop"
             components = ["pubsub_rpc"]
 
