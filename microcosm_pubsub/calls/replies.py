@@ -43,7 +43,7 @@ logger = getLogger(__name__)
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_REPLY_BYTES = 1024 * 1024
 
-#: So many answers are remembered at most, and so long those whose request has no deadline, in seconds.
+#: How many answers are remembered at most, and for how many seconds those whose request has no deadline.
 MAX_REMEMBERED = 10_000
 DEFAULT_SECONDS = 60.0
 
@@ -218,7 +218,7 @@ class ReplyLayer:
         if message.error is not None or get_request_id(message) is None:
             return result
         if result.retry:
-            # what the method wrote is undone, or was never written
+            # The effects of the method are undone, or were never written.
             self.memory.forget(message)
             return result
         text = self.memory.find(message)
@@ -277,7 +277,7 @@ def write_error(message: SQSMessage, error: RpcError) -> str:
         text = ""
     if text and len(text) <= MAX_REPLY_BYTES:
         return text
-    # what a method says may be anything
+    # The text of a method's error may be anything, of any length.
     plain = RpcError(error.code, error.message[:1000])
     return dumps({**answer, "error": plain.to_dict()})
 
