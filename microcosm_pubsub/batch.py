@@ -15,7 +15,7 @@ class BatchedMessageSchema(Schema):
     """One message within a batch: the fields of a `PubsubMessage`."""
 
     class Meta:
-        # whoever publishes may know of more fields
+        # The publisher may know of more fields.
         unknown = EXCLUDE
 
     media_type = fields.String(required=True)

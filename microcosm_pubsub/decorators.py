@@ -154,7 +154,7 @@ def _register_content(registry: PubSubMessageSchemaRegistry, media_type: str, co
 def _register_content_of(
     registry: PubSubMessageSchemaRegistry, media_type: str, handler: Any, options: HandlerOptions
 ) -> None:
-    # only now: what the annotations name may stand below the handler
+    # The annotations are read only now: they may name what stands below the handler.
     function = partial(handler.__call__, None) if isinstance(handler, type) else handler
     registry.register_content(media_type, read_signature(function, options.batch_size is not None).content)
 

@@ -18,7 +18,7 @@ from microcosm_pubsub.config.values import boolean
 from microcosm_pubsub.result import MessageHandlingResult
 
 
-#: A media type comes with the message, from anybody: a tag takes at most so many characters of it.
+#: A media type comes with the message, from anybody: a tag takes at most this many characters of it.
 MAX_MEDIA_TYPE_LENGTH = 200
 
 #: Metrics for this host would reach nobody.

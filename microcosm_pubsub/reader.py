@@ -200,7 +200,7 @@ def parse_line(line: bytes, name: str) -> dict[str, Any]:
         text = line.decode("utf-8-sig").strip()
         message = loads(text)
     except UnicodeDecodeError:
-        # shown as it is: what is guessed in place of some bytes must not be handled
+        # The line is shown as it is: replaced bytes are guesses, which must not be handled.
         text, message = ascii(line), None
     except (ValueError, RecursionError):
         message = None

@@ -124,7 +124,7 @@ class MessageHandlingResult(Replaceable):
                 raise
             instance = cls.from_error(message, error)
         instance.elapsed_time = (clock() - start) * 1000
-        # only now, since a layer may have said when the message was published
+        # Read it only now: a layer may have said when the message was published.
         instance.handle_start_time = waited_seconds(message, started_at)
         return instance
 
@@ -200,7 +200,7 @@ class MessageHandlingResult(Replaceable):
         exc_info = self.exc_info if self.result.exc_info and not told else None
         if exc_info is not None and not logger.isEnabledFor(DEBUG):
             exc_info = (exc_info[0], exc_info[1], find_user_frames(exc_info[2]))
-        # what logger.log() does, but for a search of the stack for its caller, who is always this one
+        # This is logger.log() without its search of the stack: the caller is always this function.
         record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
         if not RESERVED.isdisjoint(entry):
             entry = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
@@ -236,7 +236,7 @@ RESERVED = frozenset(vars(makeLogRecord({}))) | {"message", "asctime", "taskName
 #: Where our frames are.
 PACKAGE = f"{Path(__file__).parent}{sep}"
 
-#: A log line has room for so much of an error's text.
+#: The most characters of an error's text for which a log line has room.
 MAX_ERROR_LENGTH = 300
 
 

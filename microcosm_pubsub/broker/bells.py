@@ -49,7 +49,7 @@ class Bells:
     def __init__(self, database: str) -> None:
         self.database = Path(database).resolve()
         self.folder = self.database.with_name(self.database.name + SUFFIX)
-        # what was found at the last look, and when the folder was changed then
+        # The sockets found at the last look, and when the folder had been changed by then.
         self._found: list[str] = []
         self._found_at = -1
         self._sender: socket | None = None
@@ -63,7 +63,7 @@ class Bells:
             with self._address(name) as address:
                 listener.bind(address)
             path = self.folder / name
-            # whoever may write to the database may ring
+            # Everybody who may write to the database may ring.
             chmod(path, stat(self.database).st_mode & 0o666)
         except OSError:
             listener.close()
@@ -99,7 +99,7 @@ class Bells:
             changed_at = stat(self.folder).st_mtime_ns
             if changed_at != self._found_at:
                 self._found = listdir(self.folder)
-                # one that is hung within the same tick of the file system's clock does not change its time
+                # A bell hung within the same tick of the file system's clock does not change the folder's time.
                 self._found_at = changed_at if time_ns() - changed_at > TICK_NS else -1
         except OSError:
             return []
@@ -110,7 +110,7 @@ class Bells:
             mkdir(self.folder)
         except FileExistsError:
             return
-        # as open as the directory in which it is, whatever the umask
+        # The folder is as open as the directory in which it is, whatever the umask.
         chmod(self.folder, stat(self.folder.parent).st_mode & 0o1777)
 
     @contextmanager
@@ -129,7 +129,7 @@ class Bells:
         if self._sender is None:
             self._sender = socket(AF_UNIX, SOCK_DGRAM)
             self._sender.setblocking(False)
-            # one that nobody closes is closed when nobody uses it any more
+            # A sender that is not closed explicitly is closed with its last user.
             finalize(self, self._sender.close)
         return self._sender
 

@@ -87,7 +87,7 @@ class Broker:
             raise refuse(service, operation, name, str(error), status=503) from error
 
     def count_sent(self) -> int:
-        """Return how many messages were ever put into queues; on PostgreSQL, at least so many."""
+        """Return how many messages were ever put into queues; on PostgreSQL, at least how many."""
         with self.store.begin() as connection:
             return last_row_id(connection, messages)
 

@@ -93,7 +93,7 @@ class BrokerClients:
         self.topic_client.create(topic_arn)
         client = self.topic_client.client
         answer = client.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True)
-        # what the daemon handles may have changed since it was last started
+        # The daemon's handlers may have changed since it was last started.
         client.set_subscription_attributes(
             SubscriptionArn=answer["SubscriptionArn"],
             AttributeName="FilterPolicy",

@@ -120,7 +120,7 @@ class FileNotifier(Notifier):
     def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for a notification; see `Notifier.wait`."""
         if self._thread is None and deadline > monotonic() and self._begin():
-            # what came while it was not listened to
+            # Messages may have come before it listened.
             return True
         return super().wait(generation, deadline, due_seconds)
 
@@ -156,7 +156,7 @@ class FileNotifier(Notifier):
             if self._thread is not None or self._is_closed:
                 return False
             self._bell = self.bells.hang()
-            # one that cannot be hung is not tried again
+            # A bell that cannot be hung is not tried again.
             self._thread = Thread(target=self._listen, args=(self._bell,), name="pubsub-broker-bell", daemon=True)
             self._thread.start()
             if self._bell is not None:
@@ -228,11 +228,11 @@ class PostgresNotifier(Notifier):
         connection = self._store.engine.raw_connection()
         driver: Any = connection.driver_connection
         try:
-            # no longer the pool's: a connection that is lost is no news to it
+            # Take the connection out of the pool, which need not learn of its loss.
             connection.detach()
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
-            # what came before
+            # Messages may have come before it listened.
             self.wake()
             self.net_seconds = NET_SECONDS
             while not self._stopped.is_set():

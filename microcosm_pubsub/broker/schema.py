@@ -68,7 +68,7 @@ messages = Table(
     Column("receive_count", Integer, nullable=False, server_default="0"),
     Column("first_received_at", BigInteger),
     Column("received_at", BigInteger),
-    # names the latest receive of the message
+    # The name of the message's latest receive.
     Column("receipt", Text),
     Column("group_id", Text),
     Column("deduplication_id", Text),
@@ -108,7 +108,7 @@ move_tasks = Table(
     Column("id", RowId, primary_key=True),
     Column("handle", Text, nullable=False, unique=True),
     Column("source_arn", Text, nullable=False, index=True),
-    # none: each message goes back to the queue that it came from
+    # None: each message goes back to the queue that it came from.
     Column("destination_arn", Text),
     Column("messages_per_second", Integer),
     Column("status", Text, nullable=False),
@@ -144,7 +144,7 @@ subscriptions = Table(
     Column("state", Text, nullable=False, server_default="confirmed"),
     # with which it is confirmed, or made again after it was deleted
     Column("token", Text),
-    # whether only who signs may delete it
+    # Whether only signed calls may delete it.
     Column("authenticated", Boolean, nullable=False, server_default=text("false")),
     # with which the URLs in what is sent to it begin: as the subscriber called the server
     Column("url", Text),
@@ -156,12 +156,12 @@ deliveries = Table(
     "pubsub_deliveries",
     metadata,
     Column("id", RowId, primary_key=True),
-    # none: a text message to a number that is subscribed to nothing
+    # None: a text message to a number that is subscribed to nothing.
     Column("subscription_id", ForeignKey("pubsub_subscriptions.id", ondelete="CASCADE"), index=True),
     Column("kind", Text, nullable=False),
     Column("protocol", Text, nullable=False),
     Column("endpoint", Text, nullable=False),
-    # what was published, as JSON
+    # The published message, as JSON.
     Column("content", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),

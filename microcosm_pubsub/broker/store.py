@@ -220,7 +220,7 @@ def set_up(connection: Any, record: Any, synchronous: str | None) -> None:
 
 def begin_immediate(connection: Connection) -> None:
     """Begin a transaction that may write, as soon as no other one does."""
-    # past SQLAlchemy, which takes its time to wrap an error that we expect
+    # Go past SQLAlchemy, which takes its time to wrap an error that we expect.
     driver: Any = connection.connection.driver_connection
     wait_for_turn(lambda: driver.execute("BEGIN IMMEDIATE"))
 
@@ -240,7 +240,7 @@ def wait_for_turn(call: Any) -> None:
             if _haste.on:
                 raise Busy from None
             if tries <= EAGER_TRIES:
-                # lets other threads run
+                # This lets other threads run.
                 sleep(0)
                 continue
             sleep(interval)

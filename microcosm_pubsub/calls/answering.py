@@ -81,7 +81,7 @@ class ReplyLayer:
         if message.error is not None or get_request_id(message) is None:
             return result
         if result.retry:
-            # what the method wrote is undone, or was never written
+            # The effects of the method are undone, or were never written.
             self.memory.forget(message)
             return result
         text = self.memory.find(message)

@@ -121,7 +121,7 @@ class ReplyQueues:
         """
         Remove the queues that are nobody's, and return them.
 
-        :param max_age_seconds: those of other machines that were not touched for so long
+        :param max_age_seconds: delete those of other machines that were not touched for this long
         """
         others = (queue for queue in self.find() if queue.name != self.own_name)
         gone = [queue for queue in others if queue.is_dead or queue.age_seconds >= max_age_seconds]

@@ -80,7 +80,7 @@ def task(
     :param on_error: called with the task and the error, after each attempt that failed
     :param task_class: writes and reads its arguments
     :param ledger: whether its calls are remembered: their states and results, in a database
-    :param every: it is sent again and again, so long after each other
+    :param every: the time from one sending to the next
     :param cron: or when this says, five fields
     :param timezone: whose clock `cron` means, by its IANA name
     :param catch_up: whether a time at which no daemon ran is made up for, once

@@ -152,7 +152,7 @@ class TaskFunction(Generic[P, R]):
             raise ConfigurationError(f"{self.name}: a task is one call, and has no batch_size")
         if not isinstance(ledger, bool):
             raise ConfigurationError(f"{self.name}: ledger is {ledger!r}, but must be true or false")
-        # one that is sent by nobody has only the ledger to tell of it
+        # Nobody sends a recurring task, so the ledger alone can tell of it.
         self.ledger = ledger or recurrence is not None
         self.recurrence = recurrence
         if recurrence is not None:

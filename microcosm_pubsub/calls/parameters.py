@@ -62,7 +62,7 @@ class Parameters:
 
     @cached_property
     def _annotated(self) -> dict[str, tuple[Parameter, Any]]:
-        # only when it is asked for: what the annotations name may stand below the function
+        # The schema is made when it is asked for: annotations may name what stands below the function.
         names = find_names(self.function)
         found = list(find_signature(self.function).parameters.values())[self.skip :]
         return {each.name: (each, resolve(each.annotation, names)) for each in found}
@@ -165,7 +165,7 @@ class Parameters:
         return self.own_type is not None and isinstance(kind, type) and issubclass(kind, self.own_type)
 
     def _is_own_dict(self, parameter: Parameter, kind: Any) -> bool:
-        # one of another type is an argument like any other
+        # A parameter of that name with another type is an argument like any other.
         return parameter.name == self.own_name and (kind in (None, Any) or get_origin(kind) is dict or kind is dict)
 
     def _make_field(self, maker: SchemaMaker, parameter: Parameter) -> Any:

@@ -40,7 +40,7 @@ logger = getLogger(__name__)
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_REPLY_BYTES = 1024 * 1024
 
-#: So many answers are remembered at most, and so long those whose request has no deadline, in seconds.
+#: How many answers are remembered at most, and for how many seconds those whose request has no deadline.
 MAX_REMEMBERED = 10_000
 DEFAULT_SECONDS = 60.0
 
@@ -251,6 +251,6 @@ def write_error(message: SQSMessage, error: RpcError) -> str:
         text = ""
     if text and len(text) <= MAX_REPLY_BYTES:
         return text
-    # what a method says may be anything
+    # The text of a method's error may be anything, of any length.
     plain = RpcError(error.code, error.message[:1000])
     return dumps({**answer, "error": plain.to_dict()})

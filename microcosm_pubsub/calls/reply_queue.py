@@ -119,7 +119,7 @@ class ReplyQueue:
         for waiting in self._take_all():
             waiting.give_up()
         atexit.unregister(self.close)
-        # that of the parent, in a forked child
+        # In a forked child the queue is the parent's, and stays.
         if self.url is not None and getpid() == self.pid:
             self.queues.delete(self.url)
 

@@ -76,7 +76,7 @@ class QueueHandler:
         for name, function in self.functions.items():
             handler, options = self.make_handler(function), function.handler_options
             handler.has_ledger = self.records is not None and (function.ledger or self.always)
-            # what a task does and that it is done are written together
+            # The effects of a task and its end are written in one transaction.
             yield name, handler, replace(options, transaction=True) if handler.has_ledger else options
 
     def choose(self, message: SQSMessage) -> str | None:

@@ -30,7 +30,7 @@ class SendOptions:
     :param is_async: whether it runs elsewhere, some time; else it runs here and now, with the same hooks and retries,
         and sending it returns its value, or raises what it raised
     :param retries: how often it is tried again at most; its retry policy and its queue may allow less
-    :param delay_seconds: it is published so many seconds later; that needs a database
+    :param delay_seconds: how many seconds later it is published; that needs a database
     :param at: or then, a time with its zone; that needs a database too
     :param on_start: a hook, which is called where the task runs: declared by `@hook`
     :param on_success: a hook

@@ -131,7 +131,7 @@ class ServiceMethod:
         if not find_signature(method).parameters:
             raise ConfigurationError(f"{method.__qualname__} takes nothing, but must take the message first")
         self.parameters = Parameters(method, skip=1)
-        # now, when the service is bound
+        # The annotations are read now, when the service is bound.
         self.returned = make_return_field(method)
         _ = self.parameters.schema
 
@@ -246,7 +246,7 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
 
     class ServiceDaemon(ConsumerDaemon):
         name = cls.name
-        # what is named alone is run
+        # The service that is named runs alone.
         components = [str(component)]
 
         def __reduce__(self) -> tuple[Any, ...]:

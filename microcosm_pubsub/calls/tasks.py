@@ -206,7 +206,7 @@ class LocalRuns:
     def __init__(self, graph: Any, hooks: TaskHooks) -> None:
         self.hooks = hooks
         self.dispatcher = SQSMessageDispatcher(
-            # which would receive and settle
+            # A consumer would receive and settle, which nobody does here.
             consumer=cast(Any, None),
             registry=graph.sqs_message_handler_registry,
             middleware=graph.pubsub_middleware,

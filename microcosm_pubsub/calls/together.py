@@ -20,7 +20,7 @@ from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
 T = TypeVar("T")
 
-#: A batch call takes so much at most, whatever a queue takes; what is longer is sent alone.
+#: The most bytes that a batch call takes, whatever a queue takes; a longer message is sent alone.
 MAX_BATCH_BYTES = 256 * 1024
 
 
@@ -89,7 +89,7 @@ class Together(Generic[T]):
         with self._changed:
             taken = self._take()
         items, futures = [item for item, _ in taken], [future for _, future in taken]
-        # whatever happens, nobody waits for ever
+        # Each future is resolved whatever happens: nobody waits for ever.
         try:
             errors: Sequence[Exception | None] = self._send(items)
         except Exception as error:

@@ -129,7 +129,7 @@ def renamed(context: dict[str, Any], names: Mapping[str, str]) -> Iterator[None]
     values = {new: context[old] for old, new in names.items() if old in context}
     touched = {*names, *values} & context.keys()
     hidden = {key: context.pop(key) for key in touched}
-    # past what refuses to overwrite a key: the key `context` may be one of the new names
+    # Go past the check for existing keys: the key `context` may be one of the new names.
     dict.update(context, values)
     try:
         yield

@@ -56,7 +56,7 @@ def add_others(commands: Any, argv: Sequence[str]) -> None:
 
     :raises ConfigurationError: if the configuration file cannot be read
     """
-    # what they import takes its time, and may fail: no command of ours waits for it
+    # Importing users' modules takes time, and may fail: no command of ours waits for it.
     parser = ArgumentParser(add_help=False)
     add_file_flag(parser)
     known, rest = parser.parse_known_args(argv)

@@ -163,7 +163,7 @@ def load(target: str) -> Program:
     """
     module, colon, _ = target.partition(":")
     if colon:
-        # over queues and topics in memory: what messages hold is the same everywhere
+        # Queues and topics in memory will do: content is the same everywhere.
         loader = load_from_dict(sns_producer={"mock_sns": True})
         daemon = load_daemon(target).create_for_testing(loader=loader)
         return Program(daemon.name, daemon.graph, sorted(daemon.bound_handlers), daemon.name)

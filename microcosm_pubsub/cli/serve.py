@@ -71,7 +71,7 @@ def main(args: Namespace) -> int:
         if args.import_from is None:
 
             def tell(loop: AbstractEventLoop) -> None:
-                # only now, when it can be told to stop
+                # Say so only now, when the server can be told to stop.
                 print(f"Serving SNS and SQS of {clients.broker.store} at {server.url}", flush=True)
 
             server = make_server(clients.broker, settings, on_start=tell)

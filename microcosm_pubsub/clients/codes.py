@@ -56,7 +56,7 @@ def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
     code = error_code(error)
     if advice := LASTING_ERRORS.get(code):
         return QueueAccessError(f"Cannot receive from {queue_url}: {code}; {advice}")
-    # what a parser says may quote the answer
+    # A parser's error may quote the answer.
     said = f"its answer cannot be read ({code})" if isinstance(error, UNREADABLE_ANSWER) else error
     return ReceiveError(f"Cannot receive from {queue_url} at the moment: {said}")
 

@@ -102,7 +102,7 @@ class PubSubMessageCodec:
 
     def _validate(self, encoded: dict[str, Any]) -> None:
         loadable = without_dump_only(self.schema, encoded)
-        # what is written may lack the fields that are only read
+        # Written content may lack the fields that are only read.
         if errors := self.schema.validate(loadable, partial=self._load_only or None):
             raise ValidationError(errors)
 

@@ -85,7 +85,7 @@ def configure_sqs_consumer(graph: Any) -> SQSConsumer:
     config = graph.config.sqs_consumer
     source = config.sqs_queue_url or (graph.metadata.name if graph.pubsub_broker is not None else None)
     if not source:
-        # before a client is made, which may lack a region as well
+        # Refuse this before a client is made, which may lack a region as well.
         raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
     backoff_policy = make_backoff_policy(
         config.backoff_policy,

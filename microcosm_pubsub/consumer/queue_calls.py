@@ -81,7 +81,7 @@ class QueueCalls:
         """
         Return which method of the client settles messages in one call, and its parameters.
 
-        :param entries: at most ten, all of them to delete, or all of them to hide for so many seconds
+        :param entries: at most ten, all of them to delete, or all of them to hide for a number of seconds
         """
         if entries[0][1] is None:
             return "delete_message_batch", {

@@ -87,7 +87,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     """
 
     if TYPE_CHECKING:
-        # what a subclass sets as attributes; its base, which has no types, makes properties of them
+        # Subclasses set these as attributes; the base, which has no types, makes properties of them.
         name: str
         components: list[str]
         defaults: Mapping[str, Any]
@@ -199,9 +199,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         is_tasks_alone = len(others) < len(self.components) and not registry.names_any(others)
         self.bound_handlers = {} if is_tasks_alone else registry.compute_bound_handlers(others)
         if self.task_queues or len(others) < len(self.components):
-            # beside the handlers that `components` name
+            # These handlers run beside those that `components` name.
             self.bound_handlers.update(graph.pubsub_tasks.handlers)
-        # now, since handlers may ask for components that are to be made
+        # Bind now: handlers may ask for components that are still to be made.
         graph.sqs_message_dispatcher.find_routes(self.bound_handlers)
         if broker is not None:
             arns = graph.sns_topic_arns

@@ -92,7 +92,7 @@ def measures_for_prometheus(daemon: Any) -> bool:
     :raises ConfigurationError: if the configuration says that in a way that cannot be
     """
     if not isinstance(daemon.name, str):
-        # which its processes will say
+        # Its processes will refuse the name, and say so.
         return False
     config = daemon.loader(Metadata(daemon.name))
     return "prometheus" in values.names("pubsub_meters.names")(config.get("pubsub_meters", {}).get("names", []))

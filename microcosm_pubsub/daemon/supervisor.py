@@ -137,7 +137,7 @@ class Supervisor:
         now = self.clock()
         threshold = self.heartbeat_threshold_seconds
         reports = []
-        # one that has ended as it should, with others still draining, has nothing more to report
+        # A child that ended as it should, while others drain, has nothing more to report.
         for child in [child for child in self.children if not child.ended]:
             age = None if child.reported_at is None else now - child.reported_at
             fresh = age is not None and age <= threshold

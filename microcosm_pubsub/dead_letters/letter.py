@@ -133,7 +133,7 @@ def read_outside(raw: Mapping[str, Any]) -> Letter:
 
 
 def _read_as_written(raw: Mapping[str, Any], envelope: SQSEnvelope) -> tuple[str | None, Any]:
-    # as above
+    # The same holds here as above.
     try:
         if isinstance(envelope, CodecSQSEnvelope):
             media_type, message, _ = envelope.read(raw)

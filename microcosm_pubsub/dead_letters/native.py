@@ -17,7 +17,7 @@ from typing import Any, Final
 from microcosm_pubsub.clients import CLIENT_ERRORS
 
 
-#: A task moves at most so many messages per second.
+#: The most messages that a task moves per second.
 MAX_RATE: Final = 500
 
 POLL_SECONDS: Final = 1.0
@@ -91,7 +91,7 @@ class MoveTask:
         """
         Look again and again, until the task has ended.
 
-        :param pause: waits for so many seconds, and tells whether to stop
+        :param pause: waits for the given number of seconds, and returns whether to stop
         """
         while True:
             progress = self.look()

@@ -98,7 +98,7 @@ class DeadLetterQueue:
         answer = get_attributes(QueueUrl=self.source_url, AttributeNames=["QueueArn", "RedrivePolicy"])
         attributes = answer.get("Attributes") or {}
         if not attributes:
-            # every queue has a name: this answer is none, and says nothing of the policy
+            # Every queue has an ARN: an answer without one says nothing of the policy.
             raise KeyError("Attributes")
         self._arn = attributes.get("QueueArn") or self._arn
         target = target_of_policy(attributes.get("RedrivePolicy"))

@@ -33,7 +33,7 @@ class TokenBucket:
         now = self.clock()
         self._tokens = min(self.capacity, self._tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
-        # what is lost to rounding must not keep the last one waiting
+        # A share that rounding lost must not keep the last message waiting.
         taken = min(wanted, int(self._tokens + 1e-9))
         self._tokens -= taken
         return taken

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 
-#: A message has at most so many attributes.
+#: The most attributes that a message may have.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 MAX_MESSAGE_ATTRIBUTES: Final = 10
 
@@ -155,7 +155,7 @@ def _to_attribute(value: Any) -> dict[str, str]:
     if isinstance(value, int):
         return {"DataType": "Number", "StringValue": str(value)}
     text = value.astimezone(UTC).isoformat(timespec="milliseconds") if isinstance(value, datetime) else str(value)
-    # what XML 1.0 does not allow, SQS does not take
+    # SQS refuses characters that XML 1.0 does not allow.
     printable = "".join(character if character.isprintable() else "?" for character in text)
     return {"DataType": "String", "StringValue": printable}
 

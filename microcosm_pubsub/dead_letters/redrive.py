@@ -61,9 +61,9 @@ class Redrive:
     :param read: decodes a message
     :param choose: tells whether a message is to be sent back
     :param max_redrives: one that was sent back so often stays; None for no limit
-    :param max_messages: at most so many are sent
+    :param max_messages: the most that are sent
     :param bucket: keeps to a rate
-    :param pause: waits for so many seconds, and tells whether to stop
+    :param pause: waits for the given number of seconds, and returns whether to stop
     :param dry_run: whether to count only
     """
 

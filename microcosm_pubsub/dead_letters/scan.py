@@ -41,7 +41,7 @@ MAX_EMPTY_RECEIVES: Final = 3
 #: Where more is hidden at once than can be extended in half of that time, it is hidden for longer to begin with.
 RENEWED_PER_SECOND: Final = 100
 
-#: A standard queue hides at most about so many messages at once, a FIFO queue fewer.
+#: The most messages that a standard queue hides at once, about; a FIFO queue hides fewer.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_IN_FLIGHT: Final = 120_000
 
@@ -217,7 +217,7 @@ class Scan:
         margin = self.clock() + self.visibility_seconds / 2
         due = [held for held in self._held.values() if held.until <= margin]
         for held in self._change(due, self.visibility_seconds):
-            # somebody else's by now
+            # The message is somebody else's by now.
             self._held.pop(held.raw["MessageId"], None)
         first = min((held.until for held in self._held.values()), default=inf)
         self._renew_at = first - self.visibility_seconds / 2
@@ -240,7 +240,7 @@ class Scan:
         """Make what is held visible again, but for one message perhaps."""
         held = [item for item in self._held.values() if keeping is None or item.raw is not keeping]
         failed = {item.raw["MessageId"] for item in self._change(held, 0)}
-        # what lapsed in the meantime is visible already
+        # A message whose lease lapsed in the meantime is visible already.
         self.unreleased += sum(self._held[message_id].until > self.clock() for message_id in failed)
         self._held = {} if keeping is None else {keeping["MessageId"]: self._held[keeping["MessageId"]]}
 

@@ -22,7 +22,7 @@ from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Groups
 
 
-#: One call takes at most so many bytes.
+#: The most bytes that one call takes.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_BYTES: Final = 1024 * 1024
 

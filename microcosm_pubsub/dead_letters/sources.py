@@ -79,7 +79,7 @@ def iter_queues(client: Any, prefix: str = "") -> Iterator[QueueInfo]:
             try:
                 yield describe_queue(client, url)
             except CLIENT_ERRORS as error:
-                # deleted in the meantime
+                # The queue was deleted in the meantime.
                 if "NonExistentQueue" not in error_code(error) and "DoesNotExist" not in error_code(error):
                     raise
         if not answer.get("NextToken"):

@@ -69,7 +69,7 @@ class Outcome:
 
 def capture(get: Callable[[], Any]) -> Outcome:
     """Return what came of a call."""
-    # no ring: what is raised here is raised again where the message's result is made of it
+    # This is no ring: the error is raised again where the message's result is made of it.
     try:
         return Outcome(get())
     except BaseException as error:
@@ -117,7 +117,7 @@ class Passage:
                     return False
                 self.waiting.append(steps)
         except BaseException as error:
-            # no ring: as in `capture`
+            # This is no ring, as in `capture`.
             self.leave(Outcome(error=error, traceback=error.__traceback__).get)
             return False
         return True

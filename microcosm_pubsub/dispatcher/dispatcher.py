@@ -45,7 +45,7 @@ from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 from microcosm_pubsub.types import Handled, Handler, Layer, Observer, Traces, UnitCall, UnitLayer
 
 
-#: A handled message waits at most so long for others to be settled with it.
+#: How many seconds a handled message waits at most for others to be settled with it.
 MAX_SETTLE_DELAY_SECONDS = 1.0
 
 

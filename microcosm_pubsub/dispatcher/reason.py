@@ -16,7 +16,7 @@ from microcosm_pubsub.result import MessageHandlingResult
 
 def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:
     """Return whether a handled message stays in its queue."""
-    # one that nobody could read is never deleted, whatever a layer made of it
+    # A message that could not be decoded is never deleted, whatever a layer made of it.
     return result.result.retry or message.error is not None
 
 
@@ -37,7 +37,7 @@ def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
 
 
 def _to_time(milliseconds: Any) -> datetime | None:
-    # queues write it, of any make
+    # Queues of any make write this attribute.
     try:
         return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
     except (OSError, OverflowError, TypeError, ValueError):

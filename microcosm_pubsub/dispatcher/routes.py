@@ -70,7 +70,7 @@ class RouteMaker:
         return replace(route, parts=parts, find_name=handler.choose)
 
     def _make(self, media_type: str | None, handler: Handler | None, options: HandlerOptions) -> Route:
-        # before what the handler asks for is looked for: a layer may be what gives it that
+        # Layers come before the handler's arguments are looked for: a layer may provide one.
         unit_layers = choose_unit_layers(self.unit_middleware, handler, options)
         arguments = PLAIN_ARGUMENTS
         layers = self.middleware

@@ -50,7 +50,7 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         message.receipt_handle = self.parse_receipt_handle(raw_message)
         message.media_type, message.content = media_type, content
         if content is not None and not isinstance(content, (dict, Mapping)):
-            # content of a class has no place for it
+            # Content that is an instance of a class has no place for it.
             message.opaque_data = find_opaque_data(parsed) or {}
         message.topic_arn = body.get("TopicArn") if isinstance(body, dict) else None
         return message

@@ -128,7 +128,7 @@ def is_plain(schema: Schema) -> bool:
 
 def make_steps(schema: Schema) -> tuple[Step, ...]:
     """Return the steps of loading by a plain schema."""
-    # what a schema of marshmallow 3 says to its fields, and to content nested in them
+    # A schema of marshmallow 3 passes this to its fields, and to content nested in them.
     more = {} if schema.partial is None else {"partial": schema.partial}
     return tuple(
         (
@@ -145,7 +145,7 @@ def make_steps(schema: Schema) -> tuple[Step, ...]:
 def is_optional(field: Any) -> bool:
     """Return whether a field has nothing to say of a value that is missing."""
     cls = type(field)
-    # what marshmallow asks of a field whose value is missing
+    # Marshmallow asks this of a field whose value is missing.
     is_known = cls.deserialize is fields.Field.deserialize and cls._validate_missing is fields.Field._validate_missing
     return is_known and not field.required and field.load_default is missing
 

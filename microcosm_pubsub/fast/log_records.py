@@ -108,6 +108,6 @@ class QuickConsoleFormatter(ExtraConsoleFormatter):  # type: ignore[misc]
         if second != int(record.created):
             second = int(record.created)
             text = strftime(self.default_time_format, self.converter(second))
-            # both at once: handlers that share a formatter take no common lock
+            # Assign both at once: handlers that share a formatter take no common lock.
             self._second = (second, text)
         return str(self.default_msec_format % (text, record.msecs))

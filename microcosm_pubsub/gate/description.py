@@ -62,7 +62,7 @@ def describe_messages(
         try:
             codec = registry.find(media_type)
         except KeyError:
-            # handled by a handler that takes anything
+            # A handler that takes anything handles it.
             continue
         reads, writes = read_codec(codec, reads=True), read_codec(codec, reads=False)
         found[media_type] = MessageDescription(media_type, registry.describe(media_type), writes, reads)

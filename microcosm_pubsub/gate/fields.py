@@ -63,12 +63,12 @@ class SchemaReader:
         self.reads = reads
         self.has_all = has_all and not reads
         self.definitions: dict[str, JsonSchema] = {}
-        # which schema a definition is of: names are not unique
+        # The name of each schema's definition: names of schemas are not unique.
         self._names: dict[tuple[Any, ...], str] = {}
 
     def read(self, schema: Schema) -> JsonSchema:
         """Return the JSON Schema of a message's content, with what stands within it under `$defs`."""
-        # what it does not know is left out by the codec, whatever the schema says
+        # The codec leaves out unknown fields, whatever the schema says.
         made = self._read_object(schema, without=ENVELOPE_FIELDS)
         if doc := find_doc(type(schema)):
             made["description"] = doc
@@ -83,7 +83,7 @@ class SchemaReader:
             if key in without:
                 continue
             properties[key] = self._read_field(field)
-            # what is written is checked by what is read, so that what that requires is there
+            # Written content is checked by loading it, so the fields that loading requires are there.
             one_way = field.dump_only or (field.load_only and not self.reads)
             if self.has_all or (field.required and not one_way):
                 required.append(key)
@@ -129,7 +129,7 @@ class SchemaReader:
     def _read_number(self, field: Any) -> JsonSchema:
         if isinstance(field, fields.Decimal):
             text, number = {"type": "string", "format": "decimal"}, {"type": "number"}
-            # both are read, whichever is written
+            # Both forms are read, whichever is written.
             return {"anyOf": [text, number]} if self.reads else text if field.as_string else number
         kind = "integer" if isinstance(field, fields.Integer) else "number"
         if getattr(field, "as_string", False):

@@ -89,7 +89,7 @@ class Comparison:
         found = [list(self.compare(written, each, path)) for each in alternatives]
         if any(not problems for problems in found):
             return
-        # that of the alternative which comes nearest, which is never null
+        # Tell the problems of the nearest alternative, which is never null.
         nearest = [problems for problems, each in zip(found, alternatives, strict=True) if each != {"type": "null"}]
         yield from min(nearest or found, key=len)
 

@@ -19,7 +19,7 @@ from microcosm_pubsub.result import MessageHandlingResult
 
 logger = getLogger(__name__)
 
-#: A media type comes with the message, from anybody, and each makes series of its own: so many are told apart.
+#: A media type comes with the message, from anybody, and each makes series of its own: this many are told apart.
 MAX_MEDIA_TYPES = 200
 OTHER = "other"
 UNKNOWN = "unknown"

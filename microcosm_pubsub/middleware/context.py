@@ -43,7 +43,7 @@ class ProvideContext:
         context = self.make_context(message)
         outer = current_messages_or_none()
         if outer and outer[-1].context and TTL_KEY in context and TTL_KEY in outer[-1].context:
-            # what the handler of a batch causes has as few hops left as any of its messages
+            # What a batch handler publishes has as few hops left as any of the batch's messages.
             context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
         message.context = context
         with self.opaque.initialize(lambda: context), handling(message):
@@ -59,7 +59,7 @@ def make_shallow_call(opaque: Opaque) -> CallInContext:
     store = opaque._store
 
     def call_in_context(context: Mapping[str, Any], call_next: Call, message: SQSMessage) -> Any:
-        # as they are: the keys of both are in lower case already
+        # The keys of both are in lower case already.
         values = NormalizedDict.__new__(NormalizedDict)
         dict.update(values, store.get())
         dict.update(values, context)

@@ -82,7 +82,7 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         except BaseException:
-            # raised by a callback of a handler's; the other handlers on this loop go on
+            # A handler's callback raised it; the other handlers on this loop go on.
             logger.exception("A handler interrupted the event loop, which goes on")
         else:
             logger.error("A handler stopped the event loop, which goes on")

@@ -19,7 +19,7 @@ from microcosm_pubsub.types import Call, Handler
 
 def is_async(handler: Handler) -> bool:
     """Return whether a handler is a coroutine function, or an object whose `__call__` is one."""
-    # bound to no instance, since it is the class that says what a call does
+    # The method is taken from the class: the class says what a call does.
     return iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__)
 
 
@@ -80,7 +80,7 @@ def make_handler_call(loop: EventLoop, arguments: Arguments = PLAIN_ARGUMENTS) -
     def call_handler(message: SQSMessage) -> Any:
         assert message.handler is not None, "UnhandledMessages lets no such message through"
         value = message.handler(message.content)
-        # what nearly all return, and no work still to be done
+        # Nearly all handlers return one of these, and neither has to be awaited.
         return value if value is None or type(value) is bool else await_value(loop, message.handler, value)
 
     def call_with_arguments(message: SQSMessage) -> Any:

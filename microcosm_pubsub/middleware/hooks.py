@@ -65,7 +65,7 @@ class Hooks(Around):
         hook = getattr(message.handler, name, None)
         if hook is None:
             return None
-        # hooks are foreign code that looks on: what one raises must not be taken for what the handler raised
+        # Hooks are user code that looks on: a hook's error must not be taken for the handler's.
         try:
             return call(self.loop, hook, message, *args)
         except Exception:

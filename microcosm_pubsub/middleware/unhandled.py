@@ -27,7 +27,7 @@ ACK = "ack"
 NACK = "nack"
 DEAD_LETTER = "dead_letter"
 
-#: Media types come with the messages, from anybody: so many are counted by name, the others together.
+#: Media types come with the messages, from anybody: this many are counted by name, the others together.
 MAX_COUNTED = 1000
 OTHERS = "others"
 

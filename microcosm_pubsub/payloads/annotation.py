@@ -80,7 +80,7 @@ class SchemaMaker:
         try:
             hints = get_type_hints(cls, include_extras=True)
         except Exception as error:
-            # annotations are foreign code, which is run here for the first time
+            # Annotations are user code, which is run here for the first time.
             raise ConfigurationError(f"Cannot resolve the annotations of {cls.__qualname__}: {error}") from error
         members: dict[str, Any] = {}
         for field in fields_of(cls):
@@ -121,7 +121,7 @@ class SchemaMaker:
 
     def _make_nested(self, cls: type) -> fields.Nested:
         if cls not in self.nested:
-            # while its fields are made, one of them may be of the same class
+            # A field may be of the class whose fields are being made.
             self.nested[cls] = Schema
             self.nested[cls] = self.make_class(cls, make_instance=post_load(lambda self, data, **kwargs: cls(**data)))
         return fields.Nested(lambda: self.nested[cls](unknown=EXCLUDE))

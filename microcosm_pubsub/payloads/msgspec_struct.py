@@ -63,7 +63,7 @@ class StructCodec(TypedCodec[Any]):
         if not reads and not struct.__struct_config__.omit_defaults:
             for each in made.get("$defs", {}).values():
                 if "properties" in each:
-                    # what has a default is written all the same
+                    # Fields with a default are written all the same.
                     each["required"] = sorted(each["properties"])
         return made
 
@@ -82,7 +82,7 @@ class StructCodec(TypedCodec[Any]):
 
 def make_struct_codec(cls: type, media_type: str) -> StructCodec | None:
     """Return the codec of a msgspec Struct, or None if the class is none."""
-    # whoever has made a Struct has imported msgspec
+    # A program that has a Struct has imported msgspec.
     msgspec = sys.modules.get("msgspec")
     if msgspec is None or not issubclass(cls, msgspec.Struct):
         return None

@@ -77,7 +77,7 @@ class ModelCodec(TypedCodec[Any]):
 
 def make_model_codec(cls: type, media_type: str) -> ModelCodec | None:
     """Return the codec of a pydantic model or dataclass, or None if the class is neither."""
-    # whoever has made a model has imported pydantic
+    # A program that has a model has imported pydantic.
     if "pydantic" not in sys.modules or not hasattr(cls, "__pydantic_validator__"):
         return None
     return ModelCodec(cls, media_type)

@@ -220,7 +220,7 @@ class SNSProducer:
         :raises TopicNotDefinedError: if it has none
         """
         topic_arn = self.sns_topic_arns.get(media_type)
-        # whoever reads the default topic need not know how to unpack batches
+        # Consumers of the default topic need not know how to unpack bundles.
         if topic_arn is None and media_type != MessageBatchSchema.MEDIA_TYPE:
             topic_arn = self.sns_topic_arns.default
         if not topic_arn:

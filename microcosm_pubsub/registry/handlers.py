@@ -149,7 +149,7 @@ class SQSMessageHandlerRegistry:
 
 def _is_bound_as(registered: Any, component: Any) -> bool:
     """Return whether a component is a registered handler, an instance of one, or wraps either."""
-    # compared by identity: a component may have any notion of equality
+    # Compare by identity: a component may have any notion of equality.
     if registered is component or registered is type(component):
         return True
     wrapped = unwrap(component) if callable(component) and hasattr(component, "__wrapped__") else component

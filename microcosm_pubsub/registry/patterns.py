@@ -49,7 +49,7 @@ def find_matching(media_type: str, registered: Collection[str]) -> str:
     if media_type in registered:
         return media_type
     head, dot, last = media_type.rpartition(".")
-    # what nearly all patterns are
+    # Nearly all patterns have this form.
     pattern = f"{head}.{ONE}"
     if dot and last and pattern in registered:
         return pattern
@@ -106,7 +106,7 @@ def iter_ambiguous(registered: Iterable[str]) -> Iterator[tuple[str, str]]:
         both = meet(first, second)
         if both is None or is_within(first, second) or is_within(second, first):
             continue
-        # one that is more specific than either decides
+        # A pattern that is more specific than either decides.
         if not any(is_within(both, each) and is_within(each, first) and is_within(each, second) for each in everything):
             yield first, second
 

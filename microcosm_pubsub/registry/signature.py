@@ -123,5 +123,5 @@ def resolve(annotation: Any, names: dict[str, Any]) -> Any:
     try:
         return get_type_hints(annotated, globalns=names, include_extras=True)["value"]
     except Exception:
-        # annotations are foreign code, and may name what only type checkers import
+        # Annotations are user code, and may name what only type checkers import.
         return UNRESOLVED

@@ -29,7 +29,7 @@ class RetryPolicy:
     """
     Decide whether and when a message that was not handled is tried again.
 
-    :param max_attempts: after so many attempts the message is given up, whatever else is said; None is never
+    :param max_attempts: the number of attempts after which a message is given up, whatever else is said; None is never
     :param backoff: when it is tried again: a policy, a number of seconds, or one number per attempt, the last one for
         all further ones; None is what config `sqs_consumer.backoff_policy` says. A `Nack` has its own time.
     :param retry_on: errors that may pass; any other gives the message up

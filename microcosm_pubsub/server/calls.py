@@ -32,7 +32,7 @@ class Calls:
 
     :param broker: the broker
     :param loop: that calls
-    :param threads: at most so many calls wait for the database at a time
+    :param threads: the most calls that wait for the database at a time
     """
 
     def __init__(self, broker: Broker, loop: AbstractEventLoop, threads: int) -> None:

@@ -115,7 +115,7 @@ def apply_description(broker: Broker, description: Description) -> None:
     wanted = dict(_entries(description, "queues", "description"))
     for entry in list(wanted.values()):
         if entry.get("dead_letter_queue"):
-            # one that is named only here is an ordinary queue
+            # A dead-letter queue that is named only here is an ordinary queue.
             wanted.setdefault(str(entry["dead_letter_queue"]), {})
     for name in wanted:
         attributes = {"FifoQueue": "true"} if names.is_fifo(name) else {}
@@ -159,7 +159,7 @@ def _subscribe(client: BrokerTopicClient, topic_arn: str, item: Mapping[str, Any
     policy, retries, target = (item.get(key) for key in ("filter_policy", "delivery_policy", "dead_letter_queue"))
     attributes = [
         ("RawMessageDelivery", "true" if item.get("raw") else "false"),
-        # what a policy may hold depends on its scope, which therefore changes without one
+        # A policy has to suit its scope, so the scope changes while there is none.
         ("FilterPolicy", ""),
         ("FilterPolicyScope", str(item.get("filter_policy_scope") or "MessageAttributes")),
         ("FilterPolicy", dumps(policy) if policy else ""),

@@ -178,7 +178,7 @@ def explain(service: str, error: ParamValidationError) -> tuple[str, str]:
     report = str(error.kwargs["report"])
     missing = 'Missing required parameter in input: "'
     if missing not in report:
-        # names and types of the first fault; what was given stands behind them
+        # The report begins with names and types of the first fault; the given values stand behind them.
         return "InvalidParameterValue", report.partition(", value:")[0].partition("\n")[0]
     name = report.partition(missing)[2].partition('"')[0]
     if service == "sns":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from microcosm_pubsub.server.server import Server
 
 
-#: A thread that has not said within so long that it listens never will.
+#: A thread that has not said within this many seconds that it listens never will.
 START_SECONDS = 30.0
 
 

@@ -96,7 +96,7 @@ class Waiting:
                     break
                 generation = self.broker.notifier.generation
                 received = await self.do(receive)
-                # whoever was called and found nothing keeps its place
+                # A receive that was called and found nothing keeps its place.
                 first = True
             if received.messages:
                 self._call_next(queue)

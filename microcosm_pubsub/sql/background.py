@@ -13,7 +13,7 @@ from microcosm_pubsub.result import describe
 
 logger = getLogger(__name__)
 
-#: After an error it is tried again after so long, and twice as long each time, up to so long.
+#: The first and the longest wait after an error, in seconds; each is twice the one before.
 MIN_ERROR_SECONDS = 1.0
 MAX_ERROR_SECONDS = 60.0
 

@@ -20,7 +20,7 @@ NAMING_CONVENTION = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
 
-#: A value is shown up to so many characters.
+#: The most characters of a value that are shown.
 MAX_VALUE_LENGTH = 100
 
 

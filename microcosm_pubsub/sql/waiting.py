@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from microcosm_pubsub.sql.passing import describe, is_lasting
 
 
-#: It is tried again after so long, and twice as long each time, up to so long.
+#: The first and the longest wait before another try, in seconds; each is twice the one before.
 MIN_WAIT_SECONDS = 0.05
 MAX_WAIT_SECONDS = 1.0
 
@@ -24,7 +24,7 @@ class Waiting:
     Make calls of a database, and make them again while it cannot be reached.
 
     :param name: of the database, for errors
-    :param seconds: so long at most
+    :param seconds: the longest time to wait
     :param clock: a monotonic clock, in seconds
     :param pause: waits for some seconds
     """

@@ -47,7 +47,7 @@ class MemoryEngine:
     @property
     def clients(self) -> BrokerClients:
         """Return the clients of the broker."""
-        # one broker for all threads: since Python 3.12 a cached property would make one for each that comes at once
+        # All threads share one broker: since Python 3.12 a cached property could make one per thread.
         with self._opening:
             if self._clients is None:
                 self._clients = open_broker("sqlite://", clock=lambda: self.clock())

@@ -51,7 +51,7 @@ class Admission:
         self.concurrency = settings.concurrency
         self.max_buffer = settings.max_buffer
         self.max_buffer_seconds = settings.max_buffer_seconds
-        # as many as are under way, and as many again
+        # As many may be unsettled as the calls under way can hold, and as many again.
         self.max_unsettled = max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers)
         self.limit = limit
         #: how many messages may still be received; None for any number
@@ -68,17 +68,17 @@ class Admission:
         """Have a function called when it is worth asking for messages, after it was not."""
         self._on_room = on_room
 
-    # what the receiver asks
+    # The receiver asks these.
 
     def reserve(self) -> int:
         """Return how many messages to ask for, 1 to `limit`; 0 for none: then subscribers are told when it is more."""
         allowed = self.limit if self.budget is None else min(self.limit, self.budget)
-        # nearly always closed, so that all may be received
+        # The breaker is nearly always closed, so that all may be received.
         if self.breaker.state is not State.CLOSED:
             allowed = min(allowed, self.breaker.limit() or 0)
         if allowed <= 0 or self.lanes.is_closed:
             return 0
-        # before the numbers are read: what changes them from now on looks here
+        # Note the wish before reading the numbers: whatever changes them from now on looks here.
         self._is_asked = True
         room = self._count_room()
         if not self._is_worth_asking(room):
@@ -107,7 +107,7 @@ class Admission:
         """Return whether it is worth asking for more messages."""
         return self._is_worth_asking(self._count_room())
 
-    # what others report
+    # The other parts report by these.
 
     def done(self, seconds: float | None, messages: int) -> None:
         """

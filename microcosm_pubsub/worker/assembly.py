@@ -90,7 +90,7 @@ def assemble(
         admission,
         handling.accept,
         visibility if has_leases else None,
-        # lines come one after another
+        # A reader gives lines one after another.
         settings.max_pollers if has_leases else 1,
         intervals.min_empty_seconds,
         clock,

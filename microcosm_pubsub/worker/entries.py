@@ -59,7 +59,7 @@ class Entries:
         #: how many entries are not settled yet, and how many of them are not being sent; others read it without a lock
         self.count = 0
         self.waiting = 0
-        #: what is being sent
+        #: The batches that are being sent.
         self.sending: list[Batch] = []
         self._deletes = deque[Settlement]()
         self._changes = deque[Settlement]()

@@ -55,5 +55,5 @@ class Gauges:
         try:
             self.tell(self.read())
         except Exception:
-            # metrics are foreign code, and can change nothing
+            # Metrics are user code, and can change nothing.
             logger.warning("Cannot send metrics of the worker", exc_info=True)

@@ -70,7 +70,7 @@ class Handling:
         self.has_leases = has_leases
         #: how messages are handled here, from when the worker has its handlers
         self.routes: Routes = dispatcher.find_routes({})
-        #: what is to go back at the end
+        #: The messages that go back at the end.
         self._left_over = deque[SQSMessage]()
         settler.subscribe(self.settle_failed)
 
@@ -96,10 +96,10 @@ class Handling:
         """Run the handler of a unit, and return the messages that it got, or that must wait, with their results."""
         messages = unit.messages
         if len(messages) == 1 and not messages[0].lease.lost:
-            # what nearly all units are
+            # Fast path: one message whose lease is intact.
             return [(messages[0], self.dispatcher.run_unit(messages)[0])]
         lost = self._drop_lost(messages)
-        # what is lost may be somebody else's by now, and the rest of its group must not be handled before
+        # A lost message may be somebody else's by now, and the rest of its group must not be handled before it.
         groups = block_groups(lost)
         kept = [message for message in messages if message not in lost]
         run = [message for message in kept if not groups.is_blocked(message.fifo_group)]
@@ -122,7 +122,7 @@ class Handling:
         refused = self.lanes.done(unit, block_groups(stayed) if stayed else NONE)
         was_run = False
         for message, result in handled:
-            # what was released took no time
+            # Released messages were never run: they have no elapsed time.
             if result.elapsed_time is not None:
                 was_run = True
                 if self.breaker.failure_share is not None:
@@ -142,7 +142,7 @@ class Handling:
             self.timer.ended([message])
             self.dispatcher.notify(message, self.dispatcher.release(message))
 
-    # what does not go as it should
+    # These are called when something does not go as it should.
 
     def time_out(self, unit: Unit, timeout: float, seconds: float) -> None:
         """

@@ -75,7 +75,7 @@ class Lanes:
         self.clock = clock
         self._lock = Lock()
         self._work = Condition(self._lock)
-        #: what a slot may take
+        #: The units that a slot may take.
         self.ready = deque[Unit]()
         self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
@@ -102,7 +102,7 @@ class Lanes:
                 else:
                     self._put_in_lane(message, message.group_id)
             if self._idle_slots:
-                # one more, to wait until a batch is due
+                # Wake one slot more, to wait until a batch is due.
                 self._work.notify(len(self.ready) + bool(self._batches))
             return True
 
@@ -110,7 +110,7 @@ class Lanes:
         """Wait for what may be handled next, and return it; None after `close`."""
         with self._lock:
             while not self.is_closed:
-                # most often nothing waits but what is ready
+                # Mostly, only ready units wait.
                 unit = self._pop_due() if self._batches else None
                 if unit is None and self.ready:
                     unit = self.ready.popleft()

@@ -152,7 +152,7 @@ class LeaseKeeper:
 
     def _renew_batch(self, messages: Sequence[SQSMessage]) -> None:
         with self._lock:
-            # one may have been dropped since it was found due
+            # A message may have been dropped since it was found due.
             messages = [message for message in messages if id(message) in self._held]
             self._renewing = frozenset(map(id, messages))
         try:

@@ -44,7 +44,7 @@ class Reactor:
     Make the calls of one client.
 
     :param client: of the queue
-    :param max_threads: at most so many calls are made by threads of their own; more wait for one
+    :param max_threads: the most calls that are made by threads of their own; more wait for one
     :param clock: a monotonic clock, in seconds
     """
 
@@ -56,7 +56,7 @@ class Reactor:
         self.error: BaseException | None = None
         self._jobs: tuple[RunDue, ...] = ()
         self._answers: Answers | None = None
-        #: is held by who looks for answers
+        #: Held by whichever thread looks for answers.
         self._looking = Lock()
         self._closed = False
         self._is_helped = False
@@ -140,7 +140,7 @@ class Reactor:
         if when < self._sleeps_until and self._answers is not None:
             self._answers.wake()
 
-    # what the thread does
+    # The thread runs these.
 
     def _run(self, answers: Answers) -> None:
         while not self._closed:
@@ -152,7 +152,7 @@ class Reactor:
             answers.close()
 
     def _turn(self, answers: Answers) -> None:
-        # before it looks at what is due: what becomes due after that wakes it
+        # This comes before the look at what is due: whatever becomes due later wakes it.
         self._sleeps_until = inf
         seconds = OVERDUE_SECONDS
         for run_due in self._jobs:

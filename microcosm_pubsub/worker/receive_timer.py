@@ -65,5 +65,5 @@ class ReceiveTimer:
             try:
                 self.tell((self.clock() - receive.at) * 1000, receive.size)
             except Exception:
-                # metrics are foreign code, and can change nothing
+                # Metrics are user code, and can change nothing.
                 logger.warning("Cannot send metrics of a receive", exc_info=True)

@@ -103,7 +103,7 @@ class Receiver:
         self._failing_since: float | None = None
         #: the names of receives that are to be tried once more
         self._retry_attempts = deque[str]()
-        #: before that, none begins
+        #: No receive begins before this time.
         self._next_at = -inf
         #: how many receives may be under way
         self.active = 1
@@ -154,7 +154,7 @@ class Receiver:
         since = [call.since for call in list(self._open)]
         return max(0.0, self.clock() - min(since)) if since else 0.0
 
-    # one receive
+    # These make one receive.
 
     def _next(self) -> ReceiveCall | None:
         """Return a receive to begin, if one may."""
@@ -196,7 +196,7 @@ class Receiver:
             else:
                 self._try_again(call, error)
         except BaseException as error:
-            # whatever it is, it is not ours to decide: the worker ends, and says why
+            # Any other error is not the receiver's to judge: the worker ends, and says why.
             self._fail(error)
         else:
             self._adapt(call, received)
@@ -229,7 +229,7 @@ class Receiver:
         with self._lock:
             self._failing_since = call.since
             if call.attempt_id is not None and not call.is_retry:
-                # once: when its messages have changed since, the queue refuses the same attempt
+                # Try the same attempt once: the queue refuses it when its messages have changed since.
                 self._retry_attempts.append(call.attempt_id)
             self.active = 1
             seconds = growing_delay(self.failed_receives, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, self.random)

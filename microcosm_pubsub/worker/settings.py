@@ -15,7 +15,7 @@ from microcosm_pubsub.registry.options import HandlerOptions
 #: most before we count on its failure.
 LEASE_MARGIN_SECONDS = 2
 
-#: One keeper extends so many leases in a second: ten per call, a tenth of a second each.
+#: How many leases one keeper extends in a second: ten per call, a tenth of a second each.
 LEASES_PER_SECOND = 100
 
 
@@ -49,15 +49,15 @@ class WorkerSettings:
     :param concurrency: at most this many handlers run at a time, each in a thread of its own
     :param max_pollers: at most this many receives are under way at a time
     :param max_settlers: at most this many deletes and visibility changes are under way at a time
-    :param max_buffer_seconds: received messages wait about so long for a slot at most
+    :param max_buffer_seconds: how long received messages wait for a slot at most, about
     :param max_buffer: at most this many messages wait, whatever their handlers take
     :param max_per_group: at most this many messages of one group of a standard queue are handled at a time
     :param visibility_timeout_seconds: for how long a receive hides its messages; extended while they are ours
     :param max_lease_seconds: for how long a message may be ours at most
     :param shutdown_timeout_seconds: for how long running handlers may go on after a stop signal
     :param max_abandoned: with more threads that outlived their handler's timeout, the process exits to be restarted
-    :param max_messages: after so many messages the process ends, to be restarted
-    :param max_runtime_seconds: after so long the process ends, to be restarted
+    :param max_messages: the number of messages after which the process ends, to be restarted
+    :param max_runtime_seconds: the time after which the process ends, to be restarted
     :param drain: whether the worker ends when its queue stays empty
     :param drain_polls: how many empty receives in a row are meant by that
     :param breaker_failure_share: above this share of failures, receiving pauses; None never pauses

@@ -79,7 +79,7 @@ class Settler:
         """Have a function told of each message that could not be settled."""
         self._on_failure = on_failure
 
-    # what is to be settled
+    # These take what is to be settled.
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
         """Delete messages soon; what the queue does not take is logged then."""
@@ -152,7 +152,7 @@ class Settler:
         with self._lock:
             return max(0.0, self.clock() - self.entries.find_oldest())
 
-    # what is sent, by whoever comes by: a slot, or the reactor
+    # These send; a slot or the reactor calls them, whichever comes by.
 
     def run_due(self) -> float | None:
         """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
@@ -180,7 +180,7 @@ class Settler:
 
     def _find_worthy(self) -> int:
         """Return how many entries are worth a call."""
-        # one more batch for each that is being sent: fewer threads disturb the handlers less
+        # Wait for one batch more per batch under way: fewer threads disturb the handlers less.
         return MAX_BATCH_ENTRIES * (1 + len(self.entries.sending)) if self.reactor.is_using_threads else 0
 
     def _send_next(self) -> bool:
@@ -221,7 +221,7 @@ class Settler:
         self._runs_at = due
         return due
 
-    # what came of it
+    # These read the answers.
 
     def _answered(self, batch: Batch, get: Callable[[], Any]) -> None:
         """Read what the queue answered."""

@@ -117,7 +117,7 @@ class Slots:
         self.concurrency = concurrency
         self.clock = clock
         self.slots: list[Slot] = []
-        #: threads that were given up and have not ended
+        #: The threads that were abandoned and have not ended.
         self.abandoned = 0
         #: the fault of ours that ended one, and what it left unsettled
         self.error: BaseException | None = None

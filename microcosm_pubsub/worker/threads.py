@@ -16,7 +16,7 @@ class Threads:
     Do jobs, each in a thread.
 
     :param name: of the threads, before their number
-    :param most: at most so many jobs are done at a time
+    :param most: the most jobs that are done at a time
     """
 
     def __init__(self, name: str, most: int) -> None:

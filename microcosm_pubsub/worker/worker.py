@@ -92,7 +92,7 @@ class Worker:
         self.gauges = Gauges(only_enabled(send_metrics), self.read_gauges, clock)
         self._commands: SimpleQueue[str] = SimpleQueue()
 
-    # what others ask of the worker, from any thread, and from signal handlers
+    # These may be called from any thread, and from signal handlers.
 
     def stop(self) -> None:
         """End; asked again, without waiting for handlers."""

@@ -36,7 +36,7 @@ from microcosm_pubsub.broker.sns.subscription import (
 from microcosm_pubsub.broker.sns.topics import find_topic
 
 
-#: For so long a subscription waits to be confirmed, or for its deletion to be taken back.
+#: How long a subscription waits to be confirmed, or for its deletion to be taken back.
 #: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
 MAX_PENDING_MS = 3 * 24 * 3600 * 1000
 

@@ -25,10 +25,10 @@ from microcosm_pubsub.broker.sqs.message_attributes import dump_attributes, load
 
 NOTIFICATION, CONFIRMATION, FAREWELL = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 
-#: For so long a server has what it took to itself; it waits for an answer for 15 s at most.
+#: How long a server has to itself the deliveries that it took; it waits for an answer for 15 s at most.
 TAKEN_MS = 60_000
 
-#: What nobody sent within so long is dropped, and what was tried for so long is given up; AWS tries for an hour.
+#: A delivery that nobody sent within this time is dropped, one that was tried for this time given up; AWS: an hour.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 MAX_AGE_MS = 2 * 3600 * 1000
 
@@ -73,7 +73,7 @@ def add_deliveries(
     connection.execute(SWEEP, {"oldest": now - MAX_AGE_MS})
     for notification in notifications:
         values = {
-            # what says that a subscription is gone outlives it
+            # A message about a subscription's end outlives the subscription.
             "subscription_id": subscription.id if kind == NOTIFICATION else None,
             "kind": kind,
             "protocol": subscription.protocol,

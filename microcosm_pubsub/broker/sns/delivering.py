@@ -120,7 +120,7 @@ class Delivery:
     def insert(self, broker: Broker) -> None:
         """Put the messages into their queues."""
         found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]
-        # always in the same order, as two calls that wait for each other's queues would wait for ever
+        # The order is always the same: two calls that wait for each other's queues would wait for ever.
         for queue in sorted(found, key=lambda queue: queue.id):
             insert_drafts(broker, self.connection, queue, self._drafts[queue.name])
 

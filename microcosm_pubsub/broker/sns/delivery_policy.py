@@ -51,8 +51,8 @@ class RetryPolicy:
     :param max_seconds: the most
     :param retries: in all
     :param at_once: of these, the first ones, without delay
-    :param with_min: then so many with the least
-    :param with_max: and at the end so many with the most
+    :param with_min: the number of attempts that follow with the least delay
+    :param with_max: the number of attempts at the end, with the most delay
     """
 
     min_seconds: int
@@ -64,7 +64,7 @@ class RetryPolicy:
     function: str
 
     def delay_seconds(self, attempts: int) -> float | None:
-        """Return the delay after so many failed attempts; None if it is not tried again."""
+        """Return the delay after a number of failed attempts; None if it is not tried again."""
         retry = attempts - 1
         if retry >= self.retries:
             return None

@@ -19,7 +19,7 @@ from typing import Any
 #: Tells whether a value passes: text, a number, a boolean or None.
 Test = Callable[[Any], bool]
 
-#: Numbers are compared to so many digits after the decimal point.
+#: To how many digits after the decimal point numbers are compared.
 #: https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html
 DIGITS = 5
 

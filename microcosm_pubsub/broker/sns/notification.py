@@ -47,7 +47,7 @@ class Notification:
     sequence: int | None = None
     signature_version: str = "1"
     message_id: str = field(default_factory=lambda: str(uuid4()))
-    #: what is said by other protocols than SQS, if that is not the message
+    #: The texts for protocols other than SQS, where they are not the message.
     by_protocol: Mapping[str, str] = field(default_factory=dict)
 
     def for_protocol(self, protocol: str) -> Notification:
@@ -141,5 +141,5 @@ def to_value(attribute: Mapping[str, Any]) -> Any:
 
 
 def _quote(text: str) -> str:
-    # what SQS does not take as it is, it takes as JSON's escapes
+    # SQS takes characters as JSON's escapes that it refuses as they are.
     return dumps(text, ensure_ascii=INVALID_CHARACTERS.search(text) is not None)

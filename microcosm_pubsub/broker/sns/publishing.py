@@ -219,7 +219,7 @@ def _number(
 
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
     """
-    # locks the topic's row: what is numbered first is also delivered first
+    # This locks the topic's row: a message that is numbered first is also delivered first.
     last = connection.execute(TAKE_NUMBERS, {"topic_row": topic.id, "count": len(notifications)}).scalar_one()
     connection.execute(FORGET_DUPLICATES, {"now": now})
     by_group = topic.attributes.get("FifoThroughputScope") == "MessageGroup"

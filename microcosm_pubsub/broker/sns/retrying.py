@@ -68,7 +68,7 @@ def _find_policy(connection: Connection, outgoing: Outgoing, subscription: Subsc
     try:
         return policy_of(own, {} if topic is None else topic.attributes)
     except Refusal:
-        # one that was set before policies were read
+        # This policy was set before policies were checked.
         return policy_of({}, {})
 
 

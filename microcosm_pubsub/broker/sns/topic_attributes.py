@@ -18,7 +18,7 @@ from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 MIN_SIZE_LIMIT_BYTES = 1024
 MAX_SIZE_LIMIT_BYTES = 1048576
 
-#: A topic that takes larger messages than by default has at most so many subscriptions.
+#: The most subscriptions of a topic that takes larger messages than by default.
 MAX_SUBSCRIPTIONS_FOR_LARGE = 100
 
 #: Attributes with few values; those of FIFO topics alone with their default.

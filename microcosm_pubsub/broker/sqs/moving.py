@@ -24,7 +24,7 @@ from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, 
 MAX_RATE = 500
 MAX_LISTED_TASKS = 10
 
-#: At most so many messages move in one transaction.
+#: The most messages that move in one transaction.
 CHUNK = 1000
 
 
@@ -135,14 +135,14 @@ def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row:
     target_arn = task.destination_arn or row.dead_letter_source
     target = None if target_arn is None else look_up_queue(connection, names.name_of(target_arn))
     if target is None:
-        # sent to the dead-letter queue by hand: to the first queue that has it for one
+        # A message that was sent to the dead-letter queue by hand goes to the first queue that has it for one.
         target = iter_sources(connection, source)[0]
     connection.execute(
         MOVE,
         {
             "row": row.id,
             "target": target.id,
-            # what is moved is a new message
+            # A moved message is a new message.
             "new_id": str(uuid4()),
             "now": now,
             "until": now + target.number("MessageRetentionPeriod") * 1000,

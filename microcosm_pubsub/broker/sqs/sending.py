@@ -205,7 +205,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     try:
         INSERT_MESSAGE.execute(connection, rows)
     except IntegrityError:
-        # deleted by another process since we last looked
+        # Another process has deleted the queue since we last looked.
         raise Refusal("QueueDoesNotExist", "The specified queue does not exist.") from None
     if queue.fifo:
         for draft in fresh:
@@ -215,7 +215,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
 
 def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:
     """Give sequence numbers, in the order of sending, and return the messages that are not duplicates."""
-    # locks the queue's row: what is numbered first also gets the lower row id
+    # This locks the queue's row: a message that is numbered first also gets the lower row id.
     last = connection.execute(TAKE_NUMBERS, {"queue_row": queue.id, "count": len(drafts)}).scalar_one()
     connection.execute(FORGET_DUPLICATES, {"now": now})
     by_group = queue.attributes["DeduplicationScope"] == "messageGroup"

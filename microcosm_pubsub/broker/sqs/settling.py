@@ -84,7 +84,7 @@ def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: i
     if isinstance(item, Refusal):
         return item
     row = rows.get(item.row_id)
-    # deleted already: AWS answers that all is well
+    # The message is deleted already: AWS answers that all is well.
     if row is not None and (row.receipt != item.receipt or row.visible_at <= now):
         return invalid_value(
             f"Value {item.receipt} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."

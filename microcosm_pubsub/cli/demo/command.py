@@ -96,7 +96,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
     clients = open_broker(run.broker_url)
     sqs, sns = clients.queue_client, clients.topic_client.client
     topic_arn = clients.default_topic_arn
-    # before the daemon starts, which sends messages too: to the dead-letter queue
+    # Count before the daemon starts, which sends messages to the dead-letter queue too.
     published = run.find_published(count_published(clients), MAX_BATCH_ENTRIES)
     with run_daemon(run) as daemon, Progress(console=console) as progress:
         console.print(f"The daemon of {find_daemon()} runs as process {daemon.pid}, on {run.broker_url}")
@@ -128,7 +128,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
         skipped=outcomes["skipped"],
         unsubscribed=len(texts) - count_published(clients),
         retried=count_retries(run.daemon_log.read_text()),
-        # one that was sent there before a SIGKILL, and again after it, is there twice
+        # A message that was sent there before a SIGKILL, and again after it, is there twice.
         dead_lettered=len(set(list_dead_letters(clients))),
         queued=count_messages(sqs, QUEUE),
     )

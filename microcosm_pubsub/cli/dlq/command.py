@@ -120,6 +120,6 @@ def main(args: Namespace) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # or Python says so once more when it flushes stdout in the end
+        # Otherwise Python complains once more when it flushes stdout in the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

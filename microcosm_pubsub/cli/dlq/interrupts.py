@@ -30,7 +30,7 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         for number in self.NUMBERS:
-            # what is ignored, as by nohup, stays ignored
+            # A signal that is ignored, as by nohup, stays ignored.
             if getsignal(number) in (SIG_DFL, default_int_handler):
                 self._earlier[number] = signal(number, self._notice)
         return self

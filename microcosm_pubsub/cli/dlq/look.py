@@ -94,7 +94,7 @@ def collect(session: Session, limit: int | None) -> list[Letter]:
     read, wanted = make_reader(session.args), make_filter(session.args)
     queue = session.find_queue_to_receive_from()
     letters: list[Letter] = []
-    # what is not asked for is not touched
+    # Messages that were not asked for are not touched.
     with session.scan(queue, limit=limit if wanted.is_empty else None) as scan:
         for raw in scan:
             letter = read(raw)

@@ -89,7 +89,7 @@ def find_only_target(session: Session, queue: QueueInfo, targets: Targets) -> st
         survey.run()
         urls = {url for _, url in survey.planned}
     session.note_unreleased(scan)
-    # what could not be seen may have gone round too often
+    # Messages that could not be seen may have gone round too often.
     has_seen_all = scan.expected is not None and scan.seen >= scan.expected + scan.hidden
     return urls.pop() if len(urls) == 1 and not survey.tally.kept and has_seen_all else None
 

@@ -57,7 +57,7 @@ def shorten(letter: Letter) -> str:
     """Return the beginning of a message's content."""
     content = letter.plain_content
     text = content if isinstance(content, str) else dumps(content, ensure_ascii=False)
-    # control characters of a message are none for the terminal
+    # The terminal must not obey a message's control characters.
     text = "".join(map(_show, " ".join(text.split())))
     return text if len(text) <= MAX_CONTENT_LENGTH else f"{text[:MAX_CONTENT_LENGTH]}..."
 

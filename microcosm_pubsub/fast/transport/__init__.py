@@ -78,14 +78,14 @@ def start(client: Any, is_traced: bool = False) -> None:
     :param is_traced: whether its calls have spans of our own, in the place of those of OpenTelemetry's instrumentation
     """
     try:
-        # imports names of botocore that not all of its releases have
+        # These import names of botocore that a release may lack.
         from microcosm_pubsub.fast.transport.calls import HotCalls
         from microcosm_pubsub.fast.transport.names import look_for_names
 
         look_for_names(client)
         client._hot_calls = HotCalls(client, client._hot_parts, is_traced)
     except Exception as error:
-        # names that are not public may go with any release of botocore; the client goes on without
+        # Private names may go with any release of botocore; the client goes on without the short way.
         logger.info(
             "All calls of %s are made by boto3, of a release that is not known here: %r", type(client).__name__, error
         )
@@ -109,7 +109,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
     :returns: None if the client has no short way for it, or botocore has to do it: call the method
     """
     calls = client._hot_calls if isinstance(client, HotClient) else None
-    # what somebody put in the place of a method is to be called
+    # A method that somebody has replaced has to be called.
     if calls is None or not vars(client).keys().isdisjoint((method, "_make_api_call")):
         return None
     flight = calls.begin(client.meta.method_to_api_mapping[method], parameters)
@@ -129,7 +129,7 @@ def finish_call(client: Any, flight: Flight) -> Any:
 
 
 def client_transport(client: Any) -> str:
-    """Tell the transport of a client: `socket`, `socket+orjson`, `crt`, `crt+orjson`, or `botocore`."""
+    """Return the transport of a client: `socket`, `socket+orjson`, `crt`, `crt+orjson`, or `botocore`."""
     calls = client._hot_calls if isinstance(client, HotClient) else None
     return calls.parts.name if calls else "botocore"
 

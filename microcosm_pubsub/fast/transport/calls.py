@@ -144,7 +144,7 @@ class HotCalls:
         model = self._models[name]
         parsed = read_answer(model, answer)
         if parsed is not None:
-            # gives the retry quota what a success gives it
+            # This gives the retry quota what a success gives it.
             self._client.meta.events.emit(
                 f"after-call.{self._service_id}.{name}",
                 http_response=answer,
@@ -182,7 +182,7 @@ class HotCalls:
         except Unusual as reason:
             logger.debug("%s goes the way of boto3: %s", name, reason)
         except Exception:
-            # names of botocore that are not public may go with any release of it, and calls must not go with them
+            # Private names may go with any release of botocore, and calls must not go with them.
             logger.debug("%s goes the way of boto3: botocore is another one", name, exc_info=True)
         else:
             self._learned[name], self.url = learned, learned.url
@@ -268,7 +268,7 @@ class Flight:
 
     def _give_back(self, is_reusable: bool) -> None:
         if is_reusable:
-            # botocore sends on it without a look at that
+            # botocore sends without a look at the socket's timeout.
             self.sock.settimeout(self.read_timeout)
         else:
             self._connection.close()
@@ -302,7 +302,7 @@ def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:
     try:
         parsed = model.load(answer.content, answer.headers)
     except Exception:
-        # whatever cannot be read here, botocore reads, or raises what is wrong with it
+        # botocore reads what cannot be read here, or raises what is wrong with it.
         return None
     metadata = parsed["ResponseMetadata"]
     metadata["HTTPStatusCode"], metadata["HTTPHeaders"], metadata["RetryAttempts"] = 200, answer.headers, 0

@@ -48,7 +48,7 @@ class Answer:
     """An answer that was read whole; to botocore's own handlers, a response."""
 
     status_code: int
-    #: as they came
+    #: The fields in the order in which they came.
     fields: list[tuple[str, str]]
     #: by lower-case name
     headers: dict[str, str]
@@ -77,7 +77,7 @@ class Exchange:
         self.sock = sock
         #: the answer, once there is nothing more to wait for
         self.result: Answer | Arrived | None = None
-        #: whether the connection can be used again then
+        #: Whether the connection can be used again then.
         self.is_reusable = False
         self._chunks: list[bytes] = []
         self._size = 0
@@ -118,7 +118,7 @@ class Exchange:
 
     def fail(self, error: OSError) -> None:
         """Wait no longer, because of an error of the connection."""
-        # what arrived before it decides what it means
+        # The bytes that arrived before the error decide what it means.
         self.result = Arrived(self._received(), error)
 
     def _take(self, chunk: bytes) -> None:

@@ -22,7 +22,7 @@ from awscrt.http import HttpHeaders, HttpRequest
 from microcosm_pubsub.fast.transport.signature import SignedPart
 
 
-# what awscrt adds by itself
+# awscrt adds these headers by itself.
 ADDED = ("x-amz-date", "x-amz-security-token")
 
 

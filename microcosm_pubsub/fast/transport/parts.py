@@ -53,7 +53,7 @@ def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
     :param orjson: whether orjson writes and reads JSON, else the standard library
     :raises ConfigurationError: if one of them is not installed
     """
-    # imports a name of botocore that a release of it may not have
+    # This imports a name of botocore that a release may lack.
     from microcosm_pubsub.fast.transport.signature import DerivedKeySigner
 
     signer: type[Signer] = DerivedKeySigner

@@ -86,8 +86,8 @@ class Watch:
         seen, seen_passed, reason = self._verdict
         # by identity: what wraps a function may say that it equals it
         if cache is not seen or not all(map(is_, passed, seen_passed)):
-            reason = self._look(passed)
-            # what is registered while it is looked for makes another cache, and is looked for again
+            reason = self._find_listener(passed)
+            # A handler that is registered meanwhile makes another cache, and so another look.
             self._verdict = cache, passed, reason
         if reason is None and BOTOCORE_LOGGER.isEnabledFor(DEBUG):
             return "botocore logs its calls"
@@ -95,7 +95,7 @@ class Watch:
             return "botocore records its calls"
         return reason
 
-    def _look(self, passed: tuple[Any, ...]) -> str | None:
+    def _find_listener(self, passed: tuple[Any, ...]) -> str | None:
         for (owner, name), function in zip(PASSED, passed, strict=True):
             stranger = find_stranger(function, self._is_traced)
             if stranger is not None:

@@ -107,7 +107,7 @@ class Deliverer:
     def _try(self, outgoing: Outgoing) -> Failure | None:
         if outgoing.protocol not in WEB:
             said = (outgoing.notification.subject, outgoing.notification.message)
-            # quoted, so that no message looks like another line of the log
+            # The text is quoted, so that no message looks like another line of the log.
             text = ": ".join(repr(part) for part in said if part)
             logger.info("%s to %s: %s", outgoing.protocol, outgoing.endpoint, text)
             return None

@@ -19,7 +19,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from microcosm_pubsub.broker.sns.endpoints import is_private
 
 
-#: SNS waits so long: https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html
+#: For how many seconds SNS waits for an answer.
+#: https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html
 ANSWER_SECONDS = 15.0
 
 

@@ -46,7 +46,7 @@ def load(body: bytes) -> Any:
     try:
         return loads(body or b"{}")
     except JSONDecodeError:
-        # slower, and more lenient: the broker says then what is wrong with the text
+        # The standard library is slower, and more lenient: the broker then says what is wrong with the text.
         return standard_loads(body)
 
 
@@ -88,7 +88,7 @@ def _compile_structure(members: dict[str, Reader | None]) -> Reader:
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        # what a model does not know is from a newer one, and null is nothing
+        # An unknown member comes from a newer model, and a null one counts as absent.
         known = {name: item for name, item in value.items() if item is not None and name in members}
         for name, reader in readers.items():
             if name in known:

@@ -39,7 +39,7 @@ class Relay:
 
     :param store: has them
     :param publish: publishes messages: a producer's `produce_batch`
-    :param batch_size: at most so many are taken at once
+    :param batch_size: the most that are taken at once
     :param poll_seconds: how often to look for rows of others
     :param clock: a monotonic clock, in seconds
     """

@@ -19,7 +19,7 @@ from microcosm_pubsub.sql.outbox.rows import Row, from_values, to_values
 from microcosm_pubsub.sql.upgrade import explaining
 
 
-#: A row that cannot be published waits so long, and twice as long each time, up to so long.
+#: The first and the longest wait of a row that cannot be published, in seconds; each is twice the one before.
 MIN_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 600.0
 
