@@ -191,7 +191,7 @@ class MessageHandlingResult(Replaceable):
         args = (
             outcome,
             self.media_type or "unknown media type",
-            f" {method}" if method else "",
+            f" {method} {self.extra.get('task_id') or ''}".rstrip() if method else "",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
         )

@@ -22,6 +22,7 @@ from microcosm_pubsub.calls.functions import (
 from microcosm_pubsub.calls.jobs import JobTask, make_execute
 from microcosm_pubsub.calls.message import check_name
 from microcosm_pubsub.calls.recurring import Recurrence
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry.options import HandlerOptions, Options
 
 
@@ -136,6 +137,12 @@ def tasks(queue: str, *, ledger: bool = True, **options: Unpack[Options]) -> Cal
 
 def make_recurrence(every: timedelta | None, cron: str | None, timezone: str, catch_up: bool) -> Recurrence | None:
     """Return when a task is sent again and again; None if it is not."""
+    if every is None and cron is None and (timezone != "UTC" or catch_up is not True):
+        raise ConfigurationError(
+            "timezone and catch_up are of use with `every` or `cron` alone: one of them is missing"
+        )
+    if cron is None and timezone != "UTC":
+        raise ConfigurationError("timezone is of use with `cron` alone: `every` is the same everywhere")
     return None if every is None and cron is None else Recurrence(every, cron, timezone, catch_up)
 
 

@@ -10,11 +10,13 @@ Tasks: functions whose calls are carried out elsewhere.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from inspect import Parameter
 from math import inf
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -143,7 +145,7 @@ class TaskFunction(Generic[P, R]):
     ) -> None:
         update_wrapper(self, function)
         self.function = function
-        self.name = name or f"{function.__module__}.{function.__qualname__}"
+        self.name = name or name_of(function)
         self.queue = check_name("queue", queue)
         self.hooks = hooks
         self.task_class = task_class
@@ -238,4 +240,16 @@ class TaskRegistry:
 
 def name_of(function: Any) -> str:
     """Return the name of a function, with its module."""
-    return f"{function.__module__}.{function.__qualname__}"
+    return f"{find_module(function.__module__)}.{function.__qualname__}"
+
+
+def find_module(name: str) -> str:
+    """Return the name of a module as others import it: of a program that is run, that of its file."""
+    if name != "__main__":
+        return name
+    main = sys.modules[name]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else name

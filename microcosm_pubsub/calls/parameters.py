@@ -197,6 +197,8 @@ class Parameters:
                 f"{self.name}: {name} is a {type(value).__qualname__}, which cannot be written as JSON "
                 f"({type(error).__name__}: {error}): annotate the parameter with its type, or give it something else"
             ) from error
+        if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
+            raise InvalidParams(f"{self.name}: {name} is {value!r:.50}, which would be sent as {dumped!r}")
         return dumped
 
     def _name(self, params: Any) -> dict[str, Any]:

@@ -60,8 +60,12 @@ class SendOptions:
             raise ConfigurationError(f"is_async is {self.is_async!r}, but must be true or false")
         if self.retries is not None and not (type(self.retries) is int and self.retries >= 0):
             raise ConfigurationError(f"retries is {self.retries!r}, but must be a whole number from 0")
-        if self.task_id is not None and not (isinstance(self.task_id, str) and 0 < len(self.task_id) <= MAX_ID_LENGTH):
-            raise ConfigurationError(f"task_id is {self.task_id!r}, but must be a text of at most {MAX_ID_LENGTH}")
+        for name, limit in (("task_id", MAX_ID_LENGTH), ("cursor_key", MAX_KEY_LENGTH)):
+            text = getattr(self, name)
+            if text is not None and not (isinstance(text, str) and 0 < len(text) <= limit and text.isprintable()):
+                raise ConfigurationError(
+                    f"{name} is {text!r:.100}, but must be a text of at most {limit} characters that can be printed"
+                )
         for event in EVENTS:
             if getattr(self, event) is not None and not callable(getattr(self, event)):
                 raise ConfigurationError(f"{event} is {getattr(self, event)!r}, but must be a function")
@@ -69,12 +73,9 @@ class SendOptions:
             raise ConfigurationError("What runs here and now (is_async=False) has no delay_seconds, and no time")
         if not self.is_async and self.cursor_key is not None:
             raise ConfigurationError("What runs here and now (is_async=False) has no cursor_key")
-        key = self.cursor_key
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY_LENGTH and key.isprintable()):
-            raise ConfigurationError(f"cursor_key is {key!r}, but must be a text of at most {MAX_KEY_LENGTH}")
         if self.merge not in MERGES and not callable(self.merge):
             raise ConfigurationError(f"merge is {self.merge!r}, but must be {', '.join(MERGES)}, or a function")
-        if key is None and self.merge != "keep":
+        if self.cursor_key is None and self.merge != "keep":
             raise ConfigurationError("merge is of use with a cursor_key alone")
         # the times and the group, as the producer judges them
         self.to_publish_options()

@@ -233,10 +233,14 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         return daemon
 
     @classmethod
-    def create_for_lambda(cls) -> ConsumerDaemon:
-        """Make a daemon with its graph for a Lambda function, without starting it."""
+    def create_for_lambda(cls, **flags: Any) -> ConsumerDaemon:
+        """
+        Make a daemon with its graph for a Lambda function, without starting it.
+
+        :param flags: values of command line flags
+        """
         daemon = cls()
-        daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
+        daemon.args = Namespace(**{"debug": False, "testing": False, "sqs_queue_url": LAMBDA, **flags})
         daemon.graph = daemon.create_object_graph(daemon.args)
         return daemon
 

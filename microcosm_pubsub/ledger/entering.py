@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from json import dumps, loads
+from logging import getLogger
 from time import time
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,9 +16,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection
 
 from microcosm_pubsub.calls.errors import CallError
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
+from microcosm_pubsub.errors import ConfigurationError, TopicNotDefinedError
 from microcosm_pubsub.ledger.merging import Merge, merge_arguments
-from microcosm_pubsub.ledger.rows import NAMES, Millis, TaskRow
+from microcosm_pubsub.ledger.rows import NAMES, Millis, TaskRow, write_error
 from microcosm_pubsub.ledger.states import State
 from microcosm_pubsub.ledger.store import TaskStore
 from microcosm_pubsub.ledger.turns import Turns
@@ -26,8 +29,16 @@ from microcosm_pubsub.sql.transaction import Transaction, current_transaction
 from microcosm_pubsub.sql.upgrade import explaining
 
 
+logger = getLogger(__name__)
+
 #: A message that does not come is published again after so long, and after twice as long each time, so often.
 MAX_DOUBLINGS = 10
+
+#: A task whose topic is not known here is looked at again after so long: by somebody who knows it.
+PUT_OFF_MS = 60_000
+
+#: A topic takes so much, with what is added to a call on its way.
+MAX_CALL_BYTES = DEFAULT_TOPIC_SIZE_LIMIT_BYTES - 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class NewTask:
     :param due_at: when it is to run at the earliest; 0 is at once
     :param merge: what becomes of its arguments if it waits already
     :param retried_from: the id of the task that it repeats
+    :param check: raises if arguments do not fit its function
     """
 
     id: str
@@ -51,6 +63,7 @@ class NewTask:
     merge: str | Merge = "keep"
     retried_from: str | None = None
     trace_id: str | None = None
+    check: Callable[[Any], object] = lambda arguments: None
 
 
 class Entering:
@@ -62,6 +75,7 @@ class Entering:
     :param turns: its cursors
     :param publish: publishes a task's message, by the outbox of the transaction that is open
     :param republish_seconds: after so long without having been begun a task is published again
+    :param retention_seconds: so long a task is kept after its end
     :param now: tells the time of day, in seconds since the epoch
     """
 
@@ -72,6 +86,7 @@ class Entering:
         turns: Turns,
         publish: Callable[[TaskRow], None],
         republish_seconds: float,
+        retention_seconds: float,
         now: Callable[[], float] = time,
     ) -> None:
         self.database = database
@@ -79,6 +94,7 @@ class Entering:
         self.turns = turns
         self.publish = publish
         self.republish_seconds = republish_seconds
+        self.retention_seconds = retention_seconds
         self.now = now
         self._later: WeakKeyDictionary[Transaction, list[NewTask]] = WeakKeyDictionary()
 
@@ -128,6 +144,36 @@ class Entering:
         except Exception as error:
             transaction.fail(error)
             raise
+
+    def publish_next(self, transaction: Transaction, row: TaskRow | None) -> None:
+        """
+        Publish a task whose row says that it is, and which nobody sends just now.
+
+        One that cannot be published is given up, and the next one of its key has its turn; nothing is raised, for what
+        is written in the same transaction has nothing to do with it.
+        """
+        while row is not None:
+            # Whatever is wrong with this message must not keep others from being published.
+            try:
+                self.publish(row)
+            except TopicNotDefinedError as error:
+                logger.warning("Cannot publish task %s %s here: %s", row.name, row.id, error)
+                transaction.run(partial(self._put_off, row, error))
+            except Exception as error:
+                logger.error("Task %s %s is given up: %s", row.name, row.id, error)
+                row = transaction.run(partial(self._give_up, row, error))
+                continue
+            return
+
+    def _put_off(self, row: TaskRow, error: Exception, connection: Connection) -> None:
+        look_at = self.now_ms() + PUT_OFF_MS
+        self.store.change(connection, row, look_at=look_at, error=write_error(error))
+
+    def _give_up(self, row: TaskRow, error: Exception, connection: Connection) -> TaskRow | None:
+        now = self.now_ms()
+        ended = {"state": State.FAILED, "finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
+        self.store.change(connection, row, **ended, error=write_error(error))
+        return None if row.cursor_key is None else self.pass_on(connection, row.cursor_key)
 
     def write(self, connection: Connection, new: NewTask) -> tuple[TaskRow, bool, bool]:
         """Write a task, and return its row, whether it is new, and whether it is to be published."""
@@ -197,7 +243,9 @@ class Entering:
     def _merge(self, new: NewTask, waiting: TaskRow) -> str:
         call = loads(waiting.call)
         call["params"] = merge_arguments(new.name, new.merge, call.get("params"), new.call.get("params"))
-        return dumps(call)
+        if callable(new.merge):
+            new.check(call["params"])
+        return write_call(new.name, call)
 
     # in coroutines, which cannot wait for the database here
 
@@ -223,6 +271,25 @@ class Entering:
                 self.write(connection, new)
 
 
+def write_call(name: str, call: Mapping[str, Any]) -> str:
+    """
+    Return a call as JSON.
+
+    :param name: of the task, for errors
+    :raises CallError: if it cannot be written, or is too long for a topic
+    """
+    try:
+        text = dumps(call, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise CallError(f"The arguments of task {name} cannot be written as JSON: {error}") from error
+    if len(text) > MAX_CALL_BYTES:
+        raise CallError(
+            f"The arguments of task {name} have {len(text)} bytes, and a message takes {MAX_CALL_BYTES} of them: keep "
+            "what is longer elsewhere, and send where it is"
+        )
+    return text
+
+
 def make_row(new: NewTask, now: Millis, values: Mapping[str, Any]) -> TaskRow:
     """Return the row of a task, which has no number yet."""
     return TaskRow(
@@ -232,7 +299,7 @@ def make_row(new: NewTask, now: Millis, values: Mapping[str, Any]) -> TaskRow:
             "id": new.id,
             "name": new.name,
             "queue": new.queue,
-            "call": dumps(new.call),
+            "call": write_call(new.name, new.call),
             "group_id": new.group_id,
             "cursor_key": new.cursor_key,
             "created_at": now,

@@ -32,6 +32,7 @@ DAY_SECONDS = 24 * 60 * 60
     lease_seconds=typed(values.number("pubsub_ledger.lease_seconds", minimum=1), default_value=30.0),
     republish_seconds=typed(values.number("pubsub_ledger.republish_seconds", minimum=1), default_value=3600.0),
     retention_days=typed(values.number("pubsub_ledger.retention_days", minimum=0), default_value=30.0),
+    max_attempts=typed(values.integer("pubsub_ledger.max_attempts", minimum=1), default_value=5),
     poll_seconds=typed(values.number("pubsub_ledger.poll_seconds", minimum=0.01), default_value=1.0),
 )
 def configure_pubsub_ledger(graph: Any) -> Ledger | None:
@@ -52,6 +53,7 @@ def configure_pubsub_ledger(graph: Any) -> Ledger | None:
         lease_seconds=config.lease_seconds,
         republish_seconds=config.republish_seconds,
         retention_seconds=config.retention_days * DAY_SECONDS,
+        max_attempts=config.max_attempts,
         find_trace_id=(lambda: None) if traces is None else traces.find_trace_id,
     )
 

@@ -113,7 +113,7 @@ class Schedules:
     def list(self) -> Sequence[Schedule]:
         """Return all schedules of the database, by name."""
         table = self.table
-        with self.database.autocommitting() as connection, explaining(str(self.database)):
+        with self.database.reading() as connection, explaining(str(self.database)):
             rows = connection.execute(select(table).order_by(table.c.name)).mappings()
             return [Schedule(**row) for row in rows]
 

@@ -45,11 +45,14 @@ class BeginAndFail:
         with self.runs.opening(run):
             # What is raised here is a result, of which the ledger is to know: the innermost ring, around the commit.
             try:
+                run.check_attempts()
                 (result,) = call_next(messages)
             except Exception as error:
                 result = MessageHandlingResult.from_error(message, error)
             if result.retry or result.raised:
                 result = self.runs.fail(run, result, find_policy(message))
+        # by which people find its row
+        result.extra["task_id"] = task_id
         return [result]
 
 

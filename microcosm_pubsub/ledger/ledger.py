@@ -51,6 +51,7 @@ class Ledger:
     :param lease_seconds: so long after it was last heard of a task is lost
     :param republish_seconds: after so long without having been begun a task is published again
     :param retention_seconds: so long a task is kept after its end
+    :param max_attempts: of tasks whose policy does not say
     :param find_trace_id: returns the id of the trace that runs here, if one does
     :param now: tells the time of day, in seconds since the epoch
     :param clock: a monotonic clock, in seconds
@@ -65,6 +66,7 @@ class Ledger:
         lease_seconds: float = 30.0,
         republish_seconds: float = 3600.0,
         retention_seconds: float = 30 * 24 * 3600.0,
+        max_attempts: int = 5,
         find_trace_id: Callable[[], str | None] = lambda: None,
         now: Callable[[], float] = time,
         clock: Callable[[], float] = monotonic,
@@ -78,9 +80,10 @@ class Ledger:
         self.find_trace_id = find_trace_id
         self.store = TaskStore(database)
         self.turns = Turns(database)
-        self.entering = Entering(database, self.store, self.turns, publish, republish_seconds, now)
-        self.runs = Runs(database, self.store, self.turns, self.entering, lease_seconds, retention_seconds)
-        self.looking = Looking(database, self.store, self.turns, self.entering, retention_seconds)
+        self.entering = Entering(database, self.store, self.turns, publish, republish_seconds, retention_seconds, now)
+        parts = (database, self.store, self.turns, self.entering)
+        self.runs = Runs(*parts, lease_seconds, retention_seconds, max_attempts)
+        self.looking = Looking(*parts, retention_seconds, max_attempts)
 
     # what senders do
 
@@ -112,6 +115,7 @@ class Ledger:
                 due_at=0 if due_at is None else int(due_at * 1000),
                 merge=options.merge,
                 trace_id=self.find_trace_id(),
+                check=task.function.parameters.load,
             )
         )
 
@@ -121,7 +125,7 @@ class Ledger:
 
         :raises CallError: if the ledger does not have it
         """
-        row = self._call(lambda connection: self.store.find(connection, task_id))
+        row = self._read(lambda connection: self.store.find(connection, task_id))
         if row is None:
             raise CallError(
                 f"No task {task_id} is in the ledger of {self.database}: it was never committed, was removed as old, "
@@ -170,6 +174,8 @@ class Ledger:
         """Return tasks as the ledger has them, the newest first, as `list` does."""
         if state is not None and state not in list(State):
             raise CallError(f"There is no state {state!r}; there are {', '.join(State)}")
+        if type(limit) is not int or limit < 1:
+            raise CallError(f"limit is {limit!r}, but must be a whole number from 1")
         if since is not None and since.utcoffset() is None:
             raise CallError(f"since is {since.isoformat()}, a time without a zone: give it one")
         place = None
@@ -177,7 +183,7 @@ class Ledger:
             row = self.read(before if isinstance(before, str) else before.task_id)
             place = (row.created_at, row.seq)
         at = None if since is None else int(since.timestamp() * 1000)
-        return self._call(
+        return self._read(
             lambda connection: self.store.list_rows(connection, limit, name, state, cursor_key, at, place)
         )
 
@@ -186,6 +192,11 @@ class Ledger:
         deadline = None if timeout_seconds is None else self.clock() + timeout_seconds
         pause = MIN_WAIT_SECONDS
         while not (row := self.read(task_id)).state.is_final:
+            if self.database.current() is not None:
+                raise CallError(
+                    f"Task {row.name} {task_id} is {row.state}, and nothing becomes of it within a transaction that is "
+                    "open: wait for it afterwards"
+                )
             left = MAX_WAIT_SECONDS if deadline is None else deadline - self.clock()
             if left <= 0:
                 raise TaskTimeout(f"Task {row.name} {task_id} is {row.state} after {timeout_seconds:g} s; it goes on")
@@ -206,13 +217,11 @@ class Ledger:
         transaction = self.database.current()
         if transaction is not None:
             row, following = transaction.run(lambda connection: self._cancel(connection, task_id, key))
-            if following is not None:
-                self.entering.publish_in(transaction, following)
+            self.entering.publish_next(transaction, following)
             return row.state
         with self.database.open(self.database.make_transaction()) as own:
             row, following = own.run(lambda connection: self._cancel(connection, task_id, key))
-            if following is not None:
-                self.entering.publish_in(own, following)
+            self.entering.publish_next(own, following)
             own.commit()
         return row.state
 
@@ -253,13 +262,13 @@ class Ledger:
         following = self.entering.pass_on(connection, key) if key is not None and turn == task_id else None
         return row, following
 
-    def _call(self, call: Callable[[Connection], T]) -> T:
+    def _read(self, call: Callable[[Connection], T]) -> T:
         transaction = self.database.current()
-        with explaining(str(self.database)):
-            if transaction is not None:
+        if transaction is not None:
+            with explaining(str(self.database)):
                 return transaction.run(call)
-            with self.database.connect() as connection:
-                return call(connection)
+        with self.database.reading() as connection, explaining(str(self.database)):
+            return call(connection)
 
 
 class LedgerKeeping:

@@ -25,9 +25,6 @@ logger = getLogger(__name__)
 #: So many rows are seen to in one transaction.
 STEP = 100
 
-#: A task that is lost so often is given up, if its policy does not say.
-MAX_LOST_ATTEMPTS = 5
-
 
 class Looking:
     """
@@ -38,11 +35,19 @@ class Looking:
     :param turns: its cursors
     :param entering: publishes tasks
     :param retention_seconds: so long a task is kept after its end
+    :param max_attempts: of tasks whose policy does not say
     """
 
     def __init__(
-        self, database: Database, store: TaskStore, turns: Turns, entering: Entering, retention_seconds: float
+        self,
+        database: Database,
+        store: TaskStore,
+        turns: Turns,
+        entering: Entering,
+        retention_seconds: float,
+        max_attempts: int,
     ) -> None:
+        self.max_attempts = max_attempts
         self.database = database
         self.store = store
         self.turns = turns
@@ -55,13 +60,13 @@ class Looking:
 
     def find_wait(self, limit: float) -> float:
         """Return in how many seconds there is something to see to, or a limit if that is less."""
-        with self.database.autocommitting() as connection, explaining(str(self.database)):
+        with self.database.reading() as connection, explaining(str(self.database)):
             look_at = self.store.find_next_look(connection)
         return limit if look_at is None else min(limit, max(0.0, (look_at - self.entering.now_ms()) / 1000))
 
     def count(self) -> dict[str, float]:
         """Return how many tasks there are of each state that is not final."""
-        with self.database.connect() as connection:
+        with self.database.reading() as connection:
             return {f"tasks_{state}": number for state, number in self.store.count(connection).items()}
 
     def _look_at_unkeyed(self) -> int:
@@ -71,19 +76,17 @@ class Looking:
             )
             for row in rows:
                 changed = transaction.run(partial(self._see_to, row))
-                if changed is not None:
-                    self.entering.publish_in(transaction, changed)
+                self.entering.publish_next(transaction, changed)
             transaction.commit()
         return len(rows)
 
     def _look_at_keyed(self) -> int:
-        with self.database.connect() as connection:
+        with self.database.reading() as connection:
             rows = self.store.find_due(connection, self.entering.now_ms(), STEP, keyed=True)
         for row in rows:
             with self.database.open(self.database.make_transaction()) as transaction:
                 published = transaction.run(partial(self._see_to_keyed, row))
-                if published is not None:
-                    self.entering.publish_in(transaction, published)
+                self.entering.publish_next(transaction, published)
                 transaction.commit()
         return len(rows)
 
@@ -133,7 +136,7 @@ class Looking:
         if row.is_cancelled:
             self.store.change(connection, row, state=State.CANCELLED, **ended)
             return None
-        if row.counted_attempts >= (row.max_attempts or MAX_LOST_ATTEMPTS):
+        if row.counted_attempts >= (row.max_attempts or self.max_attempts):
             self.store.change(connection, row, state=State.FAILED, error=reason, **ended)
             return None
         values = {**self.entering.say_published(now, row.publishes), "state": State.LOST, "error": reason}

@@ -146,7 +146,7 @@ def write_error(error: BaseException) -> str:
     return dumps(
         {
             "type": type(error).__qualname__,
-            "message": clean(str(error))[:MAX_ERROR_LENGTH],
+            "message": clean(say(error))[:MAX_ERROR_LENGTH],
             "traceback": clean(frames)[-MAX_TRACEBACK_LENGTH:],
         }
     )
@@ -155,6 +155,14 @@ def write_error(error: BaseException) -> str:
 def write_reason(kind: str, reason: str) -> str:
     """Return why a task ended without an error of its own, as JSON."""
     return dumps({"type": kind, "message": clean(reason)[:MAX_ERROR_LENGTH], "traceback": None})
+
+
+def say(error: BaseException) -> str:
+    """Return the text of an error, which is foreign code's."""
+    try:
+        return str(error)
+    except Exception as problem:
+        return f"its text cannot be had: {type(problem).__qualname__}"
 
 
 def clean(text: str) -> str:

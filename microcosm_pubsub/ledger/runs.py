@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from microcosm_pubsub.calls.errors import CallError
-from microcosm_pubsub.errors import LeaseLost, Nack, SkipMessage
+from microcosm_pubsub.errors import DeadLetter, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.ledger.entering import Entering
-from microcosm_pubsub.ledger.rows import TaskRow, write_error, write_reason, write_result
+from microcosm_pubsub.ledger.rows import Millis, TaskRow, write_error, write_reason, write_result
 from microcosm_pubsub.ledger.states import State
 from microcosm_pubsub.ledger.store import TaskStore
 from microcosm_pubsub.ledger.turns import Turns, write_cursor
@@ -61,6 +61,21 @@ class Run:
         """Return the id of the task."""
         return self.row.id
 
+    @property
+    def is_given_up(self) -> bool:
+        """Return whether it goes on, if at all, without anybody who waits for it; not if it was only told to stop."""
+        return self.message.lease.lost_reason is not None and not self.is_cancelled
+
+    def check_attempts(self) -> None:
+        """
+        Do nothing if it may be run once more.
+
+        :raises DeadLetter: if its attempts are used up, by workers that died
+        """
+        limit = self.row.max_attempts
+        if limit is not None and self.row.counted_attempts > limit:
+            raise DeadLetter(f"It was begun {limit} times before, and did not end")
+
 
 class Runs:
     """
@@ -72,6 +87,7 @@ class Runs:
     :param entering: lets the next task of a key have its turn
     :param lease_seconds: so long after it was last heard of a task is lost
     :param retention_seconds: so long a task is kept after its end
+    :param max_attempts: of tasks whose policy does not say
     """
 
     def __init__(
@@ -82,7 +98,9 @@ class Runs:
         entering: Entering,
         lease_seconds: float,
         retention_seconds: float,
+        max_attempts: int,
     ) -> None:
+        self.max_attempts = max_attempts
         self.database = database
         self.store = store
         self.turns = turns
@@ -119,10 +137,10 @@ class Runs:
             "started_at": now,
             "look_at": now + int(self.lease_seconds * 1000),
             "worker": f"{gethostname()}:{getpid()}",
-            "max_attempts": policy.max_attempts,
+            "max_attempts": policy.max_attempts or self.max_attempts,
         }
         with self.database.autocommitting() as connection, explaining(str(self.database)):
-            row = self.store.begin(connection, task_id, values)
+            row = self.store.begin(connection, task_id, values, find_sent_at(message))
         if row is None:
             with self.database.connect() as connection:
                 row = self._begin_again(connection, message, task_id, values)
@@ -143,7 +161,8 @@ class Runs:
                 f"Task {task_id} is not in the ledger of {self.database}: it was sent by somebody with another "
                 "database, or was removed as old"
             )
-        if row.state is State.FAILED and row.cursor_key is not None:
+        is_back = row.finished_at is not None and row.finished_at < find_sent_at(message)
+        if row.state is State.FAILED and row.cursor_key is not None and is_back:
             if self.turns.lock(connection, row.cursor_key, values["started_at"]) not in (None, row.id):
                 raise Nack(TURN_SECONDS, reason=f"Another task has the turn of {row.cursor_key!r}")
             self.turns.give(connection, row.cursor_key, row.id)
@@ -190,8 +209,7 @@ class Runs:
             return self.entering.pass_on(connection, key)
 
         following = transaction.run(write)
-        if following is not None:
-            self.entering.publish_in(transaction, following)
+        self.entering.publish_next(transaction, following)
 
     def _say_ended(self) -> dict[str, Any]:
         now = self.entering.now_ms()
@@ -208,7 +226,10 @@ class Runs:
 
     def fail(self, run: Run, result: MessageHandlingResult, policy: RetryPolicy) -> MessageHandlingResult:
         """Note what became of a task whose effects were undone, and return what becomes of its message."""
-        gives_up = policy.gives_up(run.message, result)
+        limit = run.row.max_attempts
+        gives_up = policy.gives_up(run.message, result) or (limit is not None and run.row.counted_attempts >= limit)
+        # the queue counts receives, and the ledger attempts, of whatever message
+        result.dead_letter = result.dead_letter or (result.retry and gives_up)
         # A worker that cannot tell is as good as one that died: the task is found lost, and run again.
         try:
             row = self._note_failure(run, result, gives_up)
@@ -222,8 +243,7 @@ class Runs:
     def _note_failure(self, run: Run, result: MessageHandlingResult, gives_up: bool) -> TaskRow | None:
         with self.database.open(self.database.make_transaction()) as transaction:
             row, following = transaction.run(lambda connection: self._write_failure(connection, run, result, gives_up))
-            if following is not None:
-                self.entering.publish_in(transaction, following)
+            self.entering.publish_next(transaction, following)
             transaction.commit()
         return row
 
@@ -258,8 +278,8 @@ class Runs:
     def beat(self) -> float:
         """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""
         runs = {run.id: run for run in list(self._open.values())}
-        for run in [run for run in runs.values() if run.message.lease.lost_reason is not None]:
-            # it was given up: somebody else may have it
+        for run in [run for run in runs.values() if run.is_given_up]:
+            # somebody else may have it
             del runs[run.id]
         if runs:
             look_at = self.entering.now_ms() + int(self.lease_seconds * 1000)
@@ -280,6 +300,17 @@ def find_policy(message: SQSMessage) -> RetryPolicy:
     assert message.route is not None, "messages are accepted before they are handled"
     policy: RetryPolicy = message.route.policy
     return policy
+
+
+def find_sent_at(message: SQSMessage) -> Millis:
+    """
+    Return when a message was put into its queue; 0 if that is not told.
+
+    One that comes out of a dead-letter queue was put there when it was sent back:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+    """
+    told = str(message.attributes.get("SentTimestamp") or "")
+    return int(told) if told.isdecimal() else 0
 
 
 def say_error(result: MessageHandlingResult) -> str | None:

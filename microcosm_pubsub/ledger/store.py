@@ -58,8 +58,10 @@ class TaskStore:
 
     def _make_begin(self, is_sqlite: bool) -> ReturningUpdate[Any]:
         table = self.table
-        # a task that has failed, and comes again, was sent once more by somebody: out of a dead-letter queue
-        unkeyed = and_(table.c.state == State.FAILED, table.c.cursor_key.is_(None))
+        # A message that was put into the queue after its task has failed was sent back by somebody, out of the
+        # dead-letter queue; one that was there before is one too many.
+        is_back = table.c.finished_at < bindparam("sent_at")
+        unkeyed = and_(table.c.state == State.FAILED, table.c.cursor_key.is_(None), is_back)
         begun = (
             update(table)
             .where(table.c.id == bindparam("task_id"), or_(table.c.state.in_((State.PENDING, State.LOST)), unkeyed))
@@ -126,13 +128,17 @@ class TaskStore:
 
     # while it runs
 
-    def begin(self, connection: Connection, task_id: str, values: Mapping[str, Any]) -> TaskRow | None:
+    def begin(
+        self, connection: Connection, task_id: str, values: Mapping[str, Any], sent_at: Millis = 0
+    ) -> TaskRow | None:
         """
         Let a task be run by this process, and return it; None if it is not to be run.
 
+        :param sent_at: when its message was put into the queue
         :param values: those of `BEGUN_VALUES`
         """
-        return _first(connection.execute(self._begin, {"task_id": task_id, **_rename(values)}).mappings())
+        given = {"task_id": task_id, "sent_at": sent_at, **_rename(values)}
+        return _first(connection.execute(self._begin, given).mappings())
 
     def complete(self, connection: Connection, task_id: str, attempt: int, values: Mapping[str, Any]) -> bool:
         """

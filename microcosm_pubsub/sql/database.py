@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.sql.engine import make_async_engine, make_engine
+from microcosm_pubsub.sql.engine import READING, make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.passing import describe
 from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
@@ -89,7 +89,8 @@ class Database:
         self.session_options = session_options or {}
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.tables = make_tables(None if self.is_sqlite else settings.schema)
-        #: the same connections
+        # They use the same connections.
+        self._reading = engine.execution_options(**READING)
         self._autocommit = engine if self.is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
@@ -203,6 +204,23 @@ class Database:
             return
         try:
             with self._autocommit.connect() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise describe(str(self), error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """
+        Give a connection to read by, which waits for nobody who writes.
+
+        :raises TransactionError: if the database cannot be reached, or does not take it
+        """
+        if self._is_memory or not self.is_sqlite:
+            with self.connect() if self._is_memory else self.autocommitting() as connection:
+                yield connection
+            return
+        try:
+            with self._reading.begin() as connection:
                 yield connection
         except (DBAPIError, PoolTimeoutError) as error:
             raise describe(str(self), error) from error

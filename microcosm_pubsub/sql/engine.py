@@ -24,6 +24,9 @@ BUSY_SECONDS = 30.0
 #: has written, fails. https://www.sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions
 BEGIN = "BEGIN IMMEDIATE"
 
+#: Options of an engine whose transactions only read.
+READING = {"pubsub_reading": True}
+
 
 def make_engine(url: DatabaseURL, **options: Any) -> Engine:
     """
@@ -84,7 +87,8 @@ def set_up(url: DatabaseURL, engine: Engine) -> None:
         cursor.close()
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(BEGIN)
+        is_reading = connection.get_execution_options().keys() >= READING.keys()
+        connection.exec_driver_sql("BEGIN" if is_reading else BEGIN)
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)

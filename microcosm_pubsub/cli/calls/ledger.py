@@ -4,7 +4,7 @@ Tasks that were sent: what the ledger knows of them, and what people do with the
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -69,9 +69,12 @@ def parse_time(text: str) -> datetime:
     """
     Return a time; one without a zone is of this machine.
 
-    :raises ValueError: if it is none
+    :raises ArgumentTypeError: if it is none
     """
-    return datetime.fromisoformat(text).astimezone()
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time such as 2026-11-29 or 2026-11-29T20:00:00Z") from None
 
 
 def is_asked(args: Namespace) -> bool:

@@ -41,7 +41,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     :param components: what is used of it
     """
     if getattr(args, "daemon", None):
-        return load_daemon(args.daemon).create_for_lambda().graph
+        return load_daemon(args.daemon).create_for_lambda(broker_url=args.broker_url).graph
     client = {"profile_name": args.profile, "region_name": args.region, "endpoint_url": args.endpoint_url}
     given = {
         "pubsub_broker": {"url": args.broker_url},

@@ -42,7 +42,7 @@ def open_graph(args: Namespace) -> Iterator[Any]:
     :raises ConfigurationError: if they choose none
     """
     if args.daemon:
-        graph = load_daemon(args.daemon).create_for_lambda().graph
+        graph = load_daemon(args.daemon).create_for_lambda(broker_url=getattr(args, "broker_url", None)).graph
     else:
         graph = create_object_graph("pubsub", loader=load_from_dict(make_config(args)))
         graph.use("opaque", "sns_producer", "pubsub_database", "pubsub_outbox")

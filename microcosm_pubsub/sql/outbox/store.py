@@ -61,7 +61,7 @@ class OutboxStore:
 
     def has_free(self) -> bool:
         """Return whether there are rows whose time has come and which nobody publishes."""
-        with self.database.autocommitting() as connection:
+        with self.database.reading() as connection:
             first: int | None = connection.scalar(self._first)
         return first is not None and first <= self.now_ms()
 

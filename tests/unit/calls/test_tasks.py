@@ -3,6 +3,7 @@ Functions whose calls are carried out elsewhere.
 """
 
 import asyncio
+import sys
 from base64 import b64decode, b64encode
 from bz2 import compress, decompress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from json import dumps, loads
 from logging import Logger
+from subprocess import run
 from uuid import UUID, uuid4
 
 import pytest
@@ -699,3 +701,27 @@ class TestComponents:
             tasks.task(tasks.find_function("components.one"))
             assert sorted(outcomes(app.run())) == ["FAILED", "SUCCEEDED"]
             assert (calls, len(app.dead_letters)) == (["one"], 1)
+
+
+@pytest.mark.parametrize("value", [1.7, "5", "x"])
+def test_a_number_is_not_changed_on_its_way(value):
+    @task(name="numbers.take")
+    def take(number: int) -> None: ...
+
+    with harness(Daemon), pytest.raises(InvalidParams, match="number"):
+        take.send(value)
+
+
+def test_a_program_names_its_tasks_as_those_do_who_import_it(tmp_path):
+    (tmp_path / "images.py").write_text(
+        "from microcosm_pubsub import task\n\n@task\ndef resize(path: str) -> None: ...\n\nprint(resize.name)\n"
+    )
+    for words in (["images.py"], ["-m", "images"], ["-c", "import images"]):
+        found = run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert found.stdout == "images.resize\n"
+
+
+@pytest.mark.parametrize("options", [{"timezone": "Europe/Berlin"}, {"catch_up": False}])
+def test_times_that_are_not_said(options):
+    with pytest.raises(ConfigurationError, match="are of use with `every` or `cron` alone"):
+        task(**options)(lambda: None)

@@ -4,7 +4,8 @@ Tasks that take turns at a key, and what they leave to each other.
 
 import pytest
 
-from microcosm_pubsub import ConsumerDaemon, RetryPolicy, task
+from microcosm_pubsub import ConsumerDaemon, InvalidParams, RetryPolicy, task
+from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -77,6 +78,16 @@ def test_a_merge_that_gives_something_else(make_app, count):
     count.options(cursor_key="k").send([1])
     with pytest.raises(ConfigurationError, match="count: merge gave a list, but must give the arguments by name"):
         count.options(cursor_key="k", merge=lambda waiting, sent: [1]).send([2])
+
+
+def test_a_merge_that_gives_arguments_that_do_not_fit(make_app, count, runs):
+    app = make_app(Daemon)
+    count.options(cursor_key="k").send([1])
+    for merged, error in (({"zzz": 1}, InvalidParams), ({"values": {1}}, (InvalidParams, CallError))):
+        with pytest.raises(error):
+            count.options(cursor_key="k", merge=lambda waiting, sent, merged=merged: merged).send([2])
+    app.run()
+    assert [values for values, *_ in runs] == [[1]]
 
 
 def test_the_next_one_is_published_when_the_one_before_ends(make_app, runs):
