@@ -7,17 +7,19 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from collections.abc import Callable
 from random import randrange
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.calls import run_calls
+from tests.chaos.calls import CallsOutcome, run_calls
 from tests.chaos.effects import EffectsScale, run_effects
 from tests.chaos.faults import KINDS, MOMENTS, SIGNALS
 from tests.chaos.outages import can_mount, fill_disk, restart_postgres
 from tests.chaos.poison import measure
 from tests.chaos.run import Outcome, Scale, run_chaos
+from tests.chaos.tasks import TasksOutcome, run_tasks
 
 
 #: Of all messages, so many are handled on PostgreSQL and on a small disk; and so many of them between two outages.
@@ -43,11 +45,11 @@ def parse() -> Namespace:
     )
     parser.add_argument(
         "--plan",
-        choices=["delivery", "ledger", "calls"],
+        choices=["delivery", "ledger", "calls", "tasks"],
         default="delivery",
         help="what is broken: the way of messages, or daemons whose effects must happen once (--messages 20000, "
         "--faults 320: one in sixteen is a restart of PostgreSQL), or callers and services (--messages 20000 calls, "
-        "--faults 200 kills)",
+        "--faults 200 kills), or daemons and the tasks that they run (--messages 10000 tasks, --faults 200 kills)",
     )
     parser.add_argument("--twice", action="store_true", help="with --plan ledger, handlers do not say once=True")
     return parser.parse_args()
@@ -64,7 +66,10 @@ def main() -> None:
         count_effects(seed, arguments)
         return
     if arguments.plan == "calls":
-        kill_callers(seed, arguments)
+        kill(seed, arguments, run_calls)
+        return
+    if arguments.plan == "tasks":
+        kill(seed, arguments, run_tasks)
         return
     console.print(f"Chaos, seed {seed}: {arguments.messages} messages, {arguments.faults} faults")
     outcomes = {"HTTP": run_chaos(seed, choose_scale(arguments), console.print)}
@@ -95,11 +100,12 @@ def count_effects(seed: int, arguments: Namespace) -> None:
         sys.exit(f"Seed {seed} does not add up")
 
 
-def kill_callers(seed: int, arguments: Namespace) -> None:
-    """Kill callers and services, print what came of it, and exit 1 if anything does not add up."""
-    console.print(f"Calls, seed {seed}: {arguments.messages} calls, {arguments.faults} kills")
-    outcome = run_calls(seed, arguments.messages, arguments.faults, console.print)
-    table = Table("calls and kills", "times", title=f"{outcome.seconds:.0f} s")
+def kill(seed: int, arguments: Namespace, run: Callable[..., CallsOutcome | TasksOutcome]) -> None:
+    """Kill what calls and is called, print what came of it, and exit 1 if anything does not add up."""
+    plan = arguments.plan
+    console.print(f"{plan.title()}, seed {seed}: {arguments.messages} {plan}, {arguments.faults} kills")
+    outcome = run(seed, arguments.messages, arguments.faults, say=console.print)
+    table = Table(f"{plan} and kills", "times", title=f"{outcome.seconds:.0f} s")
     for name, times in sorted(outcome.counts.items()):
         table.add_row(name, str(times))
     console.print(table)
