@@ -20,11 +20,6 @@ FAILING = 97
 #: PostgreSQL notices only after a while that the process which had a lock is gone.
 GRACE_SECONDS = 5.0
 
-TABLES = """
-CREATE TABLE effects (task_id text NOT NULL, key text NOT NULL, amounts integer[] NOT NULL);
-CREATE TABLE collisions (key text NOT NULL);
-"""
-
 
 @task(name="add", ledger=True, retry=RetryPolicy(max_attempts=5, backoff=0))
 def add(key: str, amounts: list[int], cursor: dict, session, call: Task) -> int:

@@ -23,9 +23,9 @@ from typing import Any
 from microcosm.api import create_object_graph, load_from_dict
 from sqlalchemy import select
 
+from microcosm_pubsub.calls.functions import TaskFunction
 from microcosm_pubsub.ledger.rows import TaskRow, from_values
 from tests.chaos.postgres import PostgresServer
-from tests.chaos.task_programs import TABLES, add
 
 
 #: How many daemons run at a time.
@@ -41,6 +41,19 @@ EFFECT_SECONDS = 5.0
 
 #: So long after the last kill every task has come to its end.
 END_SECONDS = 120.0
+
+
+TABLES = """
+CREATE TABLE effects (task_id text NOT NULL, key text NOT NULL, amounts integer[] NOT NULL);
+CREATE TABLE collisions (key text NOT NULL);
+"""
+
+
+def add(key: str, amounts: list[int]) -> None:
+    """Be called as what `task_programs` declares, which would be declared to all other tests of this process too."""
+
+
+ADD = TaskFunction(add, name="add", ledger=True)
 
 
 @dataclass
@@ -104,7 +117,7 @@ class Chaos:
             key, options = f"none-{self.sent}", {}
         if self.random.randrange(LATER) == 0:
             options["delay_seconds"] = self.random.random()
-        handle = add.options(**options).send(key, [self.sent])
+        handle = self.graph.pubsub_tasks.options(**options).task(ADD, key, [self.sent])
         self.outcome.counts["merged"] += not handle.is_new
         if self.random.randrange(CANCELLED) == 0:
             # what is merged into it afterwards would be another task
