@@ -11,7 +11,7 @@ from logging import getLogger
 from math import inf
 from typing import Any, Protocol
 
-from microcosm_pubsub.calls.errors import InvalidParams
+from microcosm_pubsub.calls.errors import CallError, InvalidParams
 from microcosm_pubsub.calls.functions import CURSOR, NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
 from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
 from microcosm_pubsub.calls.message import find_problem
@@ -122,6 +122,11 @@ class QueueHandler:
         if function.parameters.own:
             given = {**given, **dict.fromkeys(function.parameters.own, task)}
         record = self.records.find(message) if self.records is not None else None
+        if record is None and content.get("ledger") is True:
+            raise CallError(
+                f"Task {function.name} is remembered by its sender, and this daemon has no database in which to say that "
+                "it is done: set pubsub_database.url to the sender's"
+            )
         if function.parameters.has_own_dict:
             given = {**given, CURSOR: {} if record is None else record.cursor}
         run = TaskRun(task, given, hooks, self.failed_hooks, record)

@@ -685,3 +685,15 @@ def test_how_many_are_listed(make_app):
     for limit in (0, -1, "x", True):
         with pytest.raises(CallError, match=r"limit is .*, but must be a whole number from 1"):
             app.graph.pubsub_tasks.list(limit=limit)
+
+
+def test_a_daemon_without_a_database_runs_no_remembered_task(make_app, add, calls):
+    app = make_app(Daemon)
+    add.send(1)
+    (sent,) = app.queue
+    with harness(Daemon) as other:
+        other.send(sent.body)
+        assert outcomes(other.run()) == ["FAILED"]
+        assert "has no database in which to say that it is done" in str(other.results[0].exc_info[1])
+        assert len(other.queue) == 1
+    assert calls == []
