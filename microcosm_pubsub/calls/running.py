@@ -124,8 +124,8 @@ class QueueHandler:
         record = self.records.find(message) if self.records is not None else None
         if record is None and content.get("ledger") is True:
             raise CallError(
-                f"Task {function.name} is remembered by its sender, and this daemon has no database in which to say that "
-                "it is done: set pubsub_database.url to the sender's"
+                f"Task {function.name} is remembered by its sender, and this daemon has no database in which to say "
+                "that it is done: set pubsub_database.url to the sender's"
             )
         if function.parameters.has_own_dict:
             given = {**given, CURSOR: {} if record is None else record.cursor}
