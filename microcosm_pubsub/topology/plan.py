@@ -177,7 +177,7 @@ def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
     if rpc is not None:
         # what is asked elsewhere is not declared here: any topic that configuration names
         topics |= {arns.default, *arns.values()}
-    return Calls(replies.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))
+    return Calls(replies.reply.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))
 
 
 def make_queue(daemon: Any, max_receive_count: int) -> Queue:

@@ -217,7 +217,8 @@ def a_value_cannot_work(it):
 
 @broken("broker", "error", "handlers", "has no handlers", "import the modules", made=False)
 def nothing_is_handled(it):
-    it.patch.setattr(SQSMessageHandlerRegistry, f"{ON_RESOLVE}_SQSMessageHandlerRegistry", [])
+    # `own_declarations` undoes it: what is patched would be undone after that, and stay
+    setattr(SQSMessageHandlerRegistry, f"{ON_RESOLVE}_SQSMessageHandlerRegistry", [])
 
 
 @broken("broker", "error", "leases", "visibility_timeout_seconds is 3", made=False)
