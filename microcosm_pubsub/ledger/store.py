@@ -193,7 +193,7 @@ class TaskStore:
         table = self.table
         states = (State.SCHEDULED, State.PENDING, State.RUNNING, State.LOST)
         counted = select(table.c.state, func.count()).where(table.c.state.in_(states)).group_by(table.c.state)
-        found: dict[str, int] = dict(iter(connection.execute(counted).tuples()))
+        found = {row[0]: row[1] for row in connection.execute(counted)}
         return {str(state): found.get(state, 0) for state in states}
 
     # what people ask

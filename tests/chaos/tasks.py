@@ -180,7 +180,8 @@ class Chaos:
             done = [
                 (row[0], list(row[1])) for row in connection.exec_driver_sql("SELECT task_id, amounts FROM effects")
             ]
-            cursors = dict(connection.exec_driver_sql("SELECT key, value FROM pubsub.pubsub_cursor").tuples().all())
+            found = connection.exec_driver_sql("SELECT key, value FROM pubsub.pubsub_cursor")
+            cursors = {row[0]: row[1] for row in found}
             overlaps = connection.exec_driver_sql("SELECT key FROM collisions").scalars().all()
         self.outcome.counts["effects"] = len(done)
         if sorted(done) != sorted(completed.items()):

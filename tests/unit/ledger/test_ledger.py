@@ -697,3 +697,15 @@ def test_a_daemon_without_a_database_runs_no_remembered_task(make_app, add, call
         assert "has no database in which to say that it is done" in str(other.results[0].exc_info[1])
         assert len(other.queue) == 1
     assert calls == []
+
+
+def test_a_daemon_tells_how_many_tasks_there_are(make_app, add):
+    app = make_app(Daemon)
+    add.options(delay_seconds=60).send(1)
+    add.send(2)
+    keeping = app.graph.pubsub_ledger_keeping
+    assert 0 < keeping.step() <= 1
+    assert keeping.gauges() == {"tasks_scheduled": 1, "tasks_pending": 1, "tasks_running": 0, "tasks_lost": 0}
+    keeping.start()
+    keeping.stop()
+    assert keeping.problems() == []
