@@ -34,8 +34,8 @@ class SendAnswers:
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer that sends a handler's answers; None if it gives none."""
-        memory = getattr(handler, "replies", None)
-        if handler is None or not isinstance(memory, ReplyMemory):
+        memory = find_memory(handler)
+        if handler is None or memory is None:
             return None
         return ReplyLayer(memory, self.reply, self.reply.find_inbox(handler, options))
 
@@ -52,11 +52,15 @@ class KeepAnswers:
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer that keeps a handler's answers; None if nothing does."""
-        memory = getattr(handler, "replies", None)
-        if handler is None or not isinstance(memory, ReplyMemory):
-            return None
-        inbox = self.reply.find_inbox(handler, options)
-        return None if inbox is None else KeepLayer(memory, inbox)
+        memory = find_memory(handler)
+        inbox = None if handler is None or memory is None else self.reply.find_inbox(handler, options)
+        return None if memory is None or inbox is None else KeepLayer(memory, inbox)
+
+
+def find_memory(handler: Handler | None) -> ReplyMemory | None:
+    """Return what holds the answers of a handler; None if it gives none."""
+    memory = getattr(handler, "replies", None)
+    return memory if isinstance(memory, ReplyMemory) else None
 
 
 class ReplyLayer:

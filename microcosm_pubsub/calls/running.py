@@ -47,7 +47,7 @@ class QueueHandler:
     :param hooks: of all tasks
     :param find_hook: finds a hook that a message names; None if nobody declared it
     :param records: finds what is remembered of those that run; None if nothing is, of any
-    :param always: whether something is of all of them, and not only of those that say so
+    :param remembers: says of which of them something is
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class QueueHandler:
         hooks: TaskHooks,
         find_hook: Callable[[str], Hook | None],
         records: Records | None = None,
-        always: bool = False,
+        remembers: Callable[[TaskFunction[..., Any]], bool] = lambda function: False,
     ) -> None:
         self.records = records
-        self.always = always
+        self.remembers = remembers
         self.queue = queue
         self.functions = {function.name: function for function in functions}
         self.hooks = hooks
@@ -75,7 +75,7 @@ class QueueHandler:
         """Iterate over the names, the handlers and the options of the functions."""
         for name, function in self.functions.items():
             handler, options = self.make_handler(function), function.handler_options
-            handler.has_ledger = self.records is not None and (function.ledger or self.always)
+            handler.has_ledger = self.records is not None and self.remembers(function)
             # The effects of a task and its end are written in one transaction.
             yield name, handler, replace(options, transaction=True) if handler.has_ledger else options
 

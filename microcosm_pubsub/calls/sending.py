@@ -11,13 +11,11 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from microcosm_pubsub.calls.functions import EVENTS, Hook, TaskFunction
+from microcosm_pubsub.calls.merging import MERGES, Merge
 from microcosm_pubsub.calls.message import MAX_ID_LENGTH
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.producer import PublishOptions
 
-
-#: How the arguments of a task that waits are merged with those of one that is sent.
-MERGES = ("keep", "replace", "append")
 
 MAX_KEY_LENGTH = 200
 
@@ -53,7 +51,7 @@ class SendOptions:
     task_id: str | None = None
     group_id: str | None = None
     cursor_key: str | None = None
-    merge: str | Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = "keep"
+    merge: str | Merge = "keep"
 
     def __post_init__(self) -> None:
         if not isinstance(self.is_async, bool):
@@ -73,7 +71,7 @@ class SendOptions:
             raise ConfigurationError("What runs here and now (is_async=False) has no delay_seconds, and no time")
         if not self.is_async and self.cursor_key is not None:
             raise ConfigurationError("What runs here and now (is_async=False) has no cursor_key")
-        if self.merge not in MERGES and not callable(self.merge):
+        if not (callable(self.merge) or self.merge in MERGES):
             raise ConfigurationError(f"merge is {self.merge!r}, but must be {', '.join(MERGES)}, or a function")
         if self.cursor_key is None and self.merge != "keep":
             raise ConfigurationError("merge is of use with a cursor_key alone")

@@ -4,8 +4,7 @@ The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps, loads
 from typing import Any, cast
 from uuid import uuid4
@@ -17,12 +16,13 @@ from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction,
 from microcosm_pubsub.calls.jobs import JobTask
 from microcosm_pubsub.calls.latest import set_latest
 from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
+from microcosm_pubsub.calls.publishing import publish_call
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.calls.running import QueueHandler
 from microcosm_pubsub.calls.sending import DEFAULT_SEND_OPTIONS, SendOptions, TaskHandle, TaskSender
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
-from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
+from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage
@@ -52,7 +52,7 @@ class Tasks(TaskSender):
         self.local = LocalRuns(graph, hooks)
         #: What remembers tasks; None without a database.
         self.ledger = find_component(graph, "pubsub_ledger")
-        records, always = (self.ledger.runs, self.ledger.always) if self.ledger is not None else (None, False)
+        records = None if self.ledger is None else self.ledger.runs
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
         functions = self.registry.functions
         named = [functions[name] for name in components if name in functions]
@@ -66,7 +66,7 @@ class Tasks(TaskSender):
         #: What handles the tasks of each queue that run here, by their media type.
         self.handlers = {
             make_task_media_type(queue): QueueHandler(
-                queue, by_queue[queue], hooks, self.registry.hooks.get, records, always
+                queue, by_queue[queue], hooks, self.registry.hooks.get, records, self.remembers
             )
             for queue in chosen
         }
@@ -79,23 +79,20 @@ class Tasks(TaskSender):
     ) -> Any:
         """Send a task, or run it, as its options say."""
         task = function.task_class(function, options.task_id, args, kwargs)
-        media_type = make_task_media_type(function.queue)
-        if media_type not in self.handlers:
-            register_calls(self.schemas, media_type)
         call = self._write(task, options)
         if not options.is_async:
-            return self.local.run(media_type, task, call, options.get_hooks())
-        if function.ledger or (self.ledger is not None and self.ledger.always):
+            return self.local.run(make_task_media_type(function.queue), task, call, options.get_hooks())
+        if self.remembers(function):
             return self._require_ledger(task.name).send_call(task, call, options)
         if options.cursor_key is not None:
             raise ConfigurationError(f"{task.name} has no cursors: declare it @task(ledger=True)")
-        publish_options = options.to_publish_options()
-        if publish_options.group is None and self.producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
-            # tasks do not wait for each other unless somebody says so
-            publish_options = replace(publish_options, group=task.task_id)
-        identity = {IDENTITY_KEY: task.task_id}
-        self.producer.produce(media_type, call, opaque_data=identity, options=publish_options)
+        how = options.to_publish_options()
+        publish_call(self.producer, self.schemas, function.queue, task.task_id, call, how)
         return TaskHandle(task.task_id, function.name)
+
+    def remembers(self, function: TaskFunction[..., Any]) -> bool:
+        """Return whether the calls of a task are remembered."""
+        return function.ledger or (self.ledger is not None and self.ledger.always)
 
     def find(self, task_id: str) -> Any:
         """
@@ -120,14 +117,16 @@ class Tasks(TaskSender):
     @property
     def has_ledger(self) -> bool:
         """Return whether tasks that run here are remembered."""
-        running = (function for handler in self.handlers.values() for function in handler.functions.values())
-        return self.ledger is not None and any(function.ledger or self.ledger.always for function in running)
+        return self.ledger is not None and any(map(self.remembers, self._iter_running()))
 
     @property
     def recurrences(self) -> dict[str, Recurrence]:
         """Return when the tasks that run here are sent again and again, by their names."""
-        running = (function for handler in self.handlers.values() for function in handler.functions.values())
-        return {each.name: each.recurrence for each in running if each.recurrence is not None}
+        return {each.name: each.recurrence for each in self._iter_running() if each.recurrence is not None}
+
+    def _iter_running(self) -> Iterator[TaskFunction[..., Any]]:
+        for handler in self.handlers.values():
+            yield from handler.functions.values()
 
     def make_recurring(self, name: str) -> tuple[Task, dict[str, Any]]:
         """
@@ -178,7 +177,7 @@ class Tasks(TaskSender):
                 "give a dict or a list"
             )
         call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.function.name, "params": params}
-        if options.is_async and (task.function.ledger or (self.ledger is not None and self.ledger.always)):
+        if options.is_async and self.remembers(task.function):
             call["ledger"] = True
         if options.retries is not None:
             call["retries"] = options.retries

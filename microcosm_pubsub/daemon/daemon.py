@@ -24,15 +24,16 @@ from microcosm.caching import NaiveCache
 from microcosm_daemon.api import ExitError, SleepNow
 from microcosm_daemon.daemon import Daemon
 
+from microcosm_pubsub.daemon.binding import COMPONENTS, bind_handlers, provision_subscriptions, split_names
 from microcosm_pubsub.daemon.configuration import attributes_to_config, event_to_config
 from microcosm_pubsub.daemon.flags import add_flags, find_problem, flags_to_config
+from microcosm_pubsub.daemon.on_lambda import LambdaHandlerFactory
 from microcosm_pubsub.daemon.process import exit_on_signals
 from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.health import Report, Route
-from microcosm_pubsub.lambda_handler import LambdaHandler
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.retry import RetryPolicy
@@ -40,39 +41,11 @@ from microcosm_pubsub.types import Layer, Observer, UnitLayer
 from microcosm_pubsub.worker.settings import WorkerSettings
 
 
-COMPONENTS = [
-    "opaque",
-    "pubsub_lifecycle_change",
-    "pubsub_message_schema_registry",
-    "pubsub_meters",
-    "pubsub_send_batch_metrics",
-    "pubsub_send_metrics",
-    "pubsub_services",
-    "pubsub_tasks",
-    "pubsub_worker",
-    "sentry_logging_pubsub",
-    "sns_producer",
-    "sqs_consumer",
-    "sqs_envelope",
-    "sqs_message_context",
-    "sqs_message_dispatcher",
-    "sqs_message_handler_registry",
-]
-
 #: What these tell at INFO is said better.
 QUIET_LOGGERS = ["botocore.credentials"]
 
 #: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
 DEFAULT_PORT = 80
-
-
-class _LambdaHandlerFactory:
-    """Let `make_lambda_handler` be called on a daemon class, or on a daemon that has its graph already."""
-
-    def __get__(self, daemon: ConsumerDaemon | None, cls: type[ConsumerDaemon]) -> Callable[[], LambdaHandler]:
-        if daemon is not None and daemon.graph is not None:
-            return lambda: LambdaHandler(lambda: daemon)
-        return lambda: LambdaHandler(cls.create_for_lambda)
 
 
 class ConsumerDaemon(Daemon):  # type: ignore[misc]
@@ -144,7 +117,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     ledger: bool | None = None
 
     #: Gives a handler of Lambda events that runs this daemon's handlers: `handler(event, context)`.
-    make_lambda_handler = _LambdaHandlerFactory()
+    make_lambda_handler = LambdaHandlerFactory()
 
     def __init__(self, event: Any = None) -> None:
         super().__init__()
@@ -193,20 +166,13 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         if broker is not None:
             broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
         (tasks,) = graph.use("pubsub_task_registry")
-        others = [name for name in self.components if name not in tasks.functions]
+        named, others = split_names(self.components, tasks.functions)
         graph.use(*dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *others]))
-        registry = graph.sqs_message_handler_registry
-        is_tasks_alone = len(others) < len(self.components) and not registry.names_any(others)
-        self.bound_handlers = {} if is_tasks_alone else registry.compute_bound_handlers(others)
-        if self.task_queues or len(others) < len(self.components):
-            # These handlers run beside those that `components` name.
-            self.bound_handlers.update(graph.pubsub_tasks.handlers)
+        self.bound_handlers = bind_handlers(graph, others, with_tasks=bool(named), and_queues=bool(self.task_queues))
         # Bind now: handlers may ask for components that are still to be made.
         graph.sqs_message_dispatcher.find_routes(self.bound_handlers)
         if broker is not None:
-            arns = graph.sns_topic_arns
-            topics = {media_type: arns.get(media_type, arns.default) for media_type in self.bound_handlers}
-            broker.provision_subscriptions(graph.sqs_consumer.sqs_queue_url, topics)
+            provision_subscriptions(graph, broker, self.bound_handlers)
 
     @classmethod
     def create_for_testing(

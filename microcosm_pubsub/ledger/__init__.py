@@ -8,13 +8,15 @@ cancelled, is done with; one that does not come is published again.
 
 - `states`, `errors`: what a task can be, and what is raised of one that failed.
 - `rows`: rows of the ledger, and what is kept of errors and results.
+- `terms`: what stands in a row when something has become of its task.
 - `turns`: cursors: whose turn it is at a key, and what tasks of a key hand on.
 - `store`: what the database does with rows.
-- `merging`: what becomes of the arguments of a task that waits when it is sent again.
+- `books`: these together.
 - `entering`: how tasks are written into the ledger, and published.
 - `handle`: a task that was sent, as its sender sees it.
 - `runs`, `layers`: tasks that run here: begun, told, and ended.
 - `firing`: tasks that are sent again and again.
 - `looking`: what is due, lost, or old.
-- `ledger`, `factory`: the component `pubsub_ledger`, and its service.
+- `ledger`: the component `pubsub_ledger`.
+- `keeping`, `factory`: its service, and the components.
 """

@@ -9,21 +9,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from json import dumps, loads
 from logging import getLogger
-from time import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
 from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.calls.merging import Merge, merge_arguments
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 from microcosm_pubsub.errors import ConfigurationError, TopicNotDefinedError
-from microcosm_pubsub.ledger.merging import Merge, merge_arguments
-from microcosm_pubsub.ledger.rows import NAMES, Millis, TaskRow, write_error
+from microcosm_pubsub.ledger.books import Books
+from microcosm_pubsub.ledger.rows import Millis, TaskRow, write_error
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import TaskStore
-from microcosm_pubsub.ledger.turns import Turns
-from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.outbox.rows import find_identity
 from microcosm_pubsub.sql.transaction import Transaction, current_transaction
 from microcosm_pubsub.sql.upgrade import explaining
@@ -31,13 +28,10 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: A message that does not come is published again after so long, and after twice as long each time, so often.
-MAX_DOUBLINGS = 10
-
-#: A task whose topic is not known here is looked at again after so long: by somebody who knows it.
+#: When a task whose topic is not known here is looked at again, by somebody who knows it, in milliseconds.
 PUT_OFF_MS = 60_000
 
-#: A topic takes so much, with what is added to a call on its way.
+#: The longest call that a topic takes, with what is added to it on its way, in bytes.
 MAX_CALL_BYTES = DEFAULT_TOPIC_SIZE_LIMIT_BYTES - 8 * 1024
 
 
@@ -70,37 +64,17 @@ class Entering:
     """
     Write tasks.
 
-    :param database: has the ledger
-    :param store: its rows
-    :param turns: its cursors
+    :param books: in which they stand
     :param publish: publishes a task's message, by the outbox of the transaction that is open
-    :param republish_seconds: after so long without having been begun a task is published again
-    :param retention_seconds: so long a task is kept after its end
-    :param now: tells the time of day, in seconds since the epoch
     """
 
-    def __init__(
-        self,
-        database: Database,
-        store: TaskStore,
-        turns: Turns,
-        publish: Callable[[TaskRow], None],
-        republish_seconds: float,
-        retention_seconds: float,
-        now: Callable[[], float] = time,
-    ) -> None:
-        self.database = database
-        self.store = store
-        self.turns = turns
+    def __init__(self, books: Books, publish: Callable[[TaskRow], None]) -> None:
+        self.database = books.database
+        self.store = books.store
+        self.turns = books.turns
+        self.terms = books.terms
         self.publish = publish
-        self.republish_seconds = republish_seconds
-        self.retention_seconds = retention_seconds
-        self.now = now
         self._later: WeakKeyDictionary[Transaction, list[NewTask]] = WeakKeyDictionary()
-
-    def now_ms(self) -> Millis:
-        """Return the time of day, in milliseconds since the epoch."""
-        return int(self.now() * 1000)
 
     def enter(self, new: NewTask) -> tuple[TaskRow | None, bool | None]:
         """
@@ -117,7 +91,7 @@ class Entering:
             return None, None
         transaction = self.database.current()
         if transaction is not None:
-            # a savepoint of its session is made on the connection when that is used
+            # The session makes its savepoints on the connection only when that is used.
             transaction.session.connection()
             return self.enter_in(transaction, new)
         with self.database.open(self.database.make_transaction()) as own:
@@ -166,31 +140,28 @@ class Entering:
             return
 
     def _put_off(self, row: TaskRow, error: Exception, connection: Connection) -> None:
-        look_at = self.now_ms() + PUT_OFF_MS
+        look_at = self.terms.now_ms() + PUT_OFF_MS
         self.store.change(connection, row, look_at=look_at, error=write_error(error))
 
     def _give_up(self, row: TaskRow, error: Exception, connection: Connection) -> TaskRow | None:
-        now = self.now_ms()
-        ended = {"state": State.FAILED, "finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
-        self.store.change(connection, row, **ended, error=write_error(error))
+        self.store.change(connection, row, **self.terms.say_ended(State.FAILED, write_error(error)))
         return None if row.cursor_key is None else self.pass_on(connection, row.cursor_key)
 
     def write(self, connection: Connection, new: NewTask) -> tuple[TaskRow, bool, bool]:
         """Write a task, and return its row, whether it is new, and whether it is to be published."""
-        now = self.now_ms()
         if new.cursor_key is None:
-            values = self.say_published(now) if new.due_at <= now else self.say_scheduled(new.due_at)
-            return self._insert(connection, new, now, values), True, new.due_at <= now
-        turn = self.turns.lock(connection, new.cursor_key, now)
+            values, is_published = self._place(new.due_at, None)
+            return self._insert(connection, new, values), True, is_published
+        turn = self.turns.lock(connection, new.cursor_key, self.terms.now_ms())
         waiting = self.store.find_waiting(connection, new.name, new.cursor_key)
         if waiting is None:
-            values, is_published = self._place(new.due_at, turn, now)
-            row = self._insert(connection, new, now, values)
+            values, is_published = self._place(new.due_at, turn)
+            row = self._insert(connection, new, values)
         else:
             values, is_published = {}, False
             due_at = min(waiting.due_at, new.due_at)
             if turn != waiting.id:
-                values, is_published = self._place(due_at, turn, now)
+                values, is_published = self._place(due_at, turn)
             values = {**values, "due_at": due_at, "call": self._merge(new, waiting)}
             row = self.store.change(connection, waiting, **values)
         if is_published:
@@ -199,46 +170,48 @@ class Entering:
 
     def pass_on(self, connection: Connection, key: str) -> TaskRow | None:
         """Let the next task at a key that is locked have its turn, and return it to be published; None if none is."""
-        now = self.now_ms()
-        found = self.store.find_next(connection, key, now)
+        found = self.store.find_next(connection, key, self.terms.now_ms())
         self.turns.give(connection, key, None if found is None else found.id)
         if found is None:
             return None
-        return self.store.change(connection, found, **self.say_published(now, found.publishes))
+        return self.store.change(connection, found, **self.terms.say_published(found.publishes))
 
-    def say_published(self, now: Millis, publishes: int = 0) -> dict[str, Any]:
-        """Return what stands in the row of a task that is published now."""
-        return {
-            "state": State.PENDING,
-            "published_at": now,
-            "publishes": publishes + 1,
-            "look_at": now + self.compute_patience(publishes),
-        }
+    def _place(self, due_at: Millis, turn: str | None) -> tuple[dict[str, Any], bool]:
+        """
+        Return what stands in the row of a task, and whether it is to be published.
 
-    def say_scheduled(self, due_at: Millis) -> dict[str, Any]:
-        """Return what stands in the row of a task whose time has not come."""
-        return {"state": State.SCHEDULED, "look_at": due_at}
-
-    def compute_patience(self, publishes: int) -> Millis:
-        """Return how long to wait for a task to be begun that was published so often before, in milliseconds."""
-        return int(self.republish_seconds * 1000) << min(publishes, MAX_DOUBLINGS)
-
-    def _place(self, due_at: Millis, turn: str | None, now: Millis) -> tuple[dict[str, Any], bool]:
-        """Return what stands in the row of a task with a key, and whether it is to be published."""
-        if due_at > now:
-            return self.say_scheduled(due_at), False
+        :param turn: the id of the task whose turn it is at its key; None if it is nobody's
+        """
+        if due_at > self.terms.now_ms():
+            return self.terms.say_scheduled(due_at), False
         if turn is None:
-            return self.say_published(now), True
-        # whoever has the turn passes it on
+            return self.terms.say_published(), True
+        # Whoever has the turn passes it on.
         return {"state": State.PENDING, "look_at": None}, False
 
-    def _insert(self, connection: Connection, new: NewTask, now: Millis, values: dict[str, Any]) -> TaskRow:
-        row = make_row(new, now, values)
-        written = {name: getattr(row, name) for name in NAMES if name != "seq"}
-        seq = self.store.insert(connection, written)
+    def _insert(self, connection: Connection, new: NewTask, values: Mapping[str, Any]) -> TaskRow:
+        row = self._make_row(new, values)
+        seq = self.store.insert(connection, row)
         if seq is None:
             raise CallError(f"A task with the id {new.id} is in the ledger already: give it another, or leave it out")
         return replace(row, seq=seq)
+
+    def _make_row(self, new: NewTask, values: Mapping[str, Any]) -> TaskRow:
+        """Return the row of a task, which has no number yet."""
+        return TaskRow(
+            seq=0,
+            id=new.id,
+            name=new.name,
+            queue=new.queue,
+            call=write_call(new.name, new.call),
+            group_id=new.group_id,
+            cursor_key=new.cursor_key,
+            created_at=self.terms.now_ms(),
+            due_at=new.due_at,
+            trace_id=new.trace_id,
+            retried_from=new.retried_from,
+            **values,
+        )
 
     def _merge(self, new: NewTask, waiting: TaskRow) -> str:
         call = loads(waiting.call)
@@ -250,7 +223,7 @@ class Entering:
     # in coroutines, which cannot wait for the database here
 
     def _enter_at_end(self, transaction: Transaction, new: NewTask) -> None:
-        if new.cursor_key is not None or new.due_at > self.now_ms():
+        if new.cursor_key is not None or new.due_at > self.terms.now_ms():
             raise ConfigurationError(
                 f"{new.name}: within the transaction of a coroutine handler a task has no cursor_key, and no time: "
                 "send it from a handler that is declared with `def`"
@@ -260,11 +233,10 @@ class Entering:
             tasks = self._later[transaction] = []
             transaction.before_commit.append(lambda connection: self._write_later(connection, transaction))
         tasks.append(new)
-        now = self.now_ms()
-        self.publish_in(transaction, make_row(new, now, self.say_published(now)))
+        self.publish_in(transaction, self._make_row(new, self.terms.say_published()))
 
     def _write_later(self, connection: Connection, transaction: Transaction) -> None:
-        # without those that went with a savepoint
+        # Leave out those that went with a savepoint.
         kept = {find_identity(message) for message in transaction.outgoing.messages}
         for new in self._later.pop(transaction, []):
             if new.id in kept:
@@ -288,28 +260,3 @@ def write_call(name: str, call: Mapping[str, Any]) -> str:
             "what is longer elsewhere, and send where it is"
         )
     return text
-
-
-def make_row(new: NewTask, now: Millis, values: Mapping[str, Any]) -> TaskRow:
-    """Return the row of a task, which has no number yet."""
-    return TaskRow(
-        **{
-            **dict.fromkeys(NAMES),
-            "seq": 0,
-            "id": new.id,
-            "name": new.name,
-            "queue": new.queue,
-            "call": write_call(new.name, new.call),
-            "group_id": new.group_id,
-            "cursor_key": new.cursor_key,
-            "created_at": now,
-            "due_at": new.due_at,
-            "retried_from": new.retried_from,
-            "trace_id": new.trace_id,
-            "publishes": 0,
-            "attempts": 0,
-            "attempts_before": 0,
-            "is_cancelled": False,
-            **values,
-        }
-    )

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub.calls.message import make_task_media_type, register_calls
+from microcosm_pubsub.calls.publishing import publish_call
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
-from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
 from microcosm_pubsub.producer import PublishOptions
 
 
 if TYPE_CHECKING:
     from microcosm_pubsub.ledger.firing import Schedules
+    from microcosm_pubsub.ledger.keeping import LedgerKeeping
     from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
-    from microcosm_pubsub.ledger.ledger import Ledger, LedgerKeeping
+    from microcosm_pubsub.ledger.ledger import Ledger
     from microcosm_pubsub.ledger.rows import TaskRow
 
 DAY_SECONDS = 24 * 60 * 60
@@ -44,16 +44,20 @@ def configure_pubsub_ledger(graph: Any) -> Ledger | None:
     if graph.pubsub_database is None:
         return None
     from microcosm_pubsub.ledger.ledger import Ledger
+    from microcosm_pubsub.ledger.terms import Terms
 
     config, traces = graph.config.pubsub_ledger, find_component(graph, "pubsub_traces")
-    return Ledger(
-        graph.pubsub_database,
-        TaskPublisher(graph),
-        always=config.always,
+    terms = Terms(
         lease_seconds=config.lease_seconds,
         republish_seconds=config.republish_seconds,
         retention_seconds=config.retention_days * DAY_SECONDS,
         max_attempts=config.max_attempts,
+    )
+    return Ledger(
+        graph.pubsub_database,
+        TaskPublisher(graph),
+        terms,
+        always=config.always,
         find_trace_id=(lambda: None) if traces is None else traces.find_trace_id,
     )
 
@@ -74,15 +78,8 @@ class TaskPublisher:
 
         :raises PublishError: if it cannot be
         """
-        producer, media_type = self.graph.sns_producer, make_task_media_type(row.queue)
-        register_calls(self.graph.pubsub_message_schema_registry, media_type)
-        group = row.group_id
-        if group is None and producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
-            # tasks do not wait for each other unless somebody says so
-            group = row.id
-        producer.produce(
-            media_type, loads(row.call), opaque_data={IDENTITY_KEY: row.id}, options=PublishOptions(group=group)
-        )
+        producer, schemas = self.graph.sns_producer, self.graph.pubsub_message_schema_registry
+        publish_call(producer, schemas, row.queue, row.id, loads(row.call), PublishOptions(group=row.group_id))
 
 
 def configure_pubsub_ledger_begin(graph: Any) -> BeginAndFail | None:
@@ -117,7 +114,7 @@ def configure_pubsub_ledger_schedules(graph: Any) -> Schedules | None:
         return NewTask(task_id, task.name, task.function.queue, call)
 
     return Schedules(
-        ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.entering.now()
+        ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.terms.now()
     )
 
 
@@ -129,7 +126,7 @@ def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
     """
     if graph.pubsub_ledger is None or not graph.pubsub_tasks.has_ledger:
         return None
-    from microcosm_pubsub.ledger.ledger import LedgerKeeping
+    from microcosm_pubsub.ledger.keeping import LedgerKeeping
 
     poll_seconds = graph.config.pubsub_ledger.poll_seconds
     return LedgerKeeping(graph.pubsub_ledger, graph.pubsub_ledger_schedules, poll_seconds)

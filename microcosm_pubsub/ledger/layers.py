@@ -20,11 +20,11 @@ from microcosm_pubsub.types import Handler, UnitCall, UnitLayer
 Results = list[MessageHandlingResult]
 
 
-class BeginAndFail:
+class LedgerLayer:
     """
-    The outer layer: lets a task begin, and notes why it failed.
+    A layer around the tasks of the ledger alone.
 
-    :param runs: writes that
+    :param runs: writes what becomes of them
     """
 
     def __init__(self, runs: Runs) -> None:
@@ -32,7 +32,15 @@ class BeginAndFail:
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer of a handler; None if that runs no tasks of the ledger."""
-        return self if has_ledger(handler) else None
+        return self if getattr(handler, "has_ledger", False) else None
+
+    def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results:
+        """Return the result of a task's message."""
+        raise NotImplementedError
+
+
+class BeginAndFail(LedgerLayer):
+    """The outer layer: lets a task begin, and notes why it failed."""
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results:
         """Return the result of a task's message."""
@@ -56,19 +64,8 @@ class BeginAndFail:
         return [result]
 
 
-class CursorAndEnd:
-    """
-    The inner layer: gives a task its cursor, and lets it end well.
-
-    :param runs: writes that
-    """
-
-    def __init__(self, runs: Runs) -> None:
-        self.runs = runs
-
-    def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
-        """Return the layer of a handler; None if that runs no tasks of the ledger."""
-        return self if has_ledger(handler) else None
+class CursorAndEnd(LedgerLayer):
+    """The inner layer: gives a task its cursor, and lets it end well."""
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results:
         """Return the result of a task's message."""
@@ -82,11 +79,6 @@ class CursorAndEnd:
         if not (results[0].retry or results[0].raised):
             self.runs.complete(run, transaction)
         return results
-
-
-def has_ledger(handler: Handler | None) -> bool:
-    """Return whether a handler runs tasks of the ledger."""
-    return bool(getattr(handler, "has_ledger", False))
 
 
 def find_task_id(message: SQSMessage) -> str | None:

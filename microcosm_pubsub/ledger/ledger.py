@@ -4,10 +4,10 @@ The ledger of tasks: the component `pubsub_ledger`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from json import loads
-from time import monotonic, sleep, time
+from time import monotonic, sleep
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -16,29 +16,26 @@ from sqlalchemy import Connection
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.functions import Task
 from microcosm_pubsub.calls.sending import SendOptions
+from microcosm_pubsub.ledger.books import Books
 from microcosm_pubsub.ledger.entering import Entering, NewTask
 from microcosm_pubsub.ledger.errors import TaskCancelled, TaskFailed, TaskTimeout
-from microcosm_pubsub.ledger.firing import Schedules
 from microcosm_pubsub.ledger.handle import LedgerHandle
 from microcosm_pubsub.ledger.looking import Looking
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.runs import CANCELLED, Runs
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import TaskStore
-from microcosm_pubsub.ledger.turns import Turns
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.ledger.store import Wanted
+from microcosm_pubsub.ledger.terms import Terms
 from microcosm_pubsub.sql.database import Database
+from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.sql.upgrade import explaining
 
 
 T = TypeVar("T")
 
-#: How long a result is waited for between two looks, and at most.
+#: How long a result is waited for between two looks, at first and at most, in seconds.
 MIN_WAIT_SECONDS = 0.01
 MAX_WAIT_SECONDS = 0.5
-
-#: How often tasks are counted for metrics.
-COUNT_SECONDS = 10.0
 
 
 class Ledger:
@@ -47,13 +44,9 @@ class Ledger:
 
     :param database: has the ledger
     :param publish: publishes a task's message
+    :param terms: how long things take
     :param always: whether all tasks that this graph sends are remembered
-    :param lease_seconds: so long after it was last heard of a task is lost
-    :param republish_seconds: after so long without having been begun a task is published again
-    :param retention_seconds: so long a task is kept after its end
-    :param max_attempts: of tasks whose policy does not say
     :param find_trace_id: returns the id of the trace that runs here, if one does
-    :param now: tells the time of day, in seconds since the epoch
     :param clock: a monotonic clock, in seconds
     :param pause: waits for some seconds
     """
@@ -62,28 +55,24 @@ class Ledger:
         self,
         database: Database,
         publish: Callable[[TaskRow], None],
+        terms: Terms,
         always: bool = False,
-        lease_seconds: float = 30.0,
-        republish_seconds: float = 3600.0,
-        retention_seconds: float = 30 * 24 * 3600.0,
-        max_attempts: int = 5,
         find_trace_id: Callable[[], str | None] = lambda: None,
-        now: Callable[[], float] = time,
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
     ) -> None:
         self.database = database
+        self.terms = terms
         self.always = always
+        self.find_trace_id = find_trace_id
         self.clock = clock
         self.pause = pause
-        self.retention_seconds = retention_seconds
-        self.find_trace_id = find_trace_id
-        self.store = TaskStore(database)
-        self.turns = Turns(database)
-        self.entering = Entering(database, self.store, self.turns, publish, republish_seconds, retention_seconds, now)
-        parts = (database, self.store, self.turns, self.entering)
-        self.runs = Runs(*parts, lease_seconds, retention_seconds, max_attempts)
-        self.looking = Looking(*parts, retention_seconds, max_attempts)
+        books = Books(database, terms)
+        self.store = books.store
+        self.turns = books.turns
+        self.entering = Entering(books, publish)
+        self.runs = Runs(books, self.entering)
+        self.looking = Looking(books, self.entering)
 
     # what senders do
 
@@ -103,7 +92,7 @@ class Ledger:
 
         :param call: the task as it travels
         """
-        due_at = options.to_publish_options().find_due_at(self.entering.now())
+        due_at = options.to_publish_options().find_due_at(self.terms.now())
         return self.send(
             NewTask(
                 id=task.task_id,
@@ -141,26 +130,14 @@ class Ledger:
         """
         return LedgerHandle(self, task_id, self.read(task_id).name)
 
-    def list(
-        self,
-        name: str | None = None,
-        state: str | None = None,
-        cursor_key: str | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
-        before: LedgerHandle | str | None = None,
-    ) -> Sequence[LedgerHandle]:
+    def list(self, **filters: Any) -> Sequence[LedgerHandle]:
         """
         Return tasks, the newest first.
 
-        :param since: only those that were sent from then on: a time with its zone
-        :param before: only those before this one, the last of the page before
+        :param filters: those of `list_rows`
         :raises CallError: if one of these cannot be
         """
-        return [
-            LedgerHandle(self, row.id, row.name)
-            for row in self.list_rows(name, state, cursor_key, since, limit, before)
-        ]
+        return [LedgerHandle(self, row.id, row.name) for row in self.list_rows(**filters)]
 
     def list_rows(
         self,
@@ -171,7 +148,13 @@ class Ledger:
         limit: int = 100,
         before: LedgerHandle | str | None = None,
     ) -> Sequence[TaskRow]:
-        """Return tasks as the ledger has them, the newest first, as `list` does."""
+        """
+        Return tasks as the ledger has them, the newest first.
+
+        :param since: only those that were sent from then on: a time with its zone
+        :param before: only those before this one, the last of the page before
+        :raises CallError: if one of these cannot be
+        """
         if state is not None and state not in list(State):
             raise CallError(f"There is no state {state!r}; there are {', '.join(State)}")
         if type(limit) is not int or limit < 1:
@@ -183,9 +166,8 @@ class Ledger:
             row = self.read(before if isinstance(before, str) else before.task_id)
             place = (row.created_at, row.seq)
         at = None if since is None else int(since.timestamp() * 1000)
-        return self._read(
-            lambda connection: self.store.list_rows(connection, limit, name, state, cursor_key, at, place)
-        )
+        wanted = Wanted(limit, name, state, cursor_key, at, place)
+        return self._read(lambda connection: self.store.list_rows(connection, wanted))
 
     def wait(self, task_id: str, timeout_seconds: float | None) -> Any:
         """Return what a task returned, when it has ended; see `LedgerHandle.result`."""
@@ -213,17 +195,13 @@ class Ledger:
 
     def cancel(self, task_id: str) -> State:
         """Cancel a task, and return the state that it has then; see `LedgerHandle.cancel`."""
-        key = self.read(task_id).cursor_key
         transaction = self.database.current()
         if transaction is not None:
-            row, following = transaction.run(lambda connection: self._cancel(connection, task_id, key))
-            self.entering.publish_next(transaction, following)
-            return row.state
+            return self._cancel_in(transaction, task_id)
         with self.database.open(self.database.make_transaction()) as own:
-            row, following = own.run(lambda connection: self._cancel(connection, task_id, key))
-            self.entering.publish_next(own, following)
+            state = self._cancel_in(own, task_id)
             own.commit()
-        return row.state
+        return state
 
     def retry(self, task_id: str) -> LedgerHandle:
         """Send a task that has ended once more; see `LedgerHandle.retry`."""
@@ -245,9 +223,14 @@ class Ledger:
 
     # inside
 
+    def _cancel_in(self, transaction: Transaction, task_id: str) -> State:
+        key = self.read(task_id).cursor_key
+        row, following = transaction.run(lambda connection: self._cancel(connection, task_id, key))
+        self.entering.publish_next(transaction, following)
+        return row.state
+
     def _cancel(self, connection: Connection, task_id: str, key: str | None) -> tuple[TaskRow, TaskRow | None]:
-        now = self.entering.now_ms()
-        turn = None if key is None else self.turns.lock(connection, key, now)
+        turn = None if key is None else self.turns.lock(connection, key, self.terms.now_ms())
         row = self.store.find(connection, task_id, lock=True)
         if row is None:
             raise CallError(f"No task {task_id} is in the ledger of {self.database}")
@@ -255,10 +238,8 @@ class Ledger:
             return row, None
         if row.state is State.RUNNING:
             return self.store.change(connection, row, is_cancelled=True), None
-        ended = {"finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
-        row = self.store.change(
-            connection, row, state=State.CANCELLED, error=write_reason("TaskCancelled", CANCELLED), **ended
-        )
+        ended = self.terms.say_ended(State.CANCELLED, write_reason("TaskCancelled", CANCELLED))
+        row = self.store.change(connection, row, **ended)
         following = self.entering.pass_on(connection, key) if key is not None and turn == task_id else None
         return row, following
 
@@ -269,72 +250,3 @@ class Ledger:
                 return transaction.run(call)
         with self.database.reading() as connection, explaining(str(self.database)):
             return call(connection)
-
-
-class LedgerKeeping:
-    """
-    Look after the ledger while a daemon runs: a service.
-
-    :param ledger: the ledger
-    :param schedules: the tasks that are sent again and again
-    :param poll_seconds: how often to look
-    """
-
-    name = "ledger"
-
-    def __init__(self, ledger: Ledger, schedules: Schedules, poll_seconds: float = 1.0) -> None:
-        self.ledger = ledger
-        self.schedules = schedules
-        self.poll_seconds = poll_seconds
-        self.works = [
-            Repeated("ledger-beats", ledger.runs.beat),
-            Repeated("ledger", self.step),
-        ]
-        self._gauges: dict[str, float] = {}
-        self._count_at = ledger.clock()
-
-    def start(self) -> None:
-        """
-        Begin.
-
-        :raises PubSubError: if the database cannot be used, or our tables have another version
-        """
-        self.ledger.database.check()
-        self.schedules.register()
-        for work in self.works:
-            work.start()
-
-    def stop(self) -> None:
-        """End, after the steps that are under way."""
-        for work in self.works:
-            work.stop()
-
-    def step(self) -> float:
-        """See to what is due, and return after how many seconds to do so again."""
-        found, wait = self.see_to_due()
-        if self.ledger.clock() >= self._count_at:
-            self._count_at = self.ledger.clock() + COUNT_SECONDS
-            self._gauges = self.ledger.looking.count()
-        return 0.0 if found else wait
-
-    def see_to_due(self) -> tuple[int, float]:
-        """See to what is due, and return how much that was, and in how many seconds there is more."""
-        fired, wait = self.schedules.fire_due(self.poll_seconds)
-        wait = self.ledger.looking.find_wait(wait)
-        return (fired, wait) if wait > 0 else (fired + self.ledger.looking.look(), 0.0)
-
-    def set_clock(self, now: Callable[[], float]) -> None:
-        """
-        Go by another clock.
-
-        :param now: tells the time of day, in seconds since the epoch
-        """
-        self.ledger.entering.now = now
-
-    def problems(self) -> Iterable[str]:
-        """Return what went wrong the last time."""
-        return [work.problem for work in self.works if work.problem is not None]
-
-    def gauges(self) -> Mapping[str, float]:
-        """Return how many tasks there are of each state that is not final."""
-        return self._gauges

@@ -11,18 +11,16 @@ from logging import getLogger
 
 from sqlalchemy import Connection
 
+from microcosm_pubsub.ledger.books import Books
 from microcosm_pubsub.ledger.entering import Entering
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import TaskStore
-from microcosm_pubsub.ledger.turns import Turns
-from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.upgrade import explaining
 
 
 logger = getLogger(__name__)
 
-#: So many rows are seen to in one transaction.
+#: How many rows are seen to in one transaction, at most.
 STEP = 100
 
 
@@ -30,29 +28,16 @@ class Looking:
     """
     See to tasks.
 
-    :param database: has the ledger
-    :param store: its rows
-    :param turns: its cursors
+    :param books: in which they stand
     :param entering: publishes tasks
-    :param retention_seconds: so long a task is kept after its end
-    :param max_attempts: of tasks whose policy does not say
     """
 
-    def __init__(
-        self,
-        database: Database,
-        store: TaskStore,
-        turns: Turns,
-        entering: Entering,
-        retention_seconds: float,
-        max_attempts: int,
-    ) -> None:
-        self.max_attempts = max_attempts
-        self.database = database
-        self.store = store
-        self.turns = turns
+    def __init__(self, books: Books, entering: Entering) -> None:
+        self.database = books.database
+        self.store = books.store
+        self.turns = books.turns
+        self.terms = books.terms
         self.entering = entering
-        self.retention_seconds = retention_seconds
 
     def look(self) -> int:
         """See to some tasks, and return to how many."""
@@ -62,7 +47,7 @@ class Looking:
         """Return in how many seconds there is something to see to, or a limit if that is less."""
         with self.database.reading() as connection, explaining(str(self.database)):
             look_at = self.store.find_next_look(connection)
-        return limit if look_at is None else min(limit, max(0.0, (look_at - self.entering.now_ms()) / 1000))
+        return limit if look_at is None else min(limit, max(0.0, (look_at - self.terms.now_ms()) / 1000))
 
     def count(self) -> dict[str, float]:
         """Return how many tasks there are of each state that is not final."""
@@ -72,7 +57,7 @@ class Looking:
     def _look_at_unkeyed(self) -> int:
         with self.database.open(self.database.make_transaction()) as transaction, explaining(str(self.database)):
             rows = transaction.run(
-                lambda connection: self.store.find_due(connection, self.entering.now_ms(), STEP, keyed=False)
+                lambda connection: self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=False)
             )
             for row in rows:
                 changed = transaction.run(partial(self._see_to, row))
@@ -82,7 +67,7 @@ class Looking:
 
     def _look_at_keyed(self) -> int:
         with self.database.reading() as connection:
-            rows = self.store.find_due(connection, self.entering.now_ms(), STEP, keyed=True)
+            rows = self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=True)
         for row in rows:
             with self.database.open(self.database.make_transaction()) as transaction:
                 published = transaction.run(partial(self._see_to_keyed, row))
@@ -92,52 +77,47 @@ class Looking:
 
     def _see_to(self, row: TaskRow, connection: Connection) -> TaskRow | None:
         """Do what is to be done about a row without a key that is locked, and return it if it is to be published."""
-        now = self.entering.now_ms()
         if row.state.is_final:
             self.store.forget(connection, row)
             return None
         if row.state is State.RUNNING:
             return self._lose(connection, row)
-        if row.state is State.LOST:
-            return self.store.change(
-                connection, row, **{**self.entering.say_published(now, row.publishes), "state": State.LOST}
-            )
-        return self.store.change(connection, row, **self.entering.say_published(now, row.publishes))
+        # A task that is lost stays so until it is begun.
+        state = State.LOST if row.state is State.LOST else State.PENDING
+        return self.store.change(connection, row, **self.terms.say_published(row.publishes, state))
 
     def _see_to_keyed(self, seen: TaskRow, connection: Connection) -> TaskRow | None:
         """Do what is to be done about a row with a key, and return what is to be published of that key."""
-        now = self.entering.now_ms()
+        now = self.terms.now_ms()
         assert seen.cursor_key is not None, "these have a key"
         turn = self.turns.lock(connection, seen.cursor_key, now)
         row = self.store.find(connection, seen.id, lock=True)
         if row is None or row.look_at is None or row.look_at > now:
-            # somebody else was faster
+            # Somebody else was faster.
             return None
         if not row.state.is_final and turn != row.id:
             if turn is not None:
-                # whoever has the turn passes it on
+                # Whoever has the turn passes it on.
                 self.store.change(connection, row, state=State.PENDING, look_at=None)
                 return None
             self.turns.give(connection, seen.cursor_key, row.id)
         changed = self._see_to(row, connection)
         if changed is None and not row.state.is_final:
-            # it was given up
+            # It was given up.
             return self.entering.pass_on(connection, seen.cursor_key)
         return changed
 
     def _lose(self, connection: Connection, row: TaskRow) -> TaskRow | None:
         """Note that a task's worker is gone, and return the task if it is to be run again."""
-        now = self.entering.now_ms()
         reason = write_reason(
             "LeaseLost", f"Its worker {row.worker} was not heard of any more, at attempt {row.attempts}"
         )
         logger.warning("Task %s %s is lost: %s was not heard of any more", row.name, row.id, row.worker)
-        ended = {"finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
         if row.is_cancelled:
-            self.store.change(connection, row, state=State.CANCELLED, **ended)
+            self.store.change(connection, row, **self.terms.say_ended(State.CANCELLED, row.error))
             return None
-        if row.counted_attempts >= (row.max_attempts or self.max_attempts):
-            self.store.change(connection, row, state=State.FAILED, error=reason, **ended)
+        if row.counted_attempts >= (row.max_attempts or self.terms.max_attempts):
+            self.store.change(connection, row, **self.terms.say_ended(State.FAILED, reason))
             return None
-        values = {**self.entering.say_published(now, row.publishes), "state": State.LOST, "error": reason}
-        return self.store.change(connection, row, **values)
+        values = self.terms.say_published(row.publishes, State.LOST)
+        return self.store.change(connection, row, **values, error=reason)

@@ -14,7 +14,7 @@ from typing import Any
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.result import find_user_frames
+from microcosm_pubsub.result import MessageHandlingResult, find_user_frames
 
 
 #: A longer result is not kept.
@@ -64,20 +64,20 @@ class TaskRow:
     cursor_key: str | None
     created_at: Millis
     due_at: Millis
-    published_at: Millis | None
-    started_at: Millis | None
-    finished_at: Millis | None
-    look_at: Millis | None
-    publishes: int
-    attempts: int
-    max_attempts: int | None
-    attempts_before: int
-    is_cancelled: bool
-    worker: str | None
-    trace_id: str | None
-    retried_from: str | None
-    result: str | None
-    error: str | None
+    published_at: Millis | None = None
+    started_at: Millis | None = None
+    finished_at: Millis | None = None
+    look_at: Millis | None = None
+    publishes: int = 0
+    attempts: int = 0
+    max_attempts: int | None = None
+    attempts_before: int = 0
+    is_cancelled: bool = False
+    worker: str | None = None
+    trace_id: str | None = None
+    retried_from: str | None = None
+    result: str | None = None
+    error: str | None = None
 
     @property
     def counted_attempts(self) -> int:
@@ -155,6 +155,14 @@ def write_error(error: BaseException) -> str:
 def write_reason(kind: str, reason: str) -> str:
     """Return why a task ended without an error of its own, as JSON."""
     return dumps({"type": kind, "message": clean(reason)[:MAX_ERROR_LENGTH], "traceback": None})
+
+
+def say_error(result: MessageHandlingResult) -> str | None:
+    """Return what is kept of why a task did not end well, as JSON."""
+    if result.exc_info is not None:
+        return write_error(result.exc_info[1])
+    reason = result.extra.get("reason")
+    return write_reason(str(result.result), str(reason)) if reason else None
 
 
 def say(error: BaseException) -> str:

@@ -17,15 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import DeadLetter, LeaseLost, Nack, SkipMessage
+from microcosm_pubsub.ledger.books import Books
 from microcosm_pubsub.ledger.entering import Entering
-from microcosm_pubsub.ledger.rows import Millis, TaskRow, write_error, write_reason, write_result
+from microcosm_pubsub.ledger.rows import Millis, TaskRow, say_error, write_reason, write_result
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import TaskStore
-from microcosm_pubsub.ledger.turns import Turns, write_cursor
+from microcosm_pubsub.ledger.turns import write_cursor
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType, describe
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.sql.upgrade import explaining
@@ -33,7 +32,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: A task whose turn it is not comes again after so long.
+#: When a message comes again whose task does not have the turn, in seconds.
 TURN_SECONDS = 30
 
 CANCELLED = "The task was cancelled"
@@ -81,32 +80,16 @@ class Runs:
     """
     Know the tasks that run here, and write what becomes of them.
 
-    :param database: has the ledger
-    :param store: its rows
-    :param turns: its cursors
+    :param books: in which they stand
     :param entering: lets the next task of a key have its turn
-    :param lease_seconds: so long after it was last heard of a task is lost
-    :param retention_seconds: so long a task is kept after its end
-    :param max_attempts: of tasks whose policy does not say
     """
 
-    def __init__(
-        self,
-        database: Database,
-        store: TaskStore,
-        turns: Turns,
-        entering: Entering,
-        lease_seconds: float,
-        retention_seconds: float,
-        max_attempts: int,
-    ) -> None:
-        self.max_attempts = max_attempts
-        self.database = database
-        self.store = store
-        self.turns = turns
+    def __init__(self, books: Books, entering: Entering) -> None:
+        self.database = books.database
+        self.store = books.store
+        self.turns = books.turns
+        self.terms = books.terms
         self.entering = entering
-        self.lease_seconds = lease_seconds
-        self.retention_seconds = retention_seconds
         self._open: dict[int, Run] = {}
 
     def find(self, message: SQSMessage) -> Run | None:
@@ -132,22 +115,21 @@ class Runs:
         :raises Nack: if it is not its turn
         :raises CallError: if the ledger does not know it
         """
-        now = self.entering.now_ms()
         values = {
-            "started_at": now,
-            "look_at": now + int(self.lease_seconds * 1000),
+            "started_at": self.terms.now_ms(),
+            "look_at": self.terms.compute_lease_end(),
             "worker": f"{gethostname()}:{getpid()}",
-            "max_attempts": policy.max_attempts or self.max_attempts,
+            "max_attempts": policy.max_attempts or self.terms.max_attempts,
         }
         with self.database.autocommitting() as connection, explaining(str(self.database)):
             row = self.store.begin(connection, task_id, values, find_sent_at(message))
         if row is None:
             with self.database.connect() as connection:
                 row = self._begin_again(connection, message, task_id, values)
-        # what was merged into it came after its message
+        # Arguments may have been merged into the row after its message was published.
         if row.cursor_key is not None:
             message.content = {**message.content, "params": loads(row.call).get("params")}
-        # the ledger counts better than the queue, which counts by message
+        # The ledger counts attempts of the task; the queue counts receives of one message.
         message.approximate_receive_count = row.counted_attempts + message.releases
         return Run(row, message)
 
@@ -196,28 +178,24 @@ class Runs:
         """
         key = run.row.cursor_key
         cursor = write_cursor(key, run.cursor) if key is not None else ""
-        values = {"state": State.COMPLETED, **self._say_ended(), **self._say_result(run)}
+        values = {**self.terms.say_ended(State.COMPLETED), **self._say_result(run)}
 
         def write(connection: Connection) -> TaskRow | None:
             if key is not None:
-                self.turns.lock(connection, key, self.entering.now_ms())
+                self.turns.lock(connection, key, self.terms.now_ms())
             if not self.store.complete(connection, run.id, run.attempt, values):
                 raise LeaseLost(f"Task {run.id} was cancelled, or is run by another worker: what it did is undone")
             if key is None:
                 return None
-            self.turns.save(connection, key, cursor, self.entering.now_ms())
+            self.turns.save(connection, key, cursor, self.terms.now_ms())
             return self.entering.pass_on(connection, key)
 
         following = transaction.run(write)
         self.entering.publish_next(transaction, following)
 
-    def _say_ended(self) -> dict[str, Any]:
-        now = self.entering.now_ms()
-        return {"finished_at": now, "look_at": now + int(self.retention_seconds * 1000)}
-
     def _say_result(self, run: Run) -> dict[str, Any]:
         try:
-            return {"result": write_result(run.value), "error": None}
+            return {"result": write_result(run.value)}
         except CallError as error:
             logger.warning("Task %s %s: %s; what it did is kept", run.row.name, run.id, error)
             return {"result": None, "error": write_reason("CallError", str(error))}
@@ -228,16 +206,18 @@ class Runs:
         """Note what became of a task whose effects were undone, and return what becomes of its message."""
         limit = run.row.max_attempts
         gives_up = policy.gives_up(run.message, result) or (limit is not None and run.row.counted_attempts >= limit)
-        # the queue counts receives, and the ledger attempts, of whatever message
-        result.dead_letter = result.dead_letter or (result.retry and gives_up)
         # A worker that cannot tell is as good as one that died: the task is found lost, and run again.
         try:
             row = self._note_failure(run, result, gives_up)
         except (SQLAlchemyError, TransactionError) as error:
             logger.warning("Cannot write that task %s %s failed: %s", run.row.name, run.id, describe(error))
             return result
-        if row is not None and row.state is State.CANCELLED:
+        if row is None:
+            return MessageHandlingResult.from_error(run.message, SkipMessage("Another worker has begun the task since"))
+        if row.state is State.CANCELLED:
             return MessageHandlingResult.from_error(run.message, SkipMessage(CANCELLED))
+        # The queue counts receives, and the ledger attempts, of whatever message.
+        result.dead_letter = result.dead_letter or (result.retry and row.state is State.FAILED)
         return result
 
     def _note_failure(self, run: Run, result: MessageHandlingResult, gives_up: bool) -> TaskRow | None:
@@ -252,26 +232,30 @@ class Runs:
     ) -> tuple[TaskRow | None, TaskRow | None]:
         key = run.row.cursor_key
         if key is not None:
-            self.turns.lock(connection, key, self.entering.now_ms())
+            self.turns.lock(connection, key, self.terms.now_ms())
         current = self.store.find(connection, run.id, lock=True)
         if current is None or current.attempts != run.attempt:
             return None, None
-        if current.is_cancelled or run.is_cancelled:
-            values = {"state": State.CANCELLED, **self._say_ended(), "error": write_reason("TaskCancelled", CANCELLED)}
-        elif not result.retry:
-            state = State.FAILED if result.result is MessageHandlingResultType.EXPIRED else State.COMPLETED
-            values = {"state": state, **self._say_ended(), "error": say_error(result)}
-        elif gives_up:
-            values = {"state": State.FAILED, **self._say_ended(), "error": say_error(result)}
-        else:
-            wait = int((result.retry_timeout_seconds or 0) * 1000)
-            look_at = self.entering.now_ms() + wait + self.entering.compute_patience(current.publishes)
-            values = {"state": State.PENDING, "look_at": look_at, "error": say_error(result)}
+        values = self._choose_end(run, current, result, gives_up)
         row = self.store.end(connection, run.id, run.attempt, values)
         following = None
         if row is not None and row.state.is_final and key is not None:
             following = self.entering.pass_on(connection, key)
         return row, following
+
+    def _choose_end(self, run: Run, current: TaskRow, result: MessageHandlingResult, gives_up: bool) -> dict[str, Any]:
+        """Return what stands in the row of a task whose effects were undone."""
+        if current.is_cancelled or run.is_cancelled:
+            return self.terms.say_ended(State.CANCELLED, write_reason("TaskCancelled", CANCELLED))
+        error = say_error(result)
+        if not result.retry:
+            is_expired = result.result is MessageHandlingResultType.EXPIRED
+            return self.terms.say_ended(State.FAILED if is_expired else State.COMPLETED, error)
+        if gives_up:
+            return self.terms.say_ended(State.FAILED, error)
+        wait = int((result.retry_timeout_seconds or 0) * 1000)
+        look_at = self.terms.now_ms() + wait + self.terms.compute_patience(current.publishes)
+        return {"state": State.PENDING, "look_at": look_at, "error": error}
 
     # meanwhile
 
@@ -279,12 +263,11 @@ class Runs:
         """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""
         runs = {run.id: run for run in list(self._open.values())}
         for run in [run for run in runs.values() if run.is_given_up]:
-            # somebody else may have it
+            # Somebody else may have it by now.
             del runs[run.id]
         if runs:
-            look_at = self.entering.now_ms() + int(self.lease_seconds * 1000)
             with self.database.connect() as connection:
-                found = self.store.beat(connection, sorted(runs), look_at)
+                found = self.store.beat(connection, sorted(runs), self.terms.compute_lease_end())
             for run in runs.values():
                 attempt, is_cancelled = found.get(run.id, (None, False))
                 if is_cancelled and attempt == run.attempt:
@@ -292,7 +275,7 @@ class Runs:
                     run.message.lease.lose(CANCELLED)
                 elif attempt is not None and attempt != run.attempt:
                     run.message.lease.lose("another worker has begun the task since")
-        return self.lease_seconds / 6
+        return self.terms.lease_seconds / 6
 
 
 def find_policy(message: SQSMessage) -> RetryPolicy:
@@ -311,11 +294,3 @@ def find_sent_at(message: SQSMessage) -> Millis:
     """
     told = str(message.attributes.get("SentTimestamp") or "")
     return int(told) if told.isdecimal() else 0
-
-
-def say_error(result: MessageHandlingResult) -> str | None:
-    """Return what is kept of why a task did not end well, as JSON."""
-    if result.exc_info is not None:
-        return write_error(result.exc_info[1])
-    reason = result.extra.get("reason")
-    return write_reason(str(result.result), str(reason)) if reason else None

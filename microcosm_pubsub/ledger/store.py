@@ -5,6 +5,7 @@ What the database does with the rows of the ledger.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from microcosm_pubsub.ledger.rows import Millis, TaskRow, from_values
+from microcosm_pubsub.ledger.rows import NAMES, Millis, TaskRow, from_values
 from microcosm_pubsub.ledger.states import WAITING, State
 from microcosm_pubsub.sql.database import Database
 
@@ -32,6 +33,23 @@ from microcosm_pubsub.sql.database import Database
 #: What is written when a task begins, and when it has ended well.
 BEGUN_VALUES = ("started_at", "look_at", "worker", "max_attempts")
 COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    Which rows are wanted, the newest first.
+
+    :param since: only those that were sent from then on
+    :param before: only those before this one, by its `created_at` and `seq`
+    """
+
+    limit: int
+    name: str | None = None
+    state: str | None = None
+    cursor_key: str | None = None
+    since: Millis | None = None
+    before: tuple[Millis, int] | None = None
 
 
 class TaskStore:
@@ -89,9 +107,10 @@ class TaskStore:
             table.c.state.in_((State.RUNNING, State.LOST)),
         )
 
-    def insert(self, connection: Connection, values: Mapping[str, Any]) -> int | None:
+    def insert(self, connection: Connection, row: TaskRow) -> int | None:
         """Write a row, and return its number; None if its id is there already."""
-        seq: int | None = connection.scalar(self._insert, dict(values))
+        values = {name: getattr(row, name) for name in NAMES if name != "seq"}
+        seq: int | None = connection.scalar(self._insert, values)
         return seq
 
     def find(self, connection: Connection, task_id: str, lock: bool = False) -> TaskRow | None:
@@ -198,44 +217,22 @@ class TaskStore:
 
     # what people ask
 
-    def list_rows(
-        self,
-        connection: Connection,
-        limit: int,
-        name: str | None = None,
-        state: str | None = None,
-        cursor_key: str | None = None,
-        since: Millis | None = None,
-        before: tuple[Millis, int] | None = None,
-    ) -> list[TaskRow]:
-        """
-        Return rows, the newest first.
+    def list_rows(self, connection: Connection, wanted: Wanted) -> list[TaskRow]:
+        """Return rows, the newest first."""
+        return [from_values(dict(values)) for values in connection.execute(self.make_query(wanted)).mappings()]
 
-        :param since: only those that were sent from then on
-        :param before: only those before this one, by its `created_at` and `seq`
-        """
-        query = self.make_query(limit, name, state, cursor_key, since, before)
-        return [from_values(dict(values)) for values in connection.execute(query).mappings()]
-
-    def make_query(
-        self,
-        limit: int,
-        name: str | None = None,
-        state: str | None = None,
-        cursor_key: str | None = None,
-        since: Millis | None = None,
-        before: tuple[Millis, int] | None = None,
-    ) -> Any:
+    def make_query(self, wanted: Wanted) -> Any:
         """Return the query behind `list_rows`."""
         table = self.table
-        query = self._find.order_by(table.c.created_at.desc(), table.c.seq.desc()).limit(limit)
-        for column, value in ((table.c.name, name), (table.c.state, state), (table.c.cursor_key, cursor_key)):
+        query = self._find.order_by(table.c.created_at.desc(), table.c.seq.desc()).limit(wanted.limit)
+        for name in ("name", "state", "cursor_key"):
+            value = getattr(wanted, name)
             if value is not None:
-                query = query.where(column == value)
-        if since is not None:
-            query = query.where(table.c.created_at >= since)
-        if before is not None:
-            at, seq = before
+                query = query.where(table.c[name] == value)
+        if wanted.since is not None:
+            query = query.where(table.c.created_at >= wanted.since)
+        if wanted.before is not None:
+            at, seq = wanted.before
             query = query.where(tuple_(table.c.created_at, table.c.seq) < tuple_(literal(at), literal(seq)))
         return query
 

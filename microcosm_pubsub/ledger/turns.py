@@ -16,8 +16,8 @@ from microcosm_pubsub.errors import DeadLetter
 from microcosm_pubsub.sql.database import Database
 
 
+#: The longest cursor that is kept, in bytes.
 MAX_CURSOR_BYTES = 64 * 1024
-MAX_KEY_LENGTH = 200
 
 
 class Turns:

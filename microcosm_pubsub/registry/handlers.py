@@ -105,7 +105,12 @@ class SQSMessageHandlerRegistry:
         """Iterate over how the registered handlers want their messages."""
         yield from self._options.values()
         for handler in self.iter_handlers():
-            # each of those that it has wants its messages in its own way
+            if isinstance(handler, type):
+                # It is not made yet; a service says it of all its methods.
+                if isinstance(own := getattr(handler, "options", None), HandlerOptions):
+                    yield own
+                continue
+            # Each of the handlers that it has wants its messages in its own way.
             for _, _, options in getattr(handler, "iter_parts", tuple)():
                 yield options
 

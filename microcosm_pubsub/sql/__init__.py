@@ -9,6 +9,7 @@ Effects once: handlers in a database transaction, their inbox and their outbox.
 - `outgoing`, `savepoints`: what a transaction publishes, without what it takes back.
 - `schema`, `history`, `upgrade`, `migrations/`: our own tables, and their versions.
 - `turns`: who may write to a SQLite file.
+- `connections`: connections, for what we do ourselves.
 - `database`: opens transactions: the component `pubsub_database`.
 - `inbox`: what was handled.
 - `outbox/`: what is to be published, and its relay.

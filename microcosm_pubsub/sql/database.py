@@ -16,24 +16,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.middleware.event_loop import EventLoop
-from microcosm_pubsub.sql.engine import READING, make_async_engine, make_engine
+from microcosm_pubsub.sql.connections import Connections
+from microcosm_pubsub.sql.engine import make_async_engine, make_engine
 from microcosm_pubsub.sql.errors import TransactionError
-from microcosm_pubsub.sql.passing import describe
 from microcosm_pubsub.sql.savepoints import follow_connections, follow_sessions
 from microcosm_pubsub.sql.schema import make_tables
 from microcosm_pubsub.sql.session import TRANSACTION_KEY, guard
 from microcosm_pubsub.sql.transaction import Transaction, being_current, current_transaction
-from microcosm_pubsub.sql.turns import NO_TURNS, Turns
 from microcosm_pubsub.sql.upgrade import check, history_of, upgrade
 from microcosm_pubsub.sql.url import DatabaseURL
-from microcosm_pubsub.sql.waiting import Waiting
 
 
 if TYPE_CHECKING:
@@ -60,7 +56,7 @@ class Settings:
     auto_upgrade: bool = False
 
 
-class Database:
+class Database(Connections):
     """
     Open transactions.
 
@@ -82,21 +78,14 @@ class Database:
         clock: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
     ) -> None:
-        self.engine = engine
+        super().__init__(engine, url, settings.wait_seconds, clock, pause)
         self.settings = settings
-        self.url = url
         self.session_cls = guard(session_cls)
         self.session_options = session_options or {}
-        self.is_sqlite = engine.dialect.name == "sqlite"
         self.tables = make_tables(None if self.is_sqlite else settings.schema)
-        # They use the same connections.
-        self._reading = engine.execution_options(**READING)
-        self._autocommit = engine if self.is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._async_engine: AsyncEngine | None = None
         self._making = Lock()
         self._prepared = False
-        self._waiting = Waiting(str(self), 0.0 if self.is_sqlite else settings.wait_seconds, clock, pause)
-        self._turns = Turns(str(self)) if self.is_sqlite else NO_TURNS
         follow_connections(engine)
         follow_sessions(self.session_cls)
         start_anew_in_child(self, Database._start_anew)
@@ -109,9 +98,6 @@ class Database:
         :raises ConfigurationError: if its driver is not installed
         """
         return cls(make_engine(url, **settings.options), settings, url, **options)
-
-    def __str__(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
 
     # transactions
 
@@ -175,55 +161,6 @@ class Database:
         if transaction.is_committed:
             for call in transaction.after_commit:
                 call()
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """
-        Give a connection with a short transaction of ours, which is committed at a clean end of the block.
-
-        :raises TransactionError: if the database cannot be reached, or does not take it
-        """
-        with self._turns.take():
-            try:
-                with self.engine.begin() as connection:
-                    yield connection
-            except (DBAPIError, PoolTimeoutError) as error:
-                raise describe(str(self), error) from error
-
-    @contextmanager
-    def autocommitting(self) -> Iterator[Connection]:
-        """
-        Give a connection on which each statement is a transaction of its own, without a call for its begin and its end.
-
-        :raises TransactionError: if the database cannot be reached, or does not take it
-        """
-        if self.is_sqlite:
-            # which has no calls to save
-            with self.connect() as connection:
-                yield connection
-            return
-        try:
-            with self._autocommit.connect() as connection:
-                yield connection
-        except (DBAPIError, PoolTimeoutError) as error:
-            raise describe(str(self), error) from error
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """
-        Give a connection to read by, which waits for nobody who writes.
-
-        :raises TransactionError: if the database cannot be reached, or does not take it
-        """
-        if self._is_memory or not self.is_sqlite:
-            with self.connect() if self._is_memory else self.autocommitting() as connection:
-                yield connection
-            return
-        try:
-            with self._reading.begin() as connection:
-                yield connection
-        except (DBAPIError, PoolTimeoutError) as error:
-            raise describe(str(self), error) from error
 
     def insert(self, table: Table) -> Any:
         """Return a statement that inserts into a table, and can do nothing on a conflict."""
@@ -296,17 +233,13 @@ class Database:
         if self._prepared:
             return
         with self._making:
-            if not self._prepared and (self._is_memory or self.settings.auto_upgrade):
+            if not self._prepared and (self.is_memory or self.settings.auto_upgrade):
                 self._waiting.call(self._make_tables)
             self._prepared = True
 
-    @property
-    def _is_memory(self) -> bool:
-        return self.url is not None and self.url.is_memory
-
     def _make_tables(self) -> None:
         with self.engine.begin() as connection:
-            if self._is_memory:
+            if self.is_memory:
                 self.tables.metadata.create_all(connection)
             else:
                 upgrade(connection, self.tables, str(self))
@@ -314,13 +247,13 @@ class Database:
     def _check_tables(self) -> None:
         with self.engine.begin() as connection:
             # those of a database in memory have no version
-            if not self._is_memory:
+            if not self.is_memory:
                 check(connection, self.tables, str(self))
 
     def _start_anew(self) -> None:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
         self._making = Lock()
-        if self._is_memory:
+        if self.is_memory:
             return
         keep_inherited(self.engine.pool)
         self.engine.dispose(close=False)

@@ -41,7 +41,19 @@ class Tables:
 def make_tables(schema: str | None) -> Tables:
     """Return our tables in a schema; SQLite has none."""
     metadata = MetaData(schema=schema, naming_convention=NAMING_CONVENTION)
-    inbox = Table(
+    return Tables(
+        metadata,
+        inbox=make_inbox(metadata),
+        outbox=make_outbox(metadata),
+        tasks=make_tasks(metadata),
+        cursors=make_cursors(metadata),
+        schedules=make_schedules(metadata),
+    )
+
+
+def make_inbox(metadata: MetaData) -> Table:
+    """Return the table of what was handled."""
+    return Table(
         "pubsub_inbox",
         metadata,
         Column("handler", Text, primary_key=True),
@@ -51,8 +63,12 @@ def make_tables(schema: str | None) -> Tables:
         Column("answer", Text),
         Index("ix_pubsub_inbox_handled_at", "handled_at"),
     )
+
+
+def make_outbox(metadata: MetaData) -> Table:
+    """Return the table of what is to be published."""
     ordered = text("is_ordered")
-    outbox = Table(
+    return Table(
         "pubsub_outbox",
         metadata,
         Column("id", RowId, primary_key=True),
@@ -88,13 +104,10 @@ def make_tables(schema: str | None) -> Tables:
         # an id that was published is not given to another row
         sqlite_autoincrement=True,
     )
-    return Tables(metadata, inbox, outbox, make_tasks(metadata), make_cursors(metadata), make_schedules(metadata))
 
 
 def make_tasks(metadata: MetaData) -> Table:
     """Return the ledger of tasks."""
-    waits = text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
-    keyed = text("cursor_key IS NOT NULL")
     return Table(
         "pubsub_task",
         metadata,
@@ -130,6 +143,16 @@ def make_tasks(metadata: MetaData) -> Table:
         # JSON
         Column("result", Text),
         Column("error", Text),
+        *make_task_indexes(),
+        sqlite_autoincrement=True,
+    )
+
+
+def make_task_indexes() -> list[Index]:
+    """Return the indexes of the ledger: by what tasks are listed, found waiting, and seen to."""
+    waits = text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
+    keyed = text("cursor_key IS NOT NULL")
+    return [
         Index("uq_pubsub_task_id", "id", unique=True),
         Index("uq_pubsub_task_waiting", "cursor_key", "name", unique=True, postgresql_where=waits, sqlite_where=waits),
         Index("ix_pubsub_task_look_at", "look_at"),
@@ -144,8 +167,7 @@ def make_tasks(metadata: MetaData) -> Table:
             postgresql_where=keyed,
             sqlite_where=keyed,
         ),
-        sqlite_autoincrement=True,
-    )
+    ]
 
 
 def make_cursors(metadata: MetaData) -> Table:

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from microcosm_pubsub.sql.passing import describe, is_lasting
 
+
+T = TypeVar("T")
 
 #: The first and the longest wait before another try, in seconds; each is twice the one before.
 MIN_WAIT_SECONDS = 0.05
@@ -34,9 +37,9 @@ class Waiting:
     clock: Callable[[], float]
     pause: Callable[[float], None]
 
-    def call(self, call: Callable[[], None]) -> None:
+    def call(self, call: Callable[[], T]) -> T:
         """
-        Make a call.
+        Make a call, and return what it returns.
 
         :raises TransactionError: if the database cannot be used
         """
@@ -44,8 +47,7 @@ class Waiting:
         wait = MIN_WAIT_SECONDS
         while True:
             try:
-                call()
-                return
+                return call()
             except (OperationalError, OSError) as error:
                 if is_lasting(error) or self.clock() >= deadline:
                     raise describe(self.name, error) from error

@@ -72,9 +72,15 @@ def iter_names() -> Iterator[str]:
         yield from sorted(f"{module}:{name}" for name in names if not name.startswith("_"))
 
 
+def fall(known: dict[str, int], found: dict[str, int]) -> dict[str, int]:
+    """Return what is, and was, larger than it should be, with the lower number: none rises, and none is new."""
+    return {name: min(lines, known[name]) for name, lines in found.items() if name in known}
+
+
 def main() -> None:
-    """Write both down."""
-    SIZES.write_text(json.dumps(find_large(), indent=2) + "\n")
+    """Write both down; what has grown beyond its limit is left for the test to tell."""
+    sizes = fall(json.loads(SIZES.read_text()), find_large())
+    SIZES.write_text(json.dumps(sizes, indent=2) + "\n")
     NAMES.write_text("\n".join(iter_names()) + "\n")
 
 

@@ -208,3 +208,17 @@ def own_declarations():
     yield
     for cls, name in hooks.items():
         setattr(cls, name, before[cls])
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request):
+    """Each kind of database, for tests that have one."""
+    return request.param
+
+
+@pytest.fixture
+def url(kind, request, tmp_path):
+    """An empty database."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/orders.db"
+    return request.getfixturevalue("postgres").create_database()

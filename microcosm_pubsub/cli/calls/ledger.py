@@ -18,9 +18,8 @@ from microcosm_pubsub.cli.calls.session import import_tasks, opening_graph
 from microcosm_pubsub.cli.dlq.flags import positive_integer
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.dlq.tables import to_age
-from microcosm_pubsub.cli.sql.session import URL_VARIABLE
+from microcosm_pubsub.cli.sql.session import URL_VARIABLE, require_database
 from microcosm_pubsub.cli.table import make_table, print_table
-from microcosm_pubsub.errors import ConfigurationError
 
 
 #: So many tasks are listed by default.
@@ -94,10 +93,7 @@ def opening_ledger(args: Namespace) -> Iterator[Any]:
     """
     import_tasks(args.imports)
     with opening_graph(args, "pubsub_tasks") as graph:
-        if graph.pubsub_ledger is None:
-            raise ConfigurationError(
-                f"No database: give --database-url, or set {URL_VARIABLE}, or name a --daemon that has one"
-            )
+        require_database(graph.pubsub_ledger)
         yield graph.pubsub_ledger
 
 

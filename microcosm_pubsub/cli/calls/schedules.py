@@ -15,9 +15,8 @@ from rich.markup import escape
 from microcosm_pubsub.cli.calls.ledger import add_database_flags, to_datetime
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph
 from microcosm_pubsub.cli.dlq.session import print_json
-from microcosm_pubsub.cli.sql.session import URL_VARIABLE
+from microcosm_pubsub.cli.sql.session import require_database
 from microcosm_pubsub.cli.table import make_table, print_table
-from microcosm_pubsub.errors import ConfigurationError
 
 
 def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
@@ -105,10 +104,7 @@ def opening_schedules(args: Namespace) -> Iterator[Any]:
     """
     import_tasks(args.imports, getattr(args, "name", None))
     with opening_graph(args, "pubsub_tasks", "pubsub_ledger_schedules") as graph:
-        if graph.pubsub_ledger_schedules is None:
-            raise ConfigurationError(
-                f"No database: give --database-url, or set {URL_VARIABLE}, or name a --daemon that has one"
-            )
+        require_database(graph.pubsub_ledger_schedules)
         yield graph.pubsub_ledger_schedules
 
 

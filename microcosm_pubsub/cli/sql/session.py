@@ -47,14 +47,23 @@ def open_graph(args: Namespace) -> Iterator[Any]:
         graph = create_object_graph("pubsub", loader=load_from_dict(make_config(args)))
         graph.use("opaque", "sns_producer", "pubsub_database", "pubsub_outbox")
         graph.lock()
-    if graph.pubsub_database is None:
-        raise ConfigurationError(
-            f"No database: give --database-url, or set {URL_VARIABLE}, or name a --daemon that has one"
-        )
+    require_database(graph.pubsub_database)
     try:
         yield graph
     finally:
         graph.pubsub_database.close()
+
+
+def require_database(found: object) -> None:
+    """
+    Do nothing if there is a database, or what is made of one.
+
+    :raises ConfigurationError: if there is none
+    """
+    if found is None:
+        raise ConfigurationError(
+            f"No database: give --database-url, or set {URL_VARIABLE}, or name a --daemon that has one"
+        )
 
 
 @contextmanager

@@ -558,3 +558,18 @@ def test_a_request_that_another_process_handled_is_answered_from_its_inbox(tmp_p
             app.graph.pubsub_database.close()
     assert answers == [(["SUCCEEDED"], [1]), (["SKIPPED"], [1])]
     assert calls == ["bolt"]
+
+
+def test_how_a_service_wants_requests_is_known_before_it_is_made():
+    class Careful(Service):
+        name = "careful"
+        options = HandlerOptions(timeout_seconds=77)
+
+        def on_count(self, message) -> int:
+            return 1
+
+    class CarefulDaemon(ConsumerDaemon):
+        name = "careful"
+
+    with harness(CarefulDaemon) as app:
+        assert Careful.options in list(app.graph.sqs_message_handler_registry.iter_options())

@@ -15,19 +15,6 @@ def only_own_declarations(own_declarations):
     """Let a test see what it declares, and nothing that others did."""
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def url(kind, request, tmp_path):
-    """An empty database."""
-    if kind == "sqlite":
-        return f"sqlite:///{tmp_path}/orders.db"
-    return request.getfixturevalue("postgres").create_database()
-
-
 @pytest.fixture
 def make_app(url, monkeypatch):
     """Make a daemon under test, with a database."""

@@ -4,21 +4,10 @@ Tasks that take turns at a key, and what they leave to each other.
 
 import pytest
 
-from microcosm_pubsub import ConsumerDaemon, InvalidParams, RetryPolicy, task
+from microcosm_pubsub import InvalidParams, RetryPolicy, task
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import ConfigurationError
-
-
-class Daemon(ConsumerDaemon):
-    name = "worker"
-
-
-class TooBad(Exception):
-    pass
-
-
-def outcomes(results):
-    return [result.result.name for result in results]
+from tests.unit.ledger.helpers import Daemon, TooBad, outcomes
 
 
 @pytest.fixture
@@ -172,7 +161,7 @@ def test_one_that_is_lost_keeps_its_turn(make_app, count):
     first, waiting = count.options(cursor_key="k").send([1]), other.options(cursor_key="k").send()
     ledger = app.graph.pubsub_ledger
     with app.graph.pubsub_database.connect() as connection:
-        now = ledger.entering.now_ms()
+        now = ledger.terms.now_ms()
         values = {"worker": "x", "started_at": now, "look_at": now + 30_000, "max_attempts": 3}
         ledger.store.begin(connection, first.task_id, values)
     app.run()

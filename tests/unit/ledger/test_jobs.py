@@ -4,13 +4,10 @@ Classes that run all tasks of a queue.
 
 import pytest
 
-from microcosm_pubsub import ConsumerDaemon, InvalidParams, Job, tasks
+from microcosm_pubsub import InvalidParams, Job, tasks
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
-
-
-class Daemon(ConsumerDaemon):
-    name = "worker"
+from tests.unit.ledger.helpers import Daemon
 
 
 def test_a_class_runs_the_tasks_of_its_queue(make_app):

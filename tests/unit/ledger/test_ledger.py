@@ -11,7 +11,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from sqlalchemy import text
 
 from microcosm_pubsub import (
-    ConsumerDaemon,
     Nack,
     RetryPolicy,
     SkipMessage,
@@ -25,18 +24,8 @@ from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.ledger.states import State
-
-
-class Daemon(ConsumerDaemon):
-    name = "worker"
-
-
-class TooBad(Exception):
-    pass
-
-
-def outcomes(results):
-    return [result.result.name for result in results]
+from microcosm_pubsub.ledger.store import Wanted
+from tests.unit.ledger.helpers import Daemon, TooBad, outcomes
 
 
 @pytest.fixture
@@ -368,7 +357,7 @@ class TestLost:
         """Let the task be run by a process that is gone."""
         ledger = app.graph.pubsub_ledger
         with app.graph.pubsub_database.connect() as connection:
-            now = ledger.entering.now_ms()
+            now = ledger.terms.now_ms()
             values = {"worker": "gone:1", "started_at": now, "look_at": now + 30_000, "max_attempts": 2}
             ledger.store.begin(connection, handle.task_id, values)
 
@@ -415,9 +404,9 @@ class TestLost:
                 return
             ledger = graph.pubsub_ledger
             with graph.pubsub_database.connect() as connection:
-                row = ledger.store.list_rows(connection, 1)[0]
+                row = ledger.store.list_rows(connection, Wanted(1))[0]
                 ledger.store.change(connection, row, state=State.LOST)
-                now = ledger.entering.now_ms()
+                now = ledger.terms.now_ms()
                 values = {"worker": "other", "started_at": now, "look_at": now + 9999, "max_attempts": 3}
                 ledger.store.begin(connection, row.id, values)
 
@@ -481,7 +470,7 @@ def test_tasks_are_listed_by_pages(make_app, add):
 def test_a_list_of_one_key_is_read_from_an_index(make_app, kind):
     app = make_app(Daemon)
     store = app.graph.pubsub_ledger.store
-    query = store.make_query(20, cursor_key="user:1")
+    query = store.make_query(Wanted(20, cursor_key="user:1"))
     sql = query.compile(app.graph.pubsub_database.engine, compile_kwargs={"literal_binds": True})
     with app.graph.pubsub_database.connect() as connection:
         if kind == "sqlite":
@@ -644,7 +633,7 @@ def test_what_is_told_to_stop_has_its_turn_until_it_does(make_app):
             thread.start()
             thread.join()
         with graph.pubsub_database.autocommitting() as connection:
-            seen.extend(row.state for row in graph.pubsub_ledger.store.list_rows(connection, 10))
+            seen.extend(row.state for row in graph.pubsub_ledger.store.list_rows(connection, Wanted(10)))
 
     @task(name="next", ledger=True)
     def following() -> None: ...
@@ -709,3 +698,20 @@ def test_a_daemon_tells_how_many_tasks_there_are(make_app, add):
     keeping.start()
     keeping.stop()
     assert keeping.problems() == []
+
+
+def test_what_failed_after_another_worker_had_begun_it_is_no_dead_letter(make_app, calls):
+    @task(name="slow", ledger=True, retry=RetryPolicy(max_attempts=1))
+    def slow(graph) -> None:
+        ledger = graph.pubsub_ledger
+        with graph.pubsub_database.connect() as connection:
+            row = ledger.store.list_rows(connection, Wanted(1))[0]
+            ledger.store.change(connection, row, attempts=row.attempts + 1, worker="other")
+        raise TooBad
+
+    app = make_app(Daemon)
+    if app.graph.pubsub_database.is_sqlite:
+        pytest.skip("nobody else writes to a SQLite file while a transaction is open")
+    handle = slow.send()
+    assert outcomes(app.run()) == ["SKIPPED"]
+    assert (handle.state, app.dead_letters) == ("running", [])

@@ -7,14 +7,11 @@ from threading import Barrier, Thread
 
 import pytest
 
-from microcosm_pubsub import ConsumerDaemon, task
+from microcosm_pubsub import task
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.errors import ConfigurationError
-
-
-class Daemon(ConsumerDaemon):
-    name = "worker"
+from tests.unit.ledger.helpers import Daemon
 
 
 @pytest.fixture

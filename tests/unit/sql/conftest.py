@@ -7,19 +7,6 @@ import pytest
 from tests.unit.sql.app import App
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def url(kind, request, tmp_path):
-    """An empty database."""
-    if kind == "sqlite":
-        return f"sqlite:///{tmp_path}/orders.db"
-    return request.getfixturevalue("postgres").create_database()
-
-
 @pytest.fixture
 def make_app(make_graph, look_at):
     """Make an app of some configuration."""

@@ -13,9 +13,32 @@ down_revision = "0001"
 def upgrade() -> None:
     """Create the tables."""
     schema = context.config.attributes["schema"]
-    waits = sa.text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
-    keyed = sa.text("cursor_key IS NOT NULL")
     op.add_column("pubsub_inbox", sa.Column("answer", sa.Text), schema=schema)
+    create_tasks(schema)
+    create_task_indexes(schema)
+    op.create_table(
+        "pubsub_cursor",
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("task_id", sa.Text),
+        sa.Column("value", sa.Text, nullable=False, server_default="{}"),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_pubsub_cursor"),
+        schema=schema,
+    )
+    op.create_table(
+        "pubsub_schedule",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("spec", sa.Text, nullable=False),
+        sa.Column("next_at", sa.BigInteger, nullable=False),
+        sa.Column("last_at", sa.BigInteger),
+        sa.Column("is_paused", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.PrimaryKeyConstraint("name", name="pk_pubsub_schedule"),
+        schema=schema,
+    )
+
+
+def create_tasks(schema: str | None) -> None:
+    """Create the ledger."""
     op.create_table(
         "pubsub_task",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
@@ -46,6 +69,12 @@ def upgrade() -> None:
         schema=schema,
         sqlite_autoincrement=True,
     )
+
+
+def create_task_indexes(schema: str | None) -> None:
+    """Create its indexes."""
+    waits = sa.text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
+    keyed = sa.text("cursor_key IS NOT NULL")
     op.create_index("uq_pubsub_task_id", "pubsub_task", ["id"], unique=True, schema=schema)
     op.create_index(
         "uq_pubsub_task_waiting",
@@ -67,23 +96,4 @@ def upgrade() -> None:
         schema=schema,
         postgresql_where=keyed,
         sqlite_where=keyed,
-    )
-    op.create_table(
-        "pubsub_cursor",
-        sa.Column("key", sa.Text, nullable=False),
-        sa.Column("task_id", sa.Text),
-        sa.Column("value", sa.Text, nullable=False, server_default="{}"),
-        sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_pubsub_cursor"),
-        schema=schema,
-    )
-    op.create_table(
-        "pubsub_schedule",
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("spec", sa.Text, nullable=False),
-        sa.Column("next_at", sa.BigInteger, nullable=False),
-        sa.Column("last_at", sa.BigInteger),
-        sa.Column("is_paused", sa.Boolean, nullable=False, server_default=sa.false()),
-        sa.PrimaryKeyConstraint("name", name="pk_pubsub_schedule"),
-        schema=schema,
     )
