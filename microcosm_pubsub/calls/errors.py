@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
 METHOD_NOT_FOUND = -32601
@@ -20,6 +20,20 @@ SERVER_ERROR = -32000
 
 class CallError(PubSubError):
     """Say what is wrong with a call."""
+
+
+class NoLedger(ConfigurationError):
+    """
+    There is no database in which a task could be remembered.
+
+    :param what: what is to be remembered
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is to be remembered, but there is no database: set pubsub_database.url, such as "
+            "sqlite:///orders.db, or bind a `sessionmaker`"
+        )
 
 
 class RpcError(CallError):

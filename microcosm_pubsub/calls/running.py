@@ -11,7 +11,7 @@ from logging import getLogger
 from math import inf
 from typing import Any, Protocol
 
-from microcosm_pubsub.calls.errors import CallError, InvalidParams
+from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
 from microcosm_pubsub.calls.functions import CURSOR, NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
 from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
 from microcosm_pubsub.calls.message import find_problem
@@ -72,10 +72,16 @@ class QueueHandler:
         self.__qualname__ = f"tasks of queue {queue}"
 
     def iter_parts(self) -> Iterable[tuple[str, Handler, HandlerOptions]]:
-        """Iterate over the names, the handlers and the options of the functions."""
+        """
+        Iterate over the names, the handlers and the options of the functions.
+
+        :raises ConfigurationError: if one is to be remembered, and there is no database
+        """
         for name, function in self.functions.items():
             handler, options = self.make_handler(function), function.handler_options
-            handler.has_ledger = self.records is not None and self.remembers(function)
+            handler.has_ledger = self.remembers(function)
+            if handler.has_ledger and self.records is None:
+                raise NoLedger(f"Task {name}")
             # The effects of a task and its end are written in one transaction.
             yield name, handler, replace(options, transaction=True) if handler.has_ledger else options
 

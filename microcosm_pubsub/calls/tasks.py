@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from microcosm.api import typed
 
-from microcosm_pubsub.calls.errors import CallError, InvalidParams
+from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
 from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
 from microcosm_pubsub.calls.jobs import JobTask
 from microcosm_pubsub.calls.latest import set_latest
@@ -140,10 +140,7 @@ class Tasks(TaskSender):
 
     def _require_ledger(self, what: str) -> Any:
         if self.ledger is None:
-            raise ConfigurationError(
-                f"{what} is to be remembered, but there is no database: set pubsub_database.url, such as "
-                "sqlite:///orders.db, or bind a `sessionmaker`"
-            )
+            raise NoLedger(what)
         return self.ledger
 
     def find_queue(self, queue: str) -> TaskFunction[..., Any]:

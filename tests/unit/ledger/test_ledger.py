@@ -7,6 +7,7 @@ from json import dumps, loads
 from threading import Thread
 
 import pytest
+from microcosm.api import create_object_graph
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from sqlalchemy import text
 
@@ -58,12 +59,21 @@ def test_a_task_is_remembered_from_its_sending_to_its_end(make_app, add, calls):
     assert app.graph.pubsub_tasks.find(handle.task_id).result() == 3
 
 
-def test_without_a_database_it_is_told_what_is_missing(add):
-    with harness(Daemon) as app:
-        with pytest.raises(ConfigurationError, match=r"add is to be remembered, but there is no database"):
-            add.send(1)
-        with pytest.raises(ConfigurationError, match="no database"):
-            app.graph.pubsub_tasks.list()
+def test_a_daemon_without_a_database_does_not_start(add):
+    no_database = pytest.raises(ConfigurationError, match=r"add is to be remembered, but there is no database: set pub")
+    with no_database, harness(Daemon) as app:
+        app.run()
+
+
+def test_who_sends_without_a_database_is_told_what_is_missing(add):
+    graph = create_object_graph("sender", testing=True)
+    graph.use("opaque", "pubsub_tasks")
+    graph.lock()
+    with pytest.raises(ConfigurationError, match=r"add is to be remembered, but there is no database"):
+        add.send(1)
+    with pytest.raises(ConfigurationError, match="no database"):
+        graph.pubsub_tasks.list()
+    assert add.options(is_async=False).send(1) == 2
 
 
 def test_what_is_not_remembered_says_so(make_app):
@@ -676,9 +686,13 @@ def test_how_many_are_listed(make_app):
             app.graph.pubsub_tasks.list(limit=limit)
 
 
-def test_a_daemon_without_a_database_runs_no_remembered_task(make_app, add, calls):
-    app = make_app(Daemon)
-    add.send(1)
+def test_a_daemon_without_a_database_runs_no_task_that_its_sender_remembers(make_app, calls):
+    @task(name="plain")
+    def plain() -> None:
+        calls.append(1)
+
+    app = make_app(Daemon, pubsub_ledger={"always": True})
+    plain.send()
     (sent,) = app.queue
     with harness(Daemon) as other:
         other.send(sent.body)
