@@ -9,7 +9,7 @@ from json import dumps
 
 from rich.markup import escape
 
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import DAEMON, find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.daemon.origin import iter_settings
 
@@ -18,14 +18,14 @@ def add_flags(parser: ArgumentParser) -> None:
     """Add the flags of the command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--changed", action="store_true", help="leave out what is as it is by default")
-    parser.add_argument("daemon", metavar="package.module:Daemon")
+    parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --workers 3")
     parser.set_defaults(call=main, debug=False)
 
 
 def main(args: Namespace) -> None:
     """Print every value in force, and where it came from."""
-    daemon = load_daemon(args.daemon)()
+    daemon = find_daemon(args)()
     parser = daemon.make_arg_parser()
     parser.prog = f"pubsub config {args.daemon}"
     settings = [

@@ -13,7 +13,7 @@ from rich.markup import escape
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.provision import make_overrides
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import DAEMON, find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.doctor.examination import examine
 
@@ -24,7 +24,7 @@ NAMES = {"ok": "OK", "warning": "warning", "error": "error"}
 
 def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
     """Add the flags of the command."""
-    parser.add_argument("daemon", metavar="package.module:Daemon")
+    parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     add_broker_flag(parser)
@@ -34,7 +34,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
 
 def main(args: Namespace) -> int:
     """Print what was found, and return 1 if anything is wrong."""
-    findings = list(examine(load_daemon(args.daemon), make_overrides(args)))
+    findings = list(examine(find_daemon(args), make_overrides(args)))
     counts = Counter(finding.level for finding in findings)
     if args.json:
         print_json({"counts": dict(counts), "findings": [finding.to_dict() for finding in findings]})

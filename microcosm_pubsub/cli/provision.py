@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.topology.applying import Applying
 from microcosm_pubsub.topology.comparison import Comparison, Item
@@ -71,7 +71,7 @@ def apply(args: Namespace, topology: Topology) -> int:
 @contextmanager
 def compare(args: Namespace, topology: Topology) -> Iterator[tuple[Comparison, str]]:
     """Give what compares a topology with what there is where the flags and the configuration say, and its name."""
-    graph = make_graph(load_daemon(args.daemon), make_overrides(args))
+    graph = make_graph(find_daemon(args), make_overrides(args))
     with open_engine(graph) as engine:
         existing = Existing(engine.queue_client, engine.topic_client)
         yield Comparison(topology, existing, has_rights=engine.broker is None), engine.name

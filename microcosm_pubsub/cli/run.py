@@ -1,5 +1,5 @@
 """
-Run a daemon that is named on the command line, or a queue that the configuration file names.
+Find the daemon that a command line names, or that of a queue that the configuration file names; and run it.
 """
 
 import sys
@@ -13,18 +13,31 @@ from microcosm_pubsub.modules.daemon import make_daemon, make_queue_daemon
 from microcosm_pubsub.modules.handler import load_modules
 
 
+#: How a command line names a daemon.
+DAEMON = "package.module:Daemon|QUEUE"
+
+
 def add_flags(parser: ArgumentParser) -> None:
     """Add the flags of the command."""
-    parser.add_argument("daemon", metavar="package.module:Daemon|QUEUE", help="a daemon, or a queue of pubsub.toml")
+    parser.add_argument("daemon", metavar=DAEMON, help="a daemon, or a queue of pubsub.toml")
     parser.add_argument("flags", nargs=REMAINDER, help="the daemon's own flags, such as --help")
     parser.set_defaults(call=main, debug=False)
 
 
 def main(args: Namespace) -> None:
     """Run a daemon with the flags that follow its name."""
-    daemon_cls = load_daemon(args.daemon) if ":" in args.daemon else load_queue(args.daemon, args.config_file)
+    daemon_cls = find_daemon(args)
     sys.argv = [f"pubsub run {args.daemon}", *args.flags]
     daemon_cls().run()
+
+
+def find_daemon(args: Namespace) -> type[ConsumerDaemon]:
+    """
+    Return the daemon that a command line names.
+
+    :raises ConfigurationError: if there is none
+    """
+    return load_daemon(args.daemon) if ":" in args.daemon else load_queue(args.daemon, args.config_file)
 
 
 def load_queue(name: str, path: str | None) -> type[ConsumerDaemon]:
@@ -37,7 +50,7 @@ def load_queue(name: str, path: str | None) -> type[ConsumerDaemon]:
     config = find_config(path)
     if config is None:
         raise ConfigurationError(
-            f"Cannot run {name!r}: name a daemon as package.module:Daemon, or write a pubsub.toml that names the queue"
+            f"No daemon is {name!r}: name it as package.module:Daemon, or write a pubsub.toml that names the queue"
         )
     queue = config.get_queue(name)
     if queue.is_daemon:

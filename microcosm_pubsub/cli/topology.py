@@ -10,7 +10,7 @@ from json import dumps
 
 from microcosm_pubsub.cli import provision
 from microcosm_pubsub.cli.dlq.flags import positive_integer
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import DAEMON, find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.topology.engine import make_daemon
 from microcosm_pubsub.topology.formats import FORMATS
@@ -69,7 +69,7 @@ def add_iam_flags(parser: ArgumentParser) -> None:
 
 def add_plan_flags(parser: ArgumentParser) -> None:
     """Add the flags that say what there has to be."""
-    parser.add_argument("daemon", metavar="package.module:Daemon")
+    parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument(
         "--producers", action="store_true", help="whoever uses it publishes what its modules declare schemas of, too"
     )
@@ -85,7 +85,7 @@ def add_plan_flags(parser: ArgumentParser) -> None:
 
 def read_plan(args: Namespace, with_producers: bool) -> Topology:
     """Return what there has to be, as the flags say."""
-    return plan(make_daemon(load_daemon(args.daemon)), with_producers, args.max_receive_count, args.kms_key)
+    return plan(make_daemon(find_daemon(args)), with_producers, args.max_receive_count, args.kms_key)
 
 
 def diff(args: Namespace) -> int:

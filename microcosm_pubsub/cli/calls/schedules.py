@@ -15,6 +15,7 @@ from rich.markup import escape
 from microcosm_pubsub.cli.calls.ledger import add_database_flags, to_datetime
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.sql.session import require_database
 from microcosm_pubsub.cli.table import make_table, print_table
 
@@ -30,7 +31,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
     ):
         command = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         command.set_defaults(call=call)
-        command.add_argument("--daemon", metavar="package.module:Daemon", help="the database and tasks of a daemon")
+        command.add_argument("--daemon", metavar=DAEMON, help="the database and tasks of a daemon")
         command.add_argument(
             "--import", dest="imports", action="append", metavar="MODULE", help="a module that declares tasks"
         )

@@ -16,7 +16,7 @@ from typing import Any
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.cli.sql.session import URL_VARIABLE
 from microcosm_pubsub.errors import ConfigurationError
 
@@ -41,7 +41,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     :param components: what is used of it
     """
     if getattr(args, "daemon", None):
-        return load_daemon(args.daemon).create_for_lambda(broker_url=args.broker_url).graph
+        return find_daemon(args).create_for_lambda(broker_url=args.broker_url).graph
     client = {"profile_name": args.profile, "region_name": args.region, "endpoint_url": args.endpoint_url}
     given = {
         "pubsub_broker": {"url": args.broker_url},

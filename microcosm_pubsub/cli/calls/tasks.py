@@ -14,6 +14,7 @@ from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.cli.calls import ledger
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
 
 
@@ -24,7 +25,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
     def add(name: str, call: Callable[[Namespace], int], text: str) -> ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         command.set_defaults(call=call, name=None)
-        command.add_argument("--daemon", metavar="package.module:Daemon", help="the tasks and the topics of a daemon")
+        command.add_argument("--daemon", metavar=DAEMON, help="the tasks and the topics of a daemon")
         command.add_argument(
             "--import", dest="imports", action="append", metavar="MODULE", help="a module that declares tasks"
         )

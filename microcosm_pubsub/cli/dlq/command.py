@@ -23,6 +23,7 @@ from microcosm_pubsub.cli.dlq.look import list_queues, peek, print_groups
 from microcosm_pubsub.cli.dlq.purge import purge
 from microcosm_pubsub.cli.dlq.redrive import redrive
 from microcosm_pubsub.cli.dlq.run import run
+from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
 
@@ -103,7 +104,7 @@ def _add_redrive_flags(command: ArgumentParser) -> None:
 def _add_run_flags(command: ArgumentParser) -> None:
     command.add_argument("id", metavar="ID", help="the message's id")
     add_queue_flags(command)
-    command.add_argument("--daemon", required=True, metavar="package.module:Daemon", help="whose handler it is")
+    command.add_argument("--daemon", required=True, metavar=DAEMON, help="whose handler it is")
     command.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
     command.add_argument("--debugger", action="store_true", help="stop at the handler's first line, in pdb")
     command.add_argument("--ack", action="store_true", help="delete the message if it is handled")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.dead_letters.filters import Filter, parse_since, parse_where
 from microcosm_pubsub.errors import ConfigurationError
 
@@ -36,7 +37,7 @@ def add_queue_flags(parser: ArgumentParser, receives: bool = True) -> None:
 
 def add_decoding_flags(parser: ArgumentParser) -> None:
     """Add the flags that say how messages are read."""
-    parser.add_argument("--daemon", metavar="package.module:Daemon", help="decode as this daemon does")
+    parser.add_argument("--daemon", metavar=DAEMON, help="decode as this daemon does")
     parser.add_argument(
         "--import", dest="imports", action="append", metavar="MODULE", help="decode with the schemas of a module"
     )

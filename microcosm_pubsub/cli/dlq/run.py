@@ -14,7 +14,7 @@ from traceback import format_exception
 from typing import Any
 
 from microcosm_pubsub.cli.dlq.session import Session, open_session, print_json
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.dead_letters.scan import Scan
@@ -32,7 +32,7 @@ DONE = (MessageHandlingResultType.SUCCEEDED, MessageHandlingResultType.SKIPPED)
 
 def run(args: Namespace) -> int:
     """Handle one message, and delete it if it is done and that is asked for."""
-    daemon = load_daemon(args.daemon)()
+    daemon = find_daemon(args)()
     with open_session(args, deferred=False) as session:
         queue = session.find_queue_to_receive_from()
         with session.scan(queue) as scan:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from microcosm_pubsub.broker.factory import URL_VARIABLE, open_broker
 from microcosm_pubsub.cli.dlq.interrupts import Interrupts
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.clients import (
     CLIENT_ERRORS,
     CREDENTIALS_ADVICE,
@@ -169,7 +169,7 @@ def make_envelope(args: Namespace) -> SQSEnvelope:
     config: dict[str, Any] = {"sqs_envelope": {"strategy_name": args.envelope}} if args.envelope else {}
     if args.daemon is None:
         return create_object_graph("pubsub", loader=load_from_dict(config)).sqs_envelope  # type: ignore[no-any-return]
-    daemon = load_daemon(args.daemon)()
+    daemon = find_daemon(args)()
     # without a queue
     daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
     loader = load_each(daemon.loader, load_from_dict(config))

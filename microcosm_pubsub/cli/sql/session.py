@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.cli.run import load_daemon
+from microcosm_pubsub.cli.run import DAEMON, find_daemon
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -30,7 +30,7 @@ def add_database_flags(parser: ArgumentParser) -> None:
         "--database-url", metavar="URL", help=f"such as postgresql+psycopg://user@host/database; or {URL_VARIABLE}"
     )
     parser.add_argument("--schema", metavar="S", help="of our tables, on PostgreSQL; pubsub by default")
-    parser.add_argument("--daemon", metavar="package.module:Daemon", help="the database and the topics of a daemon")
+    parser.add_argument("--daemon", metavar=DAEMON, help="the database and the topics of a daemon")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
 
 
@@ -42,7 +42,7 @@ def open_graph(args: Namespace) -> Iterator[Any]:
     :raises ConfigurationError: if they choose none
     """
     if args.daemon:
-        graph = load_daemon(args.daemon).create_for_lambda(broker_url=getattr(args, "broker_url", None)).graph
+        graph = find_daemon(args).create_for_lambda(broker_url=getattr(args, "broker_url", None)).graph
     else:
         graph = create_object_graph("pubsub", loader=load_from_dict(make_config(args)))
         graph.use("opaque", "sns_producer", "pubsub_database", "pubsub_outbox")
