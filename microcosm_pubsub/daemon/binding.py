@@ -59,7 +59,9 @@ def bind_handlers(graph: Any, components: Iterable[str], with_tasks: bool, and_q
 
 
 def provision_subscriptions(graph: Any, broker: Any, handlers: Handlers) -> None:
-    """Let a daemon's queue on the broker get the messages that its handlers take."""
+    """Let a daemon's queue on the broker get the messages that its handlers take, if these say what they are."""
+    if not graph.sqs_envelope.names_media_types:
+        return
     arns = graph.sns_topic_arns
     topics = {media_type: arns.get(media_type, arns.default) for media_type in handlers}
     broker.provision_subscriptions(graph.sqs_consumer.sqs_queue_url, topics)

@@ -26,6 +26,9 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
     :param graph: its `pubsub_message_schema_registry`, `pubsub_body_transforms` and config `sqs_envelope`
     """
 
+    #: Whether messages say their media types, by which a queue subscribes to topics.
+    names_media_types = True
+
     def __init__(self, graph: Any) -> None:
         self.registry = graph.pubsub_message_schema_registry
         self.transforms = graph.pubsub_body_transforms

@@ -25,6 +25,8 @@ RECORD = "application/octet-stream"
 class RecordEnvelope(SQSEnvelope):
     """Take the body for the content, as bytes, whatever it says."""
 
+    names_media_types = False
+
     def parse_body(self, raw_message: Mapping[str, Any]) -> bytes:
         """
         Return the body.

@@ -139,7 +139,8 @@ def plan(daemon: Any, with_producers: bool = False, max_receive_count: int = 5, 
     published = sorted({*graph.pubsub_message_schema_registry.keys()} - {MessageBatchSchema.MEDIA_TYPE})
     published = published if with_producers else []
     queue = make_queue(daemon, max_receive_count) if handled else None
-    found = tuple(make_topics(arns, published, handled))
+    subscribed = handled if graph.sqs_envelope.names_media_types else []
+    found = tuple(make_topics(arns, published, subscribed))
     check_order(queue, found)
     return Topology(daemon.name, found, queue, kms_key, calls=find_calls(graph, daemon.bound_handlers))
 

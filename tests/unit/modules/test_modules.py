@@ -4,10 +4,13 @@ Handler modules: the file that names them, what they add to the command line, th
 
 import sys
 from itertools import count
+from json import loads
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.cli import main as cli
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
@@ -166,6 +169,24 @@ class TestHandler:
     def test_the_current_directory_is_looked_in(self, project, monkeypatch):
         monkeypatch.setattr(sys, "path", [each for each in sys.path if each != ""])
         assert load_module(find_config().get_queue("some-queue")).__name__ == project.module
+
+
+class TestOtherCommands:
+    def test_they_know_the_queue_by_its_name(self, project, call):
+        assert "RecordEnvelope" in call("config", "--changed", "some-queue")
+        findings = call("doctor", "some-queue", "--broker-url", f"sqlite:///{project.folder}/pubsub.db")
+        assert "errors: 0" in findings
+        assert "names no queue other" in call("doctor", "other")
+
+    def test_its_records_come_from_no_topic(self, project, call):
+        topology = loads(call("topology", "some-queue", "--format", "json"))
+        assert (topology["queue"]["name"], topology["topics"]) == ("some-queue", [])
+
+        url = f"sqlite:///{project.folder}/pubsub.db"
+        call("run", "some-queue", "--broker-url", url, "--drain")
+        broker = Broker(url)
+        assert BrokerTopicClient(broker).list_topics()["Topics"] == []
+        broker.close()
 
 
 class TestDaemon:
