@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from hashlib import sha256
+from json import dumps
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import Any
 
+import boto3
 import pytest
 
 
@@ -137,6 +139,16 @@ class Peer:
             "RUN_DIRECTORY": str(self.directory),
         }
 
+    def client(self, service: str) -> Any:
+        """Return a client of boto3, for what the peer's own library cannot do."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="eu-central-1",
+            aws_access_key_id="peer-key",
+            aws_secret_access_key="peer-secret",
+        )
+
     def run(self, *command: str | Path, seconds: float = 90) -> str:
         """Run a program to its end, and return what it printed."""
         done = subprocess.run(
@@ -167,6 +179,51 @@ class Peer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+class Round:
+    """
+    A queue with dead letters, subscribed to the `wanted` messages of a topic: what a peer cannot make itself.
+
+    :param queue: its name
+    :param dead_letters: the name of the other
+    :param attributes: of the queue
+    """
+
+    def __init__(self, peer: Peer, queue: str, dead_letters: str, **attributes: str) -> None:
+        self.sqs, self.sns = peer.client("sqs"), peer.client("sns")
+        self.dead_url = self.sqs.create_queue(QueueName=dead_letters)["QueueUrl"]
+        self.dead_arn = self.find_arn(self.dead_url)
+        policy = dumps({"deadLetterTargetArn": self.dead_arn, "maxReceiveCount": "2"})
+        self.url = self.sqs.create_queue(QueueName=queue, Attributes={"RedrivePolicy": policy, **attributes})[
+            "QueueUrl"
+        ]
+        self.topic = self.sns.create_topic(Name="events")["TopicArn"]
+        self.sns.subscribe(
+            TopicArn=self.topic,
+            Protocol="sqs",
+            Endpoint=self.find_arn(self.url),
+            Attributes={"RawMessageDelivery": "true", "FilterPolicy": dumps({"kind": ["wanted"]})},
+        )
+
+    def find_arn(self, url: str) -> str:
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(answer["Attributes"]["QueueArn"])
+
+    def count(self, url: str) -> int:
+        """Return how many messages a queue holds, hidden or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(map(int, answer["Attributes"].values()))
+
+    def publish(self, body: str, kind: str) -> None:
+        attributes = {"kind": {"DataType": "String", "StringValue": kind}}
+        self.sns.publish(TopicArn=self.topic, Message=body, MessageAttributes=attributes)
+
+    def redrive(self) -> None:
+        """Wait for a dead letter, and send it back."""
+        wait_until(lambda: self.count(self.dead_url) == 1, 60)
+        self.sqs.start_message_move_task(SourceArn=self.dead_arn, DestinationArn=self.find_arn(self.url))
 
 
 def wait_until(condition: Callable[[], Any], seconds: float) -> None:

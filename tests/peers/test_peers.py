@@ -7,7 +7,7 @@ import pytest
 
 from microcosm_pubsub.broker.errors import load_service
 from microcosm_pubsub.server.protocols.query_names import element_of, names_of_entry
-from tests.peers.environments import PROGRAMS, make_node, make_python, wait_until
+from tests.peers.environments import PROGRAMS, Round, make_node, make_python, wait_until
 
 
 #: Registries are asked on the first run.
@@ -89,28 +89,47 @@ def test_awscli(peer):
 def test_celery(peer):
     programs = make_python("celery")
     shutil.copy(PROGRAMS / "celery_tasks.py", peer.directory)
-    send = "from celery_tasks import add; [add.delay(number, 10) for number in range(5)]; "
-    send += "[add.apply_async((number, 10), queue='ordered.fifo') for number in range(5, 10)]"
+    send = "from celery_tasks import add, note; [add.delay(number, 10) for number in range(5)]; "
+    send += "[add.apply_async((number, 10), queue='ordered.fifo') for number in range(5, 10)]; note.delay(13); "
+    send += "[note.apply_async((number,), queue='staging') for number in (20, 21)]"
+    around = Round(peer, "celery", "celery-dead", VisibilityTimeout="2")
     with peer.start(
         *(programs / "celery", "-A", "celery_tasks", "worker", "--pool", "solo", "-Q", "celery,ordered.fifo"),
         *("--without-gossip", "--without-mingle"),
     ):
         peer.run(programs / "python", "-c", send)
         wait_until(lambda: len(list(peer.directory.glob("sum-*"))) == 10, 60)
+        # the words of celery, by way of a topic
+        staging = around.sqs.get_queue_url(QueueName="staging")["QueueUrl"]
+        staged = around.sqs.receive_message(QueueUrl=staging, MaxNumberOfMessages=10)["Messages"]
+        for kind, message in zip(("wanted", "other"), staged, strict=True):
+            around.publish(message["Body"], kind)
+        around.redrive()
+        (peer.directory / "mended").touch()
+        wait_until((peer.directory / "noted-13").exists, 60)
+        wait_until(lambda: around.count(around.url) == 0, 60)
     assert (peer.directory / "sum-3").read_text() == "13"
+    assert len(list(peer.directory.glob("noted-*"))) == 2
 
 
 def test_dramatiq(peer):
     programs = make_python("dramatiq")
     shutil.copy(PROGRAMS / "dramatiq_tasks.py", peer.directory)
+    # it knows of no FIFO queues, and sends dead letters itself
+    around = Round(peer, "peers_default", "peers_default_dlq")
     with peer.start(programs / "dramatiq", "dramatiq_tasks", "--processes", "1", "--threads", "4"):
         peer.run(programs / "python", "dramatiq_tasks.py")
         wait_until(lambda: len(list(peer.directory.glob("noted-*"))) == 19, 60)
-        read = "from dramatiq_tasks import broker; import os, boto3; "
-        read += "sqs = boto3.client('sqs', endpoint_url=os.environ['ENDPOINT']); "
-        read += "url = sqs.get_queue_url(QueueName='peers_default_dlq')['QueueUrl']; "
-        read += "print(len(sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20).get('Messages', [])))"
-        assert peer.run(programs / "python", "-c", read) == "1\n"
+        write = "from base64 import b64encode; from dramatiq_tasks import note; "
+        write += "[print(b64encode(note.message(number).encode()).decode()) for number in (20, 21)]"
+        for kind, body in zip(("wanted", "other"), peer.run(programs / "python", "-c", write).split(), strict=True):
+            around.publish(body, kind)
+        wait_until((peer.directory / "noted-20").exists, 60)
+        wait_until(lambda: around.count(around.dead_url) == 1, 60)
+        (peer.directory / "mended").touch()
+        around.redrive()
+        wait_until((peer.directory / "noted-13").exists, 60)
+    assert not (peer.directory / "noted-21").exists()
 
 
 @pytest.mark.parametrize("program", ["sdk_round.mjs", "sqs_consumer.mjs"])

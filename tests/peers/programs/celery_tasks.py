@@ -15,6 +15,8 @@ app.conf.broker_transport_options = {
     "wait_time_seconds": 1,
 }
 app.conf.task_acks_late = True
+# what fails for good stays in its queue, and becomes a dead letter there
+app.conf.task_acks_on_failure_or_timeout = False
 app.conf.broker_connection_retry_on_startup = True
 
 directory = Path(os.environ["RUN_DIRECTORY"])
@@ -28,3 +30,11 @@ def add(self, x, y):
         first.touch()
         raise self.retry()
     (directory / f"sum-{x}").write_text(str(x + y))
+
+
+@app.task
+def note(x):
+    """Say that it ran; once it is mended, if it is the 13th."""
+    if x == 13 and not (directory / "mended").exists():
+        raise ValueError("thirteen")
+    (directory / f"noted-{x}").touch()

@@ -21,8 +21,8 @@ directory = Path(os.environ["RUN_DIRECTORY"])
 
 @dramatiq.actor
 def note(number):
-    """Say that it ran, or fail for good."""
-    if number == 13:
+    """Say that it ran; once it is mended, if it is the 13th."""
+    if number == 13 and not (directory / "mended").exists():
         raise ValueError("thirteen")
     (directory / f"noted-{number}").touch()
 
