@@ -31,6 +31,10 @@ MEDIA_TYPE_ATTRIBUTE: Final = "media_type"
 #: How long a fetched resource stays in the resource cache, in seconds.
 DEFAULT_RESOURCE_CACHE_TTL: Final = 60
 
+#: SQS keeps a message no longer than this, in seconds.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+MAX_RETENTION_SECONDS: Final = 14 * 24 * 60 * 60
+
 #: At most this many entries in one batch call.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
 MAX_BATCH_ENTRIES: Final = 10

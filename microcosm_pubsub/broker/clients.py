@@ -17,6 +17,7 @@ from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
+from microcosm_pubsub.constants import MAX_RETENTION_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry.patterns import make_filter_policy
 
@@ -52,23 +53,33 @@ class BrokerClients:
         :raises ConfigurationError: if it cannot be created
         """
         name = names.name_of(queue_url)
-        try:
-            self.queue_client.get_queue_url(QueueName=name)
-        except self.queue_client.exceptions.QueueDoesNotExist:
+        if not self._has_queue(name):
             try:
-                self._create_queue(name)
+                self._create_queues(name)
             except ClientError as error:
                 raise ConfigurationError(f"Cannot create queue {name!r} in the broker: {error}") from error
 
-    def _create_queue(self, name: str) -> None:
-        attributes = {"FifoQueue": "true"} if names.is_fifo(name) else {}
+    def _has_queue(self, name: str) -> bool:
+        try:
+            self.queue_client.get_queue_url(QueueName=name)
+        except self.queue_client.exceptions.QueueDoesNotExist:
+            return False
+        return True
+
+    def _create_queues(self, name: str) -> None:
+        """Create a queue and its dead-letter queue, as `pubsub topology` plans them."""
+        attributes = {"MessageRetentionPeriod": str(MAX_RETENTION_SECONDS)}
+        if names.is_fifo(name):
+            attributes["FifoQueue"] = "true"
         dead_letters = names.dead_letter_queue_name(name)
-        self.queue_client.create_queue(QueueName=dead_letters, Attributes=attributes)
+        if not self._has_queue(dead_letters):
+            self.queue_client.create_queue(QueueName=dead_letters, Attributes=attributes)
         policy = {
             "deadLetterTargetArn": names.queue_arn(dead_letters),
             "maxReceiveCount": str(self.max_receive_count),
         }
-        self.queue_client.create_queue(QueueName=name, Attributes={**attributes, "RedrivePolicy": dumps(policy)})
+        attributes |= {"ReceiveMessageWaitTimeSeconds": str(MAX_WAIT_SECONDS), "RedrivePolicy": dumps(policy)}
+        self.queue_client.create_queue(QueueName=name, Attributes=attributes)
 
     def provision_subscriptions(self, queue_url: str, topic_arns: Mapping[str, str | None]) -> None:
         """

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.constants import MAX_RETENTION_SECONDS
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.admission import to_list
 from microcosm_pubsub.topology.existing import Existing, Found, read_json, read_redrive
-from microcosm_pubsub.topology.plan import RETENTION_SECONDS
 
 
 #: Fewer receives than this, and one process that dies sends a message away that nothing is wrong with.
@@ -128,14 +128,14 @@ def check_retention(queue: Found, target: Found, name: str) -> Iterator[Finding]
             "retention",
             f"{name} keeps messages for {to_days(dead_seconds)}, {name_of(queue)} for {to_days(seconds)}: one may be "
             "deleted as soon as it is a dead letter, since its age goes on",
-            f"set MessageRetentionPeriod of {name} to {RETENTION_SECONDS} (14 days)",
+            f"set MessageRetentionPeriod of {name} to {MAX_RETENTION_SECONDS} (14 days)",
         )
-    elif dead_seconds == seconds < RETENTION_SECONDS:
+    elif dead_seconds == seconds < MAX_RETENTION_SECONDS:
         yield warning(
             "retention",
             f"{name} and {name_of(queue)} both keep messages for {to_days(seconds)}: there is little time to look at "
             "what failed at its end",
-            f"set MessageRetentionPeriod of {name} to {RETENTION_SECONDS} (14 days)",
+            f"set MessageRetentionPeriod of {name} to {MAX_RETENTION_SECONDS} (14 days)",
         )
     elif seconds < MIN_RETENTION_SECONDS:
         yield warning(

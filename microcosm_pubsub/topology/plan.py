@@ -23,10 +23,6 @@ DEFAULT_TOPIC = "pubsub"
 #: The queue of a testing graph that configuration gives none.
 TESTING_QUEUE = "queue"
 
-#: What nobody looked at in time is gone: the longest that SQS keeps it, in seconds.
-#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
-RETENTION_SECONDS = 14 * 24 * 60 * 60
-
 DEAD_LETTERS = "-dead-letters"
 
 

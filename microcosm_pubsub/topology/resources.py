@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from microcosm_pubsub.constants import MAX_RETENTION_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.registry.patterns import make_filter_policy
-from microcosm_pubsub.topology.plan import RETENTION_SECONDS, Queue, Topic
+from microcosm_pubsub.topology.plan import Queue, Topic
 
 
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
@@ -47,11 +48,12 @@ def make_subscription_filter(topic: Topic) -> dict[str, Any]:
 
 def make_queue_attributes(queue: Queue, kms_key: str | None, is_dead_letters: bool) -> dict[str, Any]:
     """Return what a queue is, but for whom it lets in and where its dead letters go."""
-    made: dict[str, Any] = {"MessageRetentionPeriod": RETENTION_SECONDS}
+    # what nobody looked at in time is gone
+    made: dict[str, Any] = {"MessageRetentionPeriod": MAX_RETENTION_SECONDS}
     if not is_dead_letters:
         made["VisibilityTimeout"] = queue.visibility_timeout_seconds
         # receives wait for messages, whoever makes them
-        made["ReceiveMessageWaitTimeSeconds"] = 20
+        made["ReceiveMessageWaitTimeSeconds"] = MAX_WAIT_SECONDS
     if queue.is_fifo:
         made["FifoQueue"] = True
     if kms_key is not None:

@@ -178,7 +178,8 @@ class TestOtherCommands:
         assert "errors: 0" in findings
         assert "names no queue other" in call("doctor", "other")
 
-    def test_its_records_come_from_no_topic(self, project, call):
+    def test_its_records_come_from_no_topic(self, project, call, monkeypatch):
+        monkeypatch.setenv("SOME_QUEUE__SQS_CONSUMER__WAIT_SECONDS", "0")
         topology = loads(call("topology", "some-queue", "--format", "json"))
         assert (topology["queue"]["name"], topology["topics"]) == ("some-queue", [])
 

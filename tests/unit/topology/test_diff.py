@@ -140,6 +140,18 @@ def test_what_is_missing_is_made_once(place, run):
     assert loads(found["FilterPolicy"])["media_type"] == [created("order"), created("parcel")]
 
 
+@pytest.mark.parametrize("place", ["broker"], indirect=True)
+@pytest.mark.parametrize("suffix", ["", ".fifo"])
+def test_what_a_daemon_makes_in_the_broker_is_what_was_planned(place, run, monkeypatch, suffix):
+    topic = f"arn:aws:sns:{place.region}:{place.account}:{place.topic}{suffix}"
+    monkeypatch.setenv("ORDERS__SQS_CONSUMER__SQS_QUEUE_URL", f"{place.queue}{suffix}")
+    monkeypatch.setenv("ORDERS__SNS_TOPIC_ARNS__DEFAULT", topic)
+    monkeypatch.setenv("ORDERS__SQS_CONSUMER__WAIT_SECONDS", "0")
+    with pytest.raises(SystemExit):
+        main(["run", place.program, *place.flags, "--drain"])
+    assert run("diff")[0] == 0
+
+
 def test_what_differs_is_told_and_changed(place, run):
     run("apply", "--yes", "--json")
     place.set(place.queue, VisibilityTimeout="77", DelaySeconds="9")
