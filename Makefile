@@ -22,7 +22,7 @@ NAMES := $(subst $(SPACE),|,$(foreach requirement,$(WITH),$(call name_of,$(requi
 define install
 	$(PYTHON) -m venv $(VENV)
 	grep -Eiv '^($(NAMES))==' $(LOCK) > $(VENV)/constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
 endef
 
 $(VENV)/demo: setup.py pyproject.toml $(LOCK)

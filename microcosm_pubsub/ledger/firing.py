@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import getLogger
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.recurring import Recurrence
@@ -147,6 +147,15 @@ class Schedules:
         self._check(name)
         self._change(name, is_paused=False, next_at=self._find_next(name, self.now()))
 
+    def forget(self, name: str) -> None:
+        """
+        Delete a schedule, such as one whose task is gone; a daemon that declares it writes it again when it starts.
+
+        :raises CallError: if the database has no such schedule
+        """
+        with self.database.connect() as connection, explaining(str(self.database)):
+            self._require(name, connection.execute(delete(self.table).where(self.table.c.name == name)).rowcount)
+
     # inside
 
     def _is_due(self, schedule: Schedule) -> bool:
@@ -196,10 +205,11 @@ class Schedules:
 
     def _change(self, name: str, **values: object) -> None:
         with self.database.connect() as connection, explaining(str(self.database)):
-            if not self._write(connection, name, **values):
-                raise CallError(
-                    f"The database has no schedule {name!r}: `pubsub schedules list` shows those that it has"
-                )
+            self._require(name, self._write(connection, name, **values))
+
+    def _require(self, name: str, count: int) -> None:
+        if not count:
+            raise CallError(f"The database has no schedule {name!r}: `pubsub schedules list` shows those that it has")
 
     def _check(self, name: str) -> None:
         if name not in self.recurrences:

@@ -28,6 +28,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
         ("run", run, "send a task now, beside its times"),
         ("pause", pause, "leave a task out until it is resumed"),
         ("resume", resume, "send a task again, from now on"),
+        ("forget", forget, "delete the schedule of a task that no daemon declares any more"),
     ):
         command = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         command.set_defaults(call=call)
@@ -88,6 +89,13 @@ def resume(args: Namespace) -> int:
     with opening_schedules(args) as schedules:
         schedules.resume(args.name)
     return tell_state(args, "resumed")
+
+
+def forget(args: Namespace) -> int:
+    """Delete a schedule."""
+    with opening_schedules(args) as schedules:
+        schedules.forget(args.name)
+    return tell_state(args, "forgotten")
 
 
 def tell_state(args: Namespace, state: str) -> int:

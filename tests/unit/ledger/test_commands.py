@@ -132,3 +132,6 @@ def test_schedules_are_listed_paused_resumed_and_run(run, daemon, program):
     task_id = run("schedules", "run", tick)[1].strip()
     assert loads(run("tasks", "show", task_id)[1])["state"] == "pending"
     assert "The database has no schedule 'other'" in run("schedules", "pause", "other")[0]
+    assert "The database has no schedule 'other'" in run("schedules", "forget", "other")[0]
+    assert run("schedules", "forget", tick) == (0, f"{tick} is forgotten\n")
+    assert loads(run("schedules", "list", "--json")[1]) == []
