@@ -83,7 +83,9 @@ def accept_source(value: Any) -> str | Reader:
 def configure_sqs_consumer(graph: Any) -> SQSConsumer:
     """Configure the graph's consumer, bound as `sqs_consumer`."""
     config = graph.config.sqs_consumer
-    source = config.sqs_queue_url or (graph.metadata.name if graph.pubsub_broker is not None else None)
+    # where queues are made when they are asked for, a daemon's is called as it is
+    is_made = graph.pubsub_broker is not None or graph.metadata.testing
+    source = config.sqs_queue_url or (graph.metadata.name if is_made else None)
     if not source:
         # Refuse this before a client is made, which may lack a region as well.
         raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")

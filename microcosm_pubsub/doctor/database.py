@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
+from microcosm_pubsub.doctor.finding import Finding, error, judge_absent, ok, warning
 from microcosm_pubsub.errors import PubSubError
 
 
@@ -31,7 +31,7 @@ def check_database(daemon: Any) -> Iterator[Finding]:
     automatic = database.settings.auto_upgrade
     if (path := find_absent_file(database.url)) is not None:
         if automatic:
-            yield ok("database", f"{path} is not there yet: the daemon makes it when it starts")
+            yield judge_absent("database", path, "it")
         else:
             yield error("database", f"there is no file {path}", f"correct pubsub_database.url, or {UPGRADE}")
         return

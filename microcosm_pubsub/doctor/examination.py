@@ -18,7 +18,7 @@ from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.doctor import access, encryption, queues
 from microcosm_pubsub.doctor.configuration import check_configuration, refused
 from microcosm_pubsub.doctor.database import check_database
-from microcosm_pubsub.doctor.finding import Finding, error, ok
+from microcosm_pubsub.doctor.finding import Finding, error, judge_absent, ok
 from microcosm_pubsub.doctor.packages import check_packages
 from microcosm_pubsub.doctor.subscriptions import check_subscriptions
 from microcosm_pubsub.doctor.variables import check_variables
@@ -82,7 +82,7 @@ def check_engine(
     """
     broker_url = str(graph.config.pubsub_broker.url or environ.get(URL_VARIABLE) or "")
     if broker_url.startswith(FILE_URL) and not Path(broker_url.removeprefix(FILE_URL)).exists():
-        yield ok("queue", f"{broker_url} is not there yet: the daemon makes it, and its queue, when it starts")
+        yield judge_absent("queue", broker_url.removeprefix(FILE_URL), "it, and its queue,")
         return
     if not broker_url and not graph.config.sqs_consumer.sqs_queue_url:
         yield error(

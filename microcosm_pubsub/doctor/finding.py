@@ -5,6 +5,8 @@ What was found: that something is well, doubtful, or wrong, and what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import W_OK, access
+from pathlib import Path
 from typing import Literal
 
 
@@ -36,6 +38,20 @@ class Finding:
 def ok(check: str, text: str) -> Finding:
     """Return that something is well."""
     return Finding(check, "ok", text)
+
+
+def judge_absent(check: str, path: str, made: str) -> Finding:
+    """
+    Return what it means that a file is not there which the daemon makes when it starts.
+
+    :param made: what it makes then
+    """
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        return error(check, f"{path} cannot be made: there is no folder {folder}", "make it, or correct the URL")
+    if not access(folder, W_OK):
+        return error(check, f"{path} cannot be made: {folder} is read-only", "let the daemon write there")
+    return ok(check, f"{path} is not there yet: the daemon makes {made} when it starts")
 
 
 def warning(check: str, text: str, advice: str) -> Finding:

@@ -631,6 +631,25 @@ def test_strict_minds_warnings(make_set_up, capsys):
     assert "did you mean PUBSUB_BROKER_URL?" in printed
 
 
+def test_a_file_whose_folder_is_not_there(make_set_up, capsys):
+    it = make_set_up("broker")
+    it.patch.setenv("ORDERS__PUBSUB_DATABASE__URL", f"sqlite:///{it.path}/nowhere/orders.db")
+    it.patch.setenv("ORDERS__PUBSUB_DATABASE__AUTO_UPGRADE", "true")
+    code, printed = run(it, capsys, "--broker-url", f"sqlite:///{it.path}/nowhere/other.db", "--json")
+    assert code == 1
+    texts = [each["text"] for each in loads(printed)["findings"] if each["level"] == "error"]
+    assert texts == [
+        f"{it.path}/nowhere/{name}.db cannot be made: there is no folder {it.path}/nowhere"
+        for name in ("orders", "other")
+    ]
+
+
+def test_an_empty_variable_is_none(make_set_up, capsys):
+    it = make_set_up("broker")
+    it.patch.setenv("ORDERS__SQS_CONSUMER__SQS_QUEUE_URL", "")
+    assert run(it, capsys, "--broker-url", it.url)[0] == 0
+
+
 def test_nothing_is_made(make_set_up, capsys):
     it = make_set_up("broker")
     code, printed = run(it, capsys, "--broker-url", f"sqlite:///{it.path}/other.db")
