@@ -4,6 +4,7 @@ The `pubsub` command: write and read messages by hand, run a daemon, see a demon
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -20,6 +21,10 @@ from microcosm_pubsub.errors import ConfigurationError, PubSubError
 from microcosm_pubsub.modules import find_config
 from microcosm_pubsub.modules.commands import add_plugins, add_queue_commands
 from microcosm_pubsub.version import VERSION
+
+
+#: What shells say of a program whose reader has gone.
+BROKEN_PIPE = 141
 
 
 def make_arg_parser(argv: Sequence[str] = ()) -> ArgumentParser:
@@ -129,7 +134,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         level = DEBUG if getattr(args, "debug", False) else WARNING
         basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
-        sys.exit(args.call(args))
+        code = args.call(args)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:
+        # Otherwise Python complains once more when it flushes stdout in the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
     except PubSubError as error:
         sys.exit(f"pubsub {args.command}: {error}")
     except KeyboardInterrupt:

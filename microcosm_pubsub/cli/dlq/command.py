@@ -4,7 +4,6 @@ The command `pubsub dlq`, and the flags of its commands.
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -26,9 +25,6 @@ from microcosm_pubsub.cli.dlq.run import run
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
-
-#: What shells say of a program whose reader has gone.
-BROKEN_PIPE = 141
 
 #: Among so many messages `peek` looks by default.
 PEEKED = 100
@@ -116,11 +112,5 @@ def main(args: Namespace) -> int:
     if getattr(args, "delete", False) and args.output == "-":
         sys.stderr.write("pubsub dlq export: --delete needs --output FILE: nobody knows what becomes of stdout\n")
         return 2
-    try:
-        code: int = args.dlq_call(args)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # Otherwise Python complains once more when it flushes stdout in the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+    code: int = args.dlq_call(args)
+    return code

@@ -2,6 +2,8 @@
 The command line tools.
 """
 
+import os
+import subprocess
 import sys
 from json import dumps, loads
 
@@ -224,6 +226,15 @@ def test_run(module, monkeypatch, capsys):
 def test_no_such_daemon(name, text):
     with pytest.raises(ConfigurationError, match=text):
         load_daemon(name)
+
+
+def test_a_reader_that_goes_away_is_no_error(module, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "microcosm_pubsub.cli", "topology", f"{module}:CliDaemon", "--format", "json"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize("action", ["created", "changed"])
