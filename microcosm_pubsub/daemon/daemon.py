@@ -286,11 +286,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
         :param send_report: sends the health of this process to its supervisor, if it has one
         """
-        exit_on_signals()
+        exit_on_signals(lambda: setattr(self, "is_stopping", True))
         try:
             self.initialize()
-            if self.is_stopping:
-                self.stop()
             code = run_to_end(self, send_report)
         except (PubSubError, *GRAPH_ERRORS) as error:
             sys.exit(f"{self.name}: cannot start: {describe(error)}")

@@ -89,11 +89,20 @@ def listen(worker: Worker) -> None:
     signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
 
 
-def exit_on_signals() -> None:
-    """Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now."""
+def exit_on_signals(note_stop: Callable[[], None]) -> None:
+    """
+    Exit 0 when told to stop before the first receive; a supervisor has blocked the signals until now.
+
+    :param note_stop: is called before: Python drops what is raised within a finalizer, and the process starts up
+    """
     if current_thread() is not main_thread():
         return
+
+    def stop(number: int, frame: object) -> None:
+        note_stop()
+        sys.exit(EXIT_OK)
+
     for number in STOP_SIGNALS:
-        signal(number, lambda number, frame: sys.exit(0))
+        signal(number, stop)
     signal(PAUSE_SIGNAL, SIG_IGN)
     pthread_sigmask(SIG_UNBLOCK, SIGNALS)

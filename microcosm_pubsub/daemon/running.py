@@ -33,6 +33,7 @@ class Prepared(Protocol):
     args: Any
     graph: Any
     bound_handlers: Handlers
+    is_stopping: bool
     routes: Mapping[str, Route]
 
 
@@ -68,6 +69,8 @@ def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -
         report_now()
 
     listen(worker)
+    if daemon.is_stopping:
+        worker.stop()
     warn_of_doubts(daemon)
     graph.logger.info(
         "Starting daemon %s: %s, workers %d, transport %s",

@@ -51,6 +51,40 @@ def test_a_signal_finishes_the_batch_and_strands_nothing(ministack, start, signa
     assert "Stopped daemon parcels" in daemon.text
 
 
+FINALIZED = """
+import os
+from signal import SIGTERM
+
+from microcosm_pubsub import ConsumerDaemon
+
+
+class Finalized:
+    def __del__(self):
+        # Python drops what a signal's handler raises in here
+        os.kill(os.getpid(), SIGTERM)
+
+
+class Daemon(ConsumerDaemon):
+    name = "finalized"
+
+    def create_object_graph_components(self, graph):
+        super().create_object_graph_components(graph)
+        Finalized()
+
+
+if __name__ == "__main__":
+    Daemon().run()
+"""
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_signal_while_it_starts_is_not_forgotten(tmp_path, processes):
+    (tmp_path / "daemon.py").write_text(FINALIZED)
+    command = [sys.executable, "daemon.py", "--broker-url", "sqlite:///pubsub.db", "--processes", processes]
+    done = run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Stopped daemon finalized" in done.stdout + done.stderr) == (0, True), done.stderr
+
+
 def last_line(text: str) -> str:
     return text.strip().splitlines()[-1]
 
