@@ -5,7 +5,7 @@ A map of the package, in the order in which data flows: from the words, by what 
 the wire to the two ends, and to what runs a handler. Lines below may import lines above, never the other way round, and
 names on one line do not import each other. `pyproject.toml` holds this (`importlinter`).
 
-- `constants`, `errors`, `version`: the vocabulary; no I/O.
+- `constants`, `errors`, `graph`, `version`: the vocabulary, and the types of a graph's components; no I/O.
 - `config`, `fast`: configuration values; short ways that stand in for plain code, with one switch.
 - `message`: one received message, and the time for which it is ours.
 - `backoff`, `result`: when it comes again, and what came of handling it.

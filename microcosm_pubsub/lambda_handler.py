@@ -23,6 +23,7 @@ from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.envelope import from_lambda_record
 from microcosm_pubsub.errors import ConfigurationError, HandlerError
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LambdaEventReader
 
 
@@ -120,7 +121,7 @@ def _find_source(records: list[Mapping[str, Any]]) -> str:
     return sources.pop()
 
 
-def _to_raw_message(record: Mapping[str, Any]) -> dict[str, Any]:
+def _to_raw_message(record: Mapping[str, Any]) -> RawMessage:
     if isinstance(record.get("Sns"), Mapping):
         notification = record["Sns"]
         message_id = str(notification.get("MessageId"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def operation(service: str, name: str, function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+def operation(service: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """
     Return a client's method for an operation of SQS or SNS.
 

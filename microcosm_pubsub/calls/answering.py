@@ -7,7 +7,6 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from microcosm.api import typed
 
@@ -16,6 +15,7 @@ from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
@@ -132,7 +132,7 @@ class KeepLayer:
 
 
 @defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
-def configure_pubsub_replies(graph: Any) -> SendAnswers:
+def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
     """Configure what sends the answers of services, bound as `pubsub_replies`."""
 
     def find_inbox(handler: Handler, options: HandlerOptions) -> AnswerInbox | None:
@@ -143,6 +143,6 @@ def configure_pubsub_replies(graph: Any) -> SendAnswers:
     return SendAnswers(Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix, find_inbox))
 
 
-def configure_pubsub_replies_kept(graph: Any) -> KeepAnswers:
+def configure_pubsub_replies_kept(graph: PubSubGraph) -> KeepAnswers:
     """Configure what keeps the answers of services with what they wrote, bound as `pubsub_replies_kept`."""
     return KeepAnswers(graph.pubsub_replies.reply)

@@ -19,11 +19,11 @@ from os import getpid, kill, readlink
 from pathlib import Path
 from socket import gethostname
 from time import time
-from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 
 
 logger = getLogger(__name__)
@@ -62,7 +62,7 @@ class ReplyQueues:
     :param now: tells the time of day, in seconds since the epoch
     """
 
-    def __init__(self, client: Any, prefix: str, now: Callable[[], float] = time) -> None:
+    def __init__(self, client: AdminQueueClient, prefix: str, now: Callable[[], float] = time) -> None:
         self.client = client
         self.prefix = prefix
         self.now = now

@@ -25,6 +25,7 @@ from microcosm_pubsub.calls.message import check_name
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.options import HandlerOptions
 
@@ -213,7 +214,7 @@ class Sending(Generic[P]):
 class TaskRegistry:
     """Keep the tasks and the hooks that were declared, by their names."""
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: PubSubGraph) -> None:
         self.functions: dict[str, TaskFunction[..., Any]] = {}
         self.hooks: dict[str, Hook] = {}
 

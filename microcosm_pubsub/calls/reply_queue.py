@@ -24,6 +24,7 @@ from microcosm_pubsub.calls.cleaning import ReplyQueues
 from microcosm_pubsub.calls.errors import CallError, RpcTimeout, to_error
 from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 
 
@@ -68,7 +69,7 @@ class ReplyQueue:
     :param clock: measures time, in seconds
     """
 
-    def __init__(self, client: Any, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, client: AdminQueueClient, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
         self.client = client
         self.queues = queues
         self.clock = clock

@@ -19,10 +19,12 @@ from microcosm_pubsub.calls.message import VERSION, make_request_media_type, reg
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
 from microcosm_pubsub.calls.together import Together
+from microcosm_pubsub.clients.protocols import as_admin
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer import PubsubMessage
 
 
@@ -36,13 +38,16 @@ class Rpc:
     :param now: tells the time of day, in seconds since the epoch
     """
 
-    def __init__(self, graph: Any, prefix: str, timeout_seconds: float = 10.0, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self, graph: PubSubGraph, prefix: str, timeout_seconds: float = 10.0, now: Callable[[], float] = time
+    ) -> None:
         self.producer = graph.sns_producer
         self.schemas = graph.pubsub_message_schema_registry
         self.timeout_seconds = timeout_seconds
         self.now = now
-        self.queues = ReplyQueues(graph.sqs_client, prefix)
-        self.replies = ReplyQueue(graph.sqs_client, self.queues)
+        client = as_admin(graph.sqs_client)
+        self.queues = ReplyQueues(client, prefix)
+        self.replies = ReplyQueue(client, self.queues)
         # a request that waited for the commit of a handler's transaction would wait for itself
         self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
@@ -190,7 +195,7 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 @defaults(
     timeout_seconds=typed(values.number("pubsub_rpc.timeout_seconds", minimum=0), default_value=10.0),
 )
-def configure_pubsub_rpc(graph: Any) -> Rpc:
+def configure_pubsub_rpc(graph: PubSubGraph) -> Rpc:
     """
     Configure the caller of a graph, bound as `pubsub_rpc`.
 

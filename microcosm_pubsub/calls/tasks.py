@@ -25,6 +25,7 @@ from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -40,7 +41,7 @@ class Tasks(TaskSender):
 
     def __init__(
         self,
-        graph: Any,
+        graph: PubSubGraph,
         queues: Iterable[str] | None = None,
         hooks: TaskHooks = NO_HOOKS,
         components: Iterable[str] = (),
@@ -199,7 +200,7 @@ class LocalRuns:
     :param hooks: are called around every task
     """
 
-    def __init__(self, graph: Any, hooks: TaskHooks) -> None:
+    def __init__(self, graph: PubSubGraph, hooks: TaskHooks) -> None:
         self.hooks = hooks
         self.dispatcher = SQSMessageDispatcher(
             # A consumer would receive and settle, which nobody does here.
@@ -271,7 +272,7 @@ def accept_hooks(value: Any) -> TaskHooks:
     hooks=typed(accept_hooks, default_value=None),
     components=typed(values.names("pubsub_tasks.components"), default_value=None),
 )
-def configure_pubsub_tasks(graph: Any) -> Tasks:
+def configure_pubsub_tasks(graph: PubSubGraph) -> Tasks:
     """
     Configure the tasks of a graph, bound as `pubsub_tasks`.
 

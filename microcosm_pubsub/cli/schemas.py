@@ -10,7 +10,6 @@ from collections.abc import Callable
 from importlib import import_module
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
@@ -22,6 +21,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.gate.asyncapi import make_document
 from microcosm_pubsub.gate.description import MessageDescription, describe_messages
 from microcosm_pubsub.gate.lock import LOCK_FILE, compare, read_lock, write_lock
+from microcosm_pubsub.graph import PubSubGraph
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -146,7 +146,7 @@ class Program:
     :param queue: the name of its queue, if it has one
     """
 
-    def __init__(self, name: str, graph: Any, handled: list[str], queue: str | None) -> None:
+    def __init__(self, name: str, graph: PubSubGraph, handled: list[str], queue: str | None) -> None:
         self.name = name
         self.handled = handled
         self.queue = queue

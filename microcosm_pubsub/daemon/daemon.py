@@ -33,6 +33,7 @@ from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.health import Report, Route
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA
@@ -210,7 +211,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         daemon.graph = daemon.create_object_graph(daemon.args)
         return daemon
 
-    def __call__(self, graph: Any) -> None:
+    def __call__(self, graph: PubSubGraph) -> None:
         """
         Handle the messages of one receive.
 

@@ -13,6 +13,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 logger = getLogger(__name__)
@@ -111,7 +112,7 @@ def name_of(service: Service) -> str:
 
 
 @defaults(names=typed(values.names("pubsub_services.names"), default_factory=list))
-def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
+def configure_pubsub_services(graph: PubSubGraph) -> tuple[Service, ...]:
     """
     Configure the services beside the worker, bound as `pubsub_services`.
 

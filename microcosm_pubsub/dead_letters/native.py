@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 
 
 #: The most messages that a task moves per second.
@@ -49,13 +50,13 @@ class MoveTask:
     :param handle: the task's handle; None for one that somebody else has started
     """
 
-    def __init__(self, client: Any, source_arn: str, handle: str | None = None) -> None:
+    def __init__(self, client: AdminQueueClient, source_arn: str, handle: str | None = None) -> None:
         self.client = client
         self.source_arn = source_arn
         self.handle = handle
 
     @classmethod
-    def find_running(cls, client: Any, source_arn: str) -> MoveTask | None:
+    def find_running(cls, client: AdminQueueClient, source_arn: str) -> MoveTask | None:
         """Return the task that moves messages out of a queue already, if there is one."""
         task = cls(client, source_arn)
         try:
@@ -65,7 +66,9 @@ class MoveTask:
         return task if progress is not None and progress.status not in ENDED else None
 
     @classmethod
-    def start(cls, client: Any, source_arn: str, target_arn: str, rate: int | None = None) -> MoveTask | None:
+    def start(
+        cls, client: AdminQueueClient, source_arn: str, target_arn: str, rate: int | None = None
+    ) -> MoveTask | None:
         """Start a task and return it, or None if the engine, or the policy of who asks, does not have it."""
         more = {} if rate is None else {"MaxNumberOfMessagesPerSecond": rate}
         try:

@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.dead_letters.sender import Raw
+from microcosm_pubsub.message.raw import RawMessage
 
 
 #: For how long a message is hidden, before more time is asked for.
@@ -52,7 +53,7 @@ COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotV
 class Held:
     """A received message that is hidden for us, and until when."""
 
-    raw: Raw
+    raw: RawMessage
     until: float
 
 
@@ -73,7 +74,7 @@ class Scan:
 
     def __init__(
         self,
-        client: Any,
+        client: AdminQueueClient,
         queue_url: str,
         limit: int | None = None,
         stopped: Callable[[], bool] = lambda: False,
@@ -131,7 +132,7 @@ class Scan:
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         return until_ms if date is None else parsedate_to_datetime(date).timestamp() * 1000 + 999
 
-    def __iter__(self) -> Iterator[Raw]:
+    def __iter__(self) -> Iterator[RawMessage]:
         while messages := self.receive():
             yield from messages
 
@@ -147,7 +148,7 @@ class Scan:
     ) -> None:
         self.release()
 
-    def receive(self) -> list[Raw]:
+    def receive(self) -> list[RawMessage]:
         """Return the next messages; none if there are no more."""
         while not self._is_over():
             self.keep()
@@ -174,7 +175,7 @@ class Scan:
     def _has_seen_all(self) -> bool:
         return self.expected is not None and self.seen + self.later >= self.expected
 
-    def _receive(self) -> list[Raw]:
+    def _receive(self) -> list[RawMessage]:
         wanted = MAX_RECEIVE_MESSAGES if self.limit is None else min(MAX_RECEIVE_MESSAGES, self.limit - self.seen)
         began = self.clock()
         try:
@@ -193,13 +194,13 @@ class Scan:
             # more than this cannot be hidden at once
             self._full = True
             return []
-        messages: list[Raw] = answer.get("Messages") or []
+        messages: list[RawMessage] = answer.get("Messages") or []
         for message in messages:
             self._held[message["MessageId"]] = Held(message, began + self.visibility_seconds)
         self._renew_at = min(self._renew_at, began + self.visibility_seconds / 2)
         return messages
 
-    def _take(self, message: Raw) -> bool:
+    def _take(self, message: RawMessage) -> bool:
         """Return whether a received message is a new one of this scan."""
         message_id = message["MessageId"]
         if message_id in self._known:
@@ -222,12 +223,12 @@ class Scan:
         first = min((held.until for held in self._held.values()), default=inf)
         self._renew_at = first - self.visibility_seconds / 2
 
-    def holds(self, message: Raw) -> bool:
+    def holds(self, message: RawMessage) -> bool:
         """Return whether a message is still hidden for us, for a while."""
         held = self._held.get(message["MessageId"])
         return held is not None and held.until > self.clock()
 
-    def delete(self, messages: Sequence[Raw]) -> list[Raw]:
+    def delete(self, messages: Sequence[RawMessage]) -> list[RawMessage]:
         """Delete messages, and return those that could not be deleted."""
         held = [self._held.get(message["MessageId"], Held(message, 0)) for message in messages]
         failed = self._call_twice(self.client.delete_message_batch, held, {})
@@ -236,7 +237,7 @@ class Scan:
                 self._held.pop(item.raw["MessageId"], None)
         return [item.raw for item in failed]
 
-    def release(self, keeping: Raw | None = None) -> None:
+    def release(self, keeping: RawMessage | None = None) -> None:
         """Make what is held visible again, but for one message perhaps."""
         held = [item for item in self._held.values() if keeping is None or item.raw is not keeping]
         failed = {item.raw["MessageId"] for item in self._change(held, 0)}

@@ -21,8 +21,9 @@ from microcosm.errors import LockedGraphError, NotBoundError
 
 from microcosm_pubsub.codecs import ContentCodec
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
+from microcosm_pubsub.config.graph import defaults, find_factories, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import Arguments
 from microcosm_pubsub.producer import Producer, SNSProducer
@@ -62,7 +63,7 @@ class ArgumentFinder:
     :param arguments: what they may ask for that no component is
     """
 
-    def __init__(self, graph: Any, arguments: Sequence[Argument] = ()) -> None:
+    def __init__(self, graph: PubSubGraph, arguments: Sequence[Argument] = ()) -> None:
         self.graph = graph
         self.schemas: PubSubMessageSchemaRegistry = graph.pubsub_message_schema_registry
         self.arguments = arguments
@@ -117,7 +118,7 @@ class ArgumentFinder:
         return component
 
     def _hint(self, wanted: Wanted) -> str:
-        bound = sorted(name for name in self.graph._registry.all if not name.startswith("_"))
+        bound = sorted(name for name in find_factories(self.graph) if not name.startswith("_"))
         names = [*(name for argument in self.arguments for name in argument.names), *bound]
         near = get_close_matches(wanted.name, names, n=3, cutoff=0.5)
         unresolved = ", and its annotation cannot be resolved here" if wanted.annotation is UNRESOLVED else ""
@@ -161,7 +162,7 @@ def find_content_codec(
 
 
 @defaults(names=typed(values.names("pubsub_arguments.names"), default_factory=list))
-def configure_pubsub_arguments(graph: Any) -> ArgumentFinder:
+def configure_pubsub_arguments(graph: PubSubGraph) -> ArgumentFinder:
     """
     Configure what handlers may ask for beside their content, bound as `pubsub_arguments`.
 

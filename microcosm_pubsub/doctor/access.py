@@ -42,7 +42,7 @@ def check_region(config: Any, engine: Engine) -> Iterator[Finding]:
     if engine.broker is not None:
         return
     named = region_of(str(config.sqs_consumer.sqs_queue_url or ""))
-    used = engine.queue_client.meta.region_name
+    used = engine.region_name
     if named and named != used:
         yield error(
             "region",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.daemon.running import our_keys
@@ -45,7 +46,7 @@ def check_configuration(daemon: Any) -> Iterator[Finding]:
     :param daemon: with its graph, over queues in memory
     """
     graph = daemon.graph
-    unknown = list(find_unknown(graph.loader(graph.metadata), our_keys(graph), graph._registry.all, daemon.name))
+    unknown = list(find_unknown(graph.loader(graph.metadata), our_keys(graph), find_factories(graph), daemon.name))
     for text in unknown:
         yield warning("configuration", text, "correct its name, or remove it")
     if not unknown:

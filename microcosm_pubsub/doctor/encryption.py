@@ -64,7 +64,7 @@ def check_key(config: Any, engine: Engine, key: str) -> Iterator[Finding]:
     client = make_client(
         "kms",
         profile_name=config.sqs_consumer.profile_name,
-        region_name=engine.queue_client.meta.region_name,
+        region_name=engine.region_name,
         endpoint_url=engine.endpoint_url,
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

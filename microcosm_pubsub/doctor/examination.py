@@ -23,6 +23,7 @@ from microcosm_pubsub.doctor.packages import check_packages
 from microcosm_pubsub.doctor.subscriptions import check_subscriptions
 from microcosm_pubsub.doctor.variables import check_variables
 from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.topology.engine import Engine, make_daemon, make_graph, open_engine
 from microcosm_pubsub.topology.existing import Existing
 from microcosm_pubsub.topology.plan import Queue, Topology, plan
@@ -71,7 +72,7 @@ def examine(
 
 
 def check_engine(
-    daemon: Any, graph: Any, topology: Topology, queue: Queue, now: Callable[[], float]
+    daemon: Any, graph: PubSubGraph, topology: Topology, queue: Queue, now: Callable[[], float]
 ) -> Iterator[Finding]:
     """
     Look at what there is in AWS, in another engine, or in the broker.
@@ -100,7 +101,7 @@ def check_engine(
 
 
 def look_around(
-    daemon: Any, graph: Any, engine: Engine, topology: Topology, queue: Queue, now: Callable[[], float]
+    daemon: Any, graph: PubSubGraph, engine: Engine, topology: Topology, queue: Queue, now: Callable[[], float]
 ) -> Iterator[Finding]:
     """Look at the queue, and if it is there at all that belongs to it."""
     existing = Existing(engine.queue_client, engine.topic_client)

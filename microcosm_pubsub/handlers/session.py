@@ -32,6 +32,7 @@ from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.config.values import integer, names, number
 from microcosm_pubsub.errors import ResourceError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.handlers.deadline import Deadline, DeadlineAdapter
 from microcosm_pubsub.handlers.header import clean_headers
 from microcosm_pubsub.handlers.location import DEFAULT_PORTS, follow, host_name, locate, origin_of
@@ -251,7 +252,7 @@ def _is_timeout(error: Exception) -> bool:
     max_response_bytes=typed(integer(f"{BINDING}.max_response_bytes", 1), default_value=10 * 1024 * 1024),
     pool_size=typed(integer(f"{BINDING}.pool_size", 1), default_value=10),
 )
-def configure_pubsub_uri_session(graph: Any) -> ResourceSession:
+def configure_pubsub_uri_session(graph: PubSubGraph) -> ResourceSession:
     """Make the session that the URI handlers of a graph share."""
     config = graph.config.pubsub_uri_session
     return ResourceSession(

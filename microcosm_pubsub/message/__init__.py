@@ -5,15 +5,29 @@ One received message, and the time for which it is ours.
 from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
 from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_opaque_data, find_ttl, find_value
+from microcosm_pubsub.message.raw import (
+    BatchAnswer,
+    MessageAttribute,
+    MessageAttributes,
+    RawMessage,
+    ReceiveAnswer,
+    SettleEntry,
+)
 from microcosm_pubsub.message.recent import Recent
 
 
 __all__ = [
+    "BatchAnswer",
     "Groups",
     "Lease",
+    "MessageAttribute",
+    "MessageAttributes",
+    "RawMessage",
+    "ReceiveAnswer",
     "Recent",
     "Replaceable",
     "SQSMessage",
+    "SettleEntry",
     "Settler",
     "find_opaque_data",
     "find_ttl",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from microcosm_pubsub.constants import TTL_KEY, URI_KEY
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message.lease import Lease
+from microcosm_pubsub.message.raw import RawMessage
 
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     attributes: Mapping[str, str] = field(default_factory=dict)
     lease: Lease = field(default_factory=Lease, repr=False)
     releases: int = 0
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: RawMessage = field(default_factory=RawMessage, repr=False)
     context: dict[str, Any] | None = field(default=None, repr=False)
     route: Route | None = field(default=None, repr=False)
     settled: bool = False

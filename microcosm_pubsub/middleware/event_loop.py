@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import HandlerError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 T = TypeVar("T")
@@ -88,6 +89,6 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
             logger.error("A handler stopped the event loop, which goes on")
 
 
-def configure_pubsub_event_loop(graph: Any) -> EventLoop:
+def configure_pubsub_event_loop(graph: PubSubGraph) -> EventLoop:
     """Configure the loop that runs the graph's coroutines, bound as `pubsub_event_loop`."""
     return EventLoop()

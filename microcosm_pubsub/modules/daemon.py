@@ -13,6 +13,7 @@ from microcosm_pubsub.daemon.process import rebuild
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.envelope.transforms import decode_body
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.modules.config import Config, Queue
 from microcosm_pubsub.modules.handler import load_module
 from microcosm_pubsub.registry import HandlerOptions
@@ -25,7 +26,7 @@ RECORD = "application/octet-stream"
 class RecordEnvelope(SQSEnvelope):
     """Take the body for the content, as bytes, whatever it says."""
 
-    def parse_body(self, raw_message: Mapping[str, Any]) -> bytes:
+    def parse_body(self, raw_message: RawMessage) -> bytes:
         """
         Return the body.
 

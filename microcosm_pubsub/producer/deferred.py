@@ -57,9 +57,13 @@ class DeferredProducer:
         message: PubsubMessage = self.producer.create_message(*args, **kwargs)
         return message
 
-    def produce_batch(self, messages: Iterable[PubsubMessage]) -> list[ProduceResult]:
-        """Take the messages of a block within this one, which are published at the end of this one."""
-        taken = list(messages)
+    def produce_batch(self, messages: Iterable[PubsubMessage | Mapping[str, Any]]) -> list[ProduceResult]:
+        """
+        Take messages, such as those of a block within this one; a wrong one raises here.
+
+        :param messages: made by `create_message`, or mappings of `produce`'s arguments
+        """
+        taken = [each if isinstance(each, PubsubMessage) else self.create_message(**each) for each in messages]
         self.messages.extend(taken)
         return [ProduceResult() for _ in taken]
 

@@ -2,12 +2,11 @@
 Make the producer of an object graph.
 """
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component, find_parts
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer.sns import SNSProducer
 
 
@@ -24,7 +23,7 @@ from microcosm_pubsub.producer.sns import SNSProducer
     connect_timeout=typed(values.number("sns_producer.connect_timeout", minimum=0), default_value=60.0),
     read_timeout=typed(values.number("sns_producer.read_timeout", minimum=0), default_value=60.0),
 )
-def configure_sns_producer(graph: Any) -> Any:
+def configure_sns_producer(graph: PubSubGraph) -> SNSProducer:
     """
     Configure the graph's producer, bound as `sns_producer`.
 

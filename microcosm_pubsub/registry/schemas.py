@@ -24,6 +24,7 @@ from microcosm_pubsub.conventions.messages import (
     URIMessageSchema,
 )
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.registry.media_type import describe_name, find_declared_media_type
 from microcosm_pubsub.registry.patterns import find_matching, is_pattern
 
@@ -180,6 +181,6 @@ class PubSubMessageSchemaRegistry:
         default_value=True,
     ),
 )
-def configure_schema_registry(graph: Any) -> PubSubMessageSchemaRegistry:
+def configure_schema_registry(graph: PubSubGraph) -> PubSubMessageSchemaRegistry:
     """Configure the registry of schemas, bound as `pubsub_message_schema_registry`."""
     return PubSubMessageSchemaRegistry(graph)

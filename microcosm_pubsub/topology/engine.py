@@ -16,8 +16,10 @@ from typing import Any
 from microcosm.api import create_object_graph, load_each, load_from_dict
 
 from microcosm_pubsub.clients import LOCAL_REGION, endpoint_of, make_client, region_of, region_of_arn
+from microcosm_pubsub.clients.protocols import AdminQueueClient, AdminTopicClient
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import Reader, is_path, is_stdin, is_url
 
 
@@ -38,8 +40,8 @@ class Engine:
     :param broker: the clients of the embedded broker, which daemons make what they need in; None elsewhere
     """
 
-    queue_client: Any
-    topic_client: Any
+    queue_client: AdminQueueClient
+    topic_client: AdminTopicClient
     endpoint_url: str | None = None
     broker: Any = None
 
@@ -48,7 +50,20 @@ class Engine:
         """Return what to call it."""
         if self.broker is not None:
             return f"the broker {self.broker.broker.store}"
-        return self.endpoint_url or f"AWS {self.queue_client.meta.region_name}"
+        return self.endpoint_url or f"AWS {self.region_name}"
+
+    @property
+    def region_name(self) -> str | None:
+        """Return the region that requests are signed for; only boto3's clients have one."""
+        client: Any = self.queue_client
+        region: str | None = client.meta.region_name
+        return region
+
+    def close(self) -> None:
+        """Close the connections of boto3's clients."""
+        clients: tuple[Any, ...] = (self.queue_client, self.topic_client)
+        for client in clients:
+            client.close()
 
 
 def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -> Any:
@@ -85,7 +100,7 @@ def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] |
 
 
 @contextmanager
-def open_engine(graph: Any) -> Iterator[Engine]:
+def open_engine(graph: PubSubGraph) -> Iterator[Engine]:
     """
     Give the engine that a graph is configured for, and close it at the end.
 
@@ -108,8 +123,7 @@ def open_engine(graph: Any) -> Iterator[Engine]:
     try:
         yield engine
     finally:
-        engine.queue_client.close()
-        engine.topic_client.close()
+        engine.close()
 
 
 def make_engine(config: Any, arns: Any, source: str) -> Engine:

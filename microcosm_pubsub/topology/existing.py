@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from microcosm_pubsub.clients import error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient, AdminTopicClient
 from microcosm_pubsub.topology.plan import Topic
 
 
@@ -48,7 +49,7 @@ class Existing:
     :param topic_client: boto3's SNS client, or one like it
     """
 
-    def __init__(self, queue_client: Any, topic_client: Any) -> None:
+    def __init__(self, queue_client: AdminQueueClient, topic_client: AdminTopicClient) -> None:
         self.queue_client = queue_client
         self.topic_client = topic_client
 

@@ -12,6 +12,7 @@ from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer.topics import TESTING_TOPIC
 from microcosm_pubsub.reader import is_url
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS
@@ -159,7 +160,7 @@ def make_topics(arns: Any, published: Iterable[str], handled: Iterable[str]) -> 
         yield Topic(name, tuple(given), tuple(taken), known.get(name))
 
 
-def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
+def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
     """
     Return what a daemon has to do with calls of services; None if nothing.
 

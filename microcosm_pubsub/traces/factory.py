@@ -13,6 +13,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.middleware import Check
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.types import Layer
@@ -44,7 +45,7 @@ class Traces:
     one_trace=typed(values.boolean("pubsub_traces.one_trace"), default_value=True),
     xray=typed(values.boolean("pubsub_traces.xray"), default_value=False),
 )
-def configure_pubsub_traces(graph: Any) -> Traces | None:
+def configure_pubsub_traces(graph: PubSubGraph) -> Traces | None:
     """
     Configure the traces of a graph, bound as `pubsub_traces`; None if they are not enabled.
 

@@ -21,6 +21,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from microcosm_pubsub.clients import QueueClient
 from microcosm_pubsub.fast.transport import begin_call, finish_call
 from microcosm_pubsub.fast.transport.calls import Flight
 from microcosm_pubsub.worker.answers import OVERDUE_SECONDS, Answers, Done
@@ -48,7 +49,7 @@ class Reactor:
     :param clock: a monotonic clock, in seconds
     """
 
-    def __init__(self, client: Any, max_threads: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, client: QueueClient, max_threads: int, clock: Callable[[], float] = monotonic) -> None:
         self.client = client
         self.clock = clock
         self.threads = Threads("caller", max_threads)

@@ -18,10 +18,11 @@ from microcosm_pubsub.cli.dlq.flags import make_filter
 from microcosm_pubsub.cli.dlq.session import Session, make_reader, open_session, print_json
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender, Raw
+from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender
 from microcosm_pubsub.dead_letters.transfer import from_line, to_line
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 from microcosm_pubsub.message import Groups
+from microcosm_pubsub.message.raw import RawMessage
 
 
 STANDARD = "-"
@@ -50,7 +51,7 @@ def export(args: Namespace) -> int:
     return 1 if undeleted else 0
 
 
-def write(out: TextIO, scan: Scan, messages: list[Raw], delete: bool) -> int:
+def write(out: TextIO, scan: Scan, messages: list[RawMessage], delete: bool) -> int:
     """Write messages, delete them when they are safe, and return how many could not be deleted."""
     out.writelines(f"{to_line(message)}\n" for message in messages)
     out.flush()

@@ -18,9 +18,9 @@ from microcosm_pubsub.cli.run import load_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Raw
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
@@ -68,7 +68,7 @@ def make_graph(daemon: ConsumerDaemon, args: Namespace) -> None:
         raise PubSubError(f"Cannot make the graph of {daemon.name}: {describe(error)}") from error
 
 
-def handle(daemon: ConsumerDaemon, raw: Raw, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
+def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
     """Run the handler of a message; settle nothing."""
     graph = daemon.graph
     handlers: Mapping[str, Callable[[Any], Any]] = daemon.bound_handlers

@@ -29,13 +29,14 @@ from microcosm_pubsub.clients import (
     make_client,
     region_of,
 )
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.consumer import resolve_queue_url
 from microcosm_pubsub.dead_letters.letter import Letter, read_letter
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Raw
 from microcosm_pubsub.dead_letters.sources import QueueInfo, describe_queue, find_dead_letter_queue, name_of
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LAMBDA
 
 
@@ -50,7 +51,7 @@ class Session:
     """
 
     args: Namespace
-    client: Any
+    client: AdminQueueClient
     console: Console
     interrupts: Interrupts
 
@@ -191,7 +192,7 @@ def load_module(name: str) -> None:
         ) from error
 
 
-def make_reader(args: Namespace) -> Callable[[Raw], Letter]:
+def make_reader(args: Namespace) -> Callable[[RawMessage], Letter]:
     """Return what turns a raw message into a letter."""
     return partial(read_letter, envelope=make_envelope(args))
 

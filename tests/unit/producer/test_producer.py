@@ -545,6 +545,18 @@ class TestDeferred:
 
         assert [message["number"] for message in queue.published] == [1, 2]
 
+    @pytest.mark.parametrize("deferred_cls", [DeferredProducer, DeferredBatchProducer])
+    def test_mappings_are_taken_too(self, make_producer, queue, deferred_cls):
+        producer = make_producer(mappings={MessageBatchSchema.MEDIA_TYPE: "batches"})
+
+        with deferred_cls(producer) as block:
+            results = block.produce_batch([{"media_type": MEDIA_TYPE, "number": number} for number in (1, 2)])
+            assert [result.ok for result in results] == [True, True]
+            with pytest.raises(ValidationError):
+                block.produce_batch([{"media_type": MEDIA_TYPE, "number": "x"}])
+
+        assert len(queue.bodies) == (2 if deferred_cls is DeferredProducer else 1)
+
 
 class TestDeferredBatch:
     @pytest.fixture
