@@ -23,8 +23,10 @@ from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.envelope import from_lambda_record
 from microcosm_pubsub.errors import ConfigurationError, HandlerError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LambdaEventReader
+from microcosm_pubsub.types import Handlers
 
 
 WARMING_UP = "warming up"
@@ -41,8 +43,8 @@ MIN_REMAINING_SECONDS = 1.0
 class Prepared(Protocol):
     """What a Lambda handler needs of a daemon: its graph and its handlers."""
 
-    graph: Any
-    bound_handlers: dict[str, Callable[[Any], Any]]
+    graph: PubSubGraph
+    bound_handlers: Handlers
 
 
 class LambdaHandler:

@@ -12,6 +12,7 @@ from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
 from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
+from microcosm_pubsub.clients.protocols import as_admin
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import Nack
@@ -140,7 +141,7 @@ def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
         found: AnswerInbox | None = None if transactions is None else transactions.find_inbox(handler, options)
         return found
 
-    return SendAnswers(Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix, find_inbox))
+    return SendAnswers(Reply(lambda: as_admin(graph.sqs_client), graph.config.pubsub_replies.prefix, find_inbox))
 
 
 def configure_pubsub_replies_kept(graph: PubSubGraph) -> KeepAnswers:

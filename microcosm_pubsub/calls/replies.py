@@ -26,6 +26,7 @@ from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import Nack
@@ -137,7 +138,7 @@ class Reply:
 
     def __init__(
         self,
-        get_client: Callable[[], Any],
+        get_client: Callable[[], AdminQueueClient],
         prefix: str,
         find_inbox: FindInbox = lambda handler, options: None,
     ) -> None:

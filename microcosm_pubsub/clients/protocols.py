@@ -68,6 +68,9 @@ class TopicClient(Protocol):
 class AdminTopicClient(TopicClient, Protocol):
     """What is called of boto3's SNS client beside publishing."""
 
+    @property
+    def exceptions(self) -> Any: ...
+
     def create_topic(self, **kwargs: Any) -> Answer: ...
 
     def get_subscription_attributes(self, **kwargs: Any) -> Answer: ...

@@ -38,7 +38,7 @@ from microcosm_pubsub.health import Report, Route
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.types import Layer, Observer, UnitLayer
+from microcosm_pubsub.types import Handler, Layer, Observer, UnitLayer
 from microcosm_pubsub.worker.settings import WorkerSettings
 
 
@@ -124,7 +124,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         super().__init__()
         self.event = event
         self.is_stopping = False
-        self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
+        self.bound_handlers: dict[str, Handler] = {}
 
     @property
     def loader(self) -> Callable[[Any], Any]:

@@ -104,7 +104,7 @@ class Letter:
         }
 
     @property
-    def _attributes(self) -> Mapping[str, Any]:
+    def _attributes(self) -> Mapping[str, str]:
         return self.raw.get("Attributes") or {}
 
 

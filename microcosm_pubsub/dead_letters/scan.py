@@ -20,13 +20,13 @@ from email.utils import parsedate_to_datetime
 from math import inf
 from time import monotonic, time
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.message.raw import RawMessage
+from microcosm_pubsub.message.raw import BatchAnswer, RawMessage
 
 
 #: For how long a message is hidden, before more time is asked for.
@@ -254,11 +254,11 @@ class Scan:
                 item.until = began + seconds
         return failed
 
-    def _call_twice(self, call: Callable[..., Any], held: Sequence[Held], more: dict[str, int]) -> list[Held]:
+    def _call_twice(self, call: Callable[..., BatchAnswer], held: Sequence[Held], more: dict[str, int]) -> list[Held]:
         failed = self._call(call, held, more)
         return self._call(call, failed, more) if failed else []
 
-    def _call(self, call: Callable[..., Any], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
+    def _call(self, call: Callable[..., BatchAnswer], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
         """Call a batch operation, and return the messages for which it failed."""
         failed: list[Held] = []
         for chunk in split_calls(list(held)):

@@ -5,11 +5,11 @@ Configuration: what nobody reads, what cannot work, and what contradicts itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.running import our_keys
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.errors import ConfigurationError
@@ -39,7 +39,7 @@ def refused(text: str) -> Finding:
     return error(name_subject(text), text, "the daemon does not start: correct this first")
 
 
-def check_configuration(daemon: Any) -> Iterator[Finding]:
+def check_configuration(daemon: ConsumerDaemon) -> Iterator[Finding]:
     """
     Look at the configuration of a daemon.
 
@@ -62,7 +62,7 @@ def check_configuration(daemon: Any) -> Iterator[Finding]:
     yield from check_leases(daemon)
 
 
-def check_leases(daemon: Any) -> Iterator[Finding]:
+def check_leases(daemon: ConsumerDaemon) -> Iterator[Finding]:
     """Look at how long messages are ours, and at what handlers want of that."""
     graph = daemon.graph
     settings, config = graph.pubsub_worker.settings, graph.config

@@ -72,7 +72,7 @@ def examine(
 
 
 def check_engine(
-    daemon: Any, graph: PubSubGraph, topology: Topology, queue: Queue, now: Callable[[], float]
+    daemon: ConsumerDaemon, graph: PubSubGraph, topology: Topology, queue: Queue, now: Callable[[], float]
 ) -> Iterator[Finding]:
     """
     Look at what there is in AWS, in another engine, or in the broker.
@@ -101,7 +101,12 @@ def check_engine(
 
 
 def look_around(
-    daemon: Any, graph: PubSubGraph, engine: Engine, topology: Topology, queue: Queue, now: Callable[[], float]
+    daemon: ConsumerDaemon,
+    graph: PubSubGraph,
+    engine: Engine,
+    topology: Topology,
+    queue: Queue,
+    now: Callable[[], float],
 ) -> Iterator[Finding]:
     """Look at the queue, and if it is there at all that belongs to it."""
     existing = Existing(engine.queue_client, engine.topic_client)

@@ -5,9 +5,9 @@ The queue and its dead-letter queue: what goes where, after how long, and how of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.admission import to_list
 from microcosm_pubsub.topology.existing import Existing, Found, read_json, read_redrive
@@ -24,7 +24,7 @@ MAX_RECEIVE_COUNT = 100
 MIN_RETENTION_SECONDS = 24 * 60 * 60
 
 
-def check_dead_letters(daemon: Any, existing: Existing, queue: Found) -> Iterator[Finding]:
+def check_dead_letters(daemon: ConsumerDaemon, existing: Existing, queue: Found) -> Iterator[Finding]:
     """Look at where messages go that were received too often, and at when they do."""
     redrive = read_redrive(queue.attributes)
     configured = daemon.graph.config.sqs_consumer.dead_letter_queue_url
@@ -60,7 +60,7 @@ def check_dead_letters(daemon: Any, existing: Existing, queue: Found) -> Iterato
     yield from check_retention(queue, target, name)
 
 
-def check_count(daemon: Any, count: int) -> Iterator[Finding]:
+def check_count(daemon: ConsumerDaemon, count: int) -> Iterator[Finding]:
     """Look at after how many receives a message is given up, beside the attempts that handlers may have."""
     policies = daemon.graph.pubsub_retry_policies
     registry = daemon.graph.sqs_message_handler_registry

@@ -12,6 +12,7 @@ from microcosm_pubsub.broker.sns.filter_condition import PolicyError
 from microcosm_pubsub.broker.sns.filter_policy import parse_policy
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.envelope.parsers import SNSMessageBodyParser
 from microcosm_pubsub.registry.patterns import ONE, REST, find_matching
@@ -26,7 +27,7 @@ APPLY = "pubsub topology apply makes it so"
 
 
 def check_subscriptions(
-    daemon: Any, topology: Topology, engine: Engine, existing: Existing, queue: Found
+    daemon: ConsumerDaemon, topology: Topology, engine: Engine, existing: Existing, queue: Found
 ) -> Iterator[Finding]:
     """Look at the topics of what the daemon handles, and at the queue's subscriptions to them."""
     for topic in topology.subscribed:
@@ -72,7 +73,7 @@ def describe_absence(topic: Topic, found: Found | None, engine: Engine) -> Findi
     return error(check, f"{what}: nothing of {', '.join(topic.handled)} comes", f"{wrong}: {APPLY}")
 
 
-def check_filter(daemon: Any, topic: Topic, subscription: Found) -> Iterator[Finding]:
+def check_filter(daemon: ConsumerDaemon, topic: Topic, subscription: Found) -> Iterator[Finding]:
     """Look at what a subscription lets through, beside what is handled."""
     policy = read_json(subscription.attributes.get("FilterPolicy")) or {}
     what = f"the subscription to {topic.name}"
@@ -139,7 +140,7 @@ def is_handled(media_type: str, handlers: Mapping[str, Any]) -> bool:
     return True
 
 
-def check_raw(daemon: Any, topic: Topic, subscription: Found) -> Iterator[Finding]:
+def check_raw(daemon: ConsumerDaemon, topic: Topic, subscription: Found) -> Iterator[Finding]:
     """
     Look at whether the daemon reads what SNS writes.
 

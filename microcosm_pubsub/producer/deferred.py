@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.codecs.content import Payload
@@ -16,7 +16,8 @@ from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 from microcosm_pubsub.producer.protocol import BatchingProducer
 
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 D = TypeVar("D", bound="DeferredProducer")
 
 #: What the frame of a batch message, and its opaque data, may take of a topic's size limit.
@@ -52,10 +53,16 @@ class DeferredProducer:
         """
         self.messages.append(self.producer.create_message(media_type, dct, uri=uri, **kwargs))
 
-    def create_message(self, *args: Any, **kwargs: Any) -> PubsubMessage:
+    def create_message(
+        self,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
+        uri: str | None = None,
+        opaque_data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> PubsubMessage:
         """Return a message that is ready to be published, as the producer does."""
-        message: PubsubMessage = self.producer.create_message(*args, **kwargs)
-        return message
+        return self.producer.create_message(media_type, dct, uri, opaque_data, **kwargs)
 
     def produce_batch(self, messages: Iterable[PubsubMessage | Mapping[str, Any]]) -> list[ProduceResult]:
         """
@@ -70,12 +77,12 @@ class DeferredProducer:
     @property
     def deferred_batch_size(self) -> int:
         """Return how many messages a batch message holds at most."""
-        return int(self.producer.deferred_batch_size)
+        return self.producer.deferred_batch_size
 
     @property
     def topic_size_limit_bytes(self) -> int:
         """Return what a topic takes in one call."""
-        return int(self.producer.topic_size_limit_bytes)
+        return self.producer.topic_size_limit_bytes
 
     def __enter__(self: D) -> D:
         return self
@@ -160,7 +167,7 @@ class DeferredBatchProducer(DeferredProducer):
             yield chunk
 
 
-def deferred(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+def deferred(component: Any, key: str = "sns_producer") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Return a decorator that makes the producer of a component deferred while a function of it runs.
 
@@ -169,7 +176,7 @@ def deferred(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
     return _deferring(DeferredProducer, component, key)
 
 
-def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Return a decorator that makes the producer of a component batch while a function of it runs.
 
@@ -178,10 +185,12 @@ def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[F], F
     return _deferring(DeferredBatchProducer, component, key)
 
 
-def _deferring(deferred_cls: type[DeferredProducer], component: Any, key: str) -> Callable[[F], F]:
-    def decorator(func: F) -> F:
+def _deferring(
+    deferred_cls: type[DeferredProducer], component: Any, key: str
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def decorator(func: Callable[P, R]) -> Callable[P, R]:
         @wraps(func)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             producer = getattr(component, key)
             with deferred_cls(producer) as deferred_producer:
                 setattr(component, key, deferred_producer)
@@ -190,6 +199,6 @@ def _deferring(deferred_cls: type[DeferredProducer], component: Any, key: str) -
                 finally:
                     setattr(component, key, producer)
 
-        return wrapper  # type: ignore[return-value]
+        return wrapper
 
     return decorator

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.message.raw import MessageAttribute
 
 
 #: A hundred years, since times are numbers of some size.
@@ -45,7 +46,7 @@ class PubsubMessage:
 
     media_type: str
     message: str
-    message_attributes: dict[str, Any]
+    message_attributes: dict[str, MessageAttribute]
     opaque_data: dict[str, Any]
     topic_arn: str
     group_id: str | None = None
@@ -97,7 +98,7 @@ class PublishOptions:
                     "must be texts that are not empty"
                 )
 
-    def make_attributes(self) -> dict[str, Any]:
+    def make_attributes(self) -> dict[str, MessageAttribute]:
         """Return the attributes as SNS takes them, in boto3's form."""
         return {name: {"DataType": "String", "StringValue": text} for name, text in self.attributes.items()}
 

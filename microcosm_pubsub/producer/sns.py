@@ -25,6 +25,7 @@ from microcosm_pubsub.constants import (
     URI_KEY,
 )
 from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.message.raw import MessageAttribute
 from microcosm_pubsub.producer.identity import add_identity
 from microcosm_pubsub.producer.message import DEFAULT_OPTIONS, ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
@@ -231,7 +232,7 @@ class SNSProducer:
             )
         return topic_arn
 
-    def choose_message_attributes(self, media_type: str) -> dict[str, Any]:
+    def choose_message_attributes(self, media_type: str) -> dict[str, MessageAttribute]:
         """Return the message attributes of a media type, by which subscriptions may filter."""
         return {MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from microcosm.api import create_object_graph, load_each, load_from_dict
 
+from microcosm_pubsub.broker.clients import BrokerClients
 from microcosm_pubsub.clients import LOCAL_REGION, endpoint_of, make_client, region_of, region_of_arn
 from microcosm_pubsub.clients.protocols import AdminQueueClient, AdminTopicClient
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -43,7 +44,7 @@ class Engine:
     queue_client: AdminQueueClient
     topic_client: AdminTopicClient
     endpoint_url: str | None = None
-    broker: Any = None
+    broker: BrokerClients | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +67,7 @@ class Engine:
             client.close()
 
 
-def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -> Any:
+def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -> PubSubGraph:
     """
     Return the object graph of a daemon, of which nothing is made yet.
 
@@ -75,12 +76,13 @@ def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -
     """
     daemon = daemon_cls()
     daemon.args = Namespace(debug=False, testing=False)
-    return create_object_graph(
+    graph: PubSubGraph = create_object_graph(
         daemon.name,
         import_name=daemon.import_name,
         root_path=daemon.root_path,
         loader=load_each(daemon.loader, load_from_dict(dict(overrides))),
     )
+    return graph
 
 
 def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] | None = None) -> ConsumerDaemon:

@@ -11,6 +11,7 @@ from typing import Any
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer.topics import TESTING_TOPIC
@@ -124,7 +125,9 @@ class Topology:
         return tuple(topic for topic in self.topics if topic.published)
 
 
-def plan(daemon: Any, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None) -> Topology:
+def plan(
+    daemon: ConsumerDaemon, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None
+) -> Topology:
     """
     Return what a daemon needs.
 
@@ -181,7 +184,7 @@ def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
     return Calls(replies.reply.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))
 
 
-def make_queue(daemon: Any, max_receive_count: int) -> Queue:
+def make_queue(daemon: ConsumerDaemon, max_receive_count: int) -> Queue:
     """Return the queue of a daemon."""
     config = daemon.graph.config.sqs_consumer
     configured = str(config.sqs_queue_url or "")

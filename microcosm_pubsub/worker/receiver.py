@@ -16,13 +16,13 @@ from math import inf
 from random import Random
 from threading import Lock
 from time import monotonic
-from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import ReceiveAnswer
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
 from microcosm_pubsub.worker.load import Load
@@ -182,7 +182,7 @@ class Receiver:
             # A client is user code: what it cannot even begin has failed too.
             self._answered(call, failed(error))
 
-    def _answered(self, call: ReceiveCall, get: Callable[[], Any]) -> None:
+    def _answered(self, call: ReceiveCall, get: Callable[[], ReceiveAnswer]) -> None:
         """Take what came of a receive, and begin others."""
         received = 0
         try:

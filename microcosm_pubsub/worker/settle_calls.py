@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from logging import getLogger
-from typing import Any
 
 from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import BatchAnswer
 from microcosm_pubsub.worker.entries import Batch
 
 
@@ -35,7 +35,7 @@ def send_dead_letters(consumer: SQSConsumer, messages: Sequence[GivenUp]) -> tup
     return sent, [each for each in messages if each.message not in sent]
 
 
-def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], Any]) -> list[Refusal]:
+def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], BatchAnswer]) -> list[Refusal]:
     """Return what the queue refused of a batch; all of it, if the client raised what it should not."""
     entries = [(settlement.message, settlement.timeout) for settlement in batch]
     try:

@@ -14,13 +14,13 @@ from math import inf
 from random import Random
 from threading import Condition, Lock
 from time import monotonic
-from typing import Any
 
 from microcosm_pubsub.clients import LASTING_ERRORS
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Recent, SQSMessage
+from microcosm_pubsub.message.raw import BatchAnswer
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
 from microcosm_pubsub.worker.entries import MAX_DELAY_SECONDS, Batch, Entries, Settlement
@@ -223,7 +223,7 @@ class Settler:
 
     # These read the answers.
 
-    def _answered(self, batch: Batch, get: Callable[[], Any]) -> None:
+    def _answered(self, batch: Batch, get: Callable[[], BatchAnswer]) -> None:
         """Read what the queue answered."""
         try:
             refusals = read_refusals(self.consumer, batch, get)

@@ -27,6 +27,7 @@ from microcosm_pubsub.cli.demo.daemon import LAYER
 from microcosm_pubsub.cli.demo.ledger import Ledger, count_outcomes, count_retries
 from microcosm_pubsub.cli.demo.orders import find_daemon, make_texts, read_texts
 from microcosm_pubsub.cli.demo.run import Run
+from microcosm_pubsub.clients.protocols import AdminTopicClient
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.dead_letters import Reason
@@ -169,7 +170,7 @@ def announce(console: Console, text: str) -> None:
         console.print(text)
 
 
-def publish(sns: Any, topic_arn: str, texts: list[str]) -> None:
+def publish(sns: AdminTopicClient, topic_arn: str, texts: list[str]) -> None:
     """
     Publish texts as they are, all or none of them: a producer would refuse the malformed ones.
 
@@ -200,7 +201,7 @@ def guess_media_type(text: str) -> str:
         return created("order")
 
 
-def is_subscribed(sns: Any, topic_arn: str) -> bool:
+def is_subscribed(sns: AdminTopicClient, topic_arn: str) -> bool:
     """Return whether a topic is there and has a subscription: before that, what is published goes nowhere."""
     try:
         return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])

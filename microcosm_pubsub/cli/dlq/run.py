@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pdb import Pdb
 from threading import Event, Thread
@@ -24,6 +24,7 @@ from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handler, Handlers
 
 
 #: After these outcomes there is nothing left to do for a message.
@@ -71,7 +72,7 @@ def make_graph(daemon: ConsumerDaemon, args: Namespace) -> None:
 def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
     """Run the handler of a message; settle nothing."""
     graph = daemon.graph
-    handlers: Mapping[str, Callable[[Any], Any]] = daemon.bound_handlers
+    handlers: Handlers = daemon.bound_handlers
     if debugger:
         handlers = {media_type: under_debugger(handler) for media_type, handler in handlers.items()}
     # it was received too often to get here, which is not to end it here too
@@ -83,7 +84,7 @@ def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQS
 class Debugged:
     """Stop at the first line of a handler; whatever else it has, it keeps."""
 
-    def __init__(self, handler: Callable[[Any], Any]) -> None:
+    def __init__(self, handler: Handler) -> None:
         self.handler = handler
         #: by which the options of the handler are found
         self.__wrapped__ = handler
@@ -105,7 +106,7 @@ class DebuggedCoroutine(Debugged):
         return await self.handler(content)
 
 
-def under_debugger(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def under_debugger(handler: Handler) -> Handler:
     """Return a handler that stops where it begins."""
     return DebuggedCoroutine(handler) if is_async(handler) else Debugged(handler)
 

@@ -36,6 +36,7 @@ from microcosm_pubsub.dead_letters.scan import Scan
 from microcosm_pubsub.dead_letters.sources import QueueInfo, describe_queue, find_dead_letter_queue, name_of
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LAMBDA
 
@@ -169,12 +170,14 @@ def make_envelope(args: Namespace) -> SQSEnvelope:
         load_module(name)
     config: dict[str, Any] = {"sqs_envelope": {"strategy_name": args.envelope}} if args.envelope else {}
     if args.daemon is None:
-        return create_object_graph("pubsub", loader=load_from_dict(config)).sqs_envelope  # type: ignore[no-any-return]
+        graph: PubSubGraph = create_object_graph("pubsub", loader=load_from_dict(config))
+        return graph.sqs_envelope
     daemon = load_daemon(args.daemon)()
     # without a queue
     daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
     loader = load_each(daemon.loader, load_from_dict(config))
-    return create_object_graph(daemon.name, loader=loader).sqs_envelope  # type: ignore[no-any-return]
+    graph = create_object_graph(daemon.name, loader=loader)
+    return graph.sqs_envelope
 
 
 def load_module(name: str) -> None:
