@@ -11,7 +11,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import Any
 
-from microcosm_pubsub.fast.transport.calls import Flight
+from microcosm_pubsub.fast.transport.hot_calls import Flight
 
 
 #: How often calls are looked for whose answer is overdue, in seconds.

@@ -23,7 +23,7 @@ from typing import Any
 
 from microcosm_pubsub.clients import QueueClient
 from microcosm_pubsub.fast.transport import begin_call, finish_call
-from microcosm_pubsub.fast.transport.calls import Flight
+from microcosm_pubsub.fast.transport.hot_calls import Flight
 from microcosm_pubsub.worker.answers import OVERDUE_SECONDS, Answers, Done
 from microcosm_pubsub.worker.threads import Threads
 

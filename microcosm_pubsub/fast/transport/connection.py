@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class UnreadAnswer:
     """What arrived and was not understood here, how it ended if it did, and whether the request had been sent."""
 
     received: bytes
@@ -76,7 +76,7 @@ class Exchange:
     def __init__(self, sock: Any) -> None:
         self.sock = sock
         #: the answer, once there is nothing more to wait for
-        self.result: Answer | Arrived | None = None
+        self.result: Answer | UnreadAnswer | None = None
         #: Whether the connection can be used again then.
         self.is_reusable = False
         self._chunks: list[bytes] = []
@@ -97,7 +97,7 @@ class Exchange:
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(request)
         except OSError as error:
-            self.result = Arrived(b"", error, was_sent=False)
+            self.result = UnreadAnswer(b"", error, was_sent=False)
 
     def read(self) -> bool:
         """
@@ -119,11 +119,11 @@ class Exchange:
     def fail(self, error: OSError) -> None:
         """Wait no longer, because of an error of the connection."""
         # The bytes that arrived before the error decide what it means.
-        self.result = Arrived(self._received(), error)
+        self.result = UnreadAnswer(self._received(), error)
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
-            self.result = Arrived(self._received())
+            self.result = UnreadAnswer(self._received())
             return
         self._chunks.append(chunk)
         self._size += len(chunk)
@@ -140,11 +140,11 @@ class Exchange:
         match = HEAD.match(received)
         if match is None:
             if b"\r\n\r\n" in received or len(received) > LONGEST_HEAD:
-                self.result = Arrived(received)
+                self.result = UnreadAnswer(received)
             return False
         head = read_head(match)
         if head is None:
-            self.result = Arrived(received)
+            self.result = UnreadAnswer(received)
             return False
         self._head = (match.end(), *head)
         self._end = match.end() + int(head[2]["content-length"])
@@ -168,10 +168,10 @@ def read_head(match: Match[bytes]) -> tuple[int, list[tuple[str, str]], dict[str
     return status, fields, headers
 
 
-class Rest(RawIOBase):
+class UnreadStream(RawIOBase):
     """Gives what arrived, then what the socket still gives, or the error that it ended with."""
 
-    def __init__(self, sock: Any, arrived: Arrived):
+    def __init__(self, sock: Any, arrived: UnreadAnswer):
         self._sock, self._received, self._error = sock, memoryview(arrived.received), arrived.error
 
     def readable(self) -> bool:
@@ -188,14 +188,14 @@ class Rest(RawIOBase):
         return size
 
 
-class RestSocket:
+class UnreadSocket:
     """A socket whose request has been sent, or could not be."""
 
-    def __init__(self, rest: Rest, send_error: OSError | None):
-        self._rest, self._send_error = rest, send_error
+    def __init__(self, stream: UnreadStream, send_error: OSError | None):
+        self._stream, self._send_error = stream, send_error
 
     def makefile(self, *_: Any, **__: Any) -> BufferedReader:
-        return BufferedReader(self._rest)
+        return BufferedReader(self._stream)
 
     def sendall(self, data: Any) -> None:
         """Send nothing: the request has been sent, or fails as it did."""
@@ -209,10 +209,10 @@ class RestSocket:
         """Close nothing: what was made of it is read to its end."""
 
 
-class RestSession(URLLib3Session):  # type: ignore[misc]
+class UnreadSession(URLLib3Session):  # type: ignore[misc]
     """botocore's HTTP client, which finds a request sent and its answer on its way."""
 
-    def __init__(self, sock: RestSocket):
+    def __init__(self, sock: UnreadSocket):
         super().__init__()
         connection = AWSHTTPConnection("localhost")
         connection.sock = sock
@@ -223,12 +223,12 @@ class RestSession(URLLib3Session):  # type: ignore[misc]
         return SimpleNamespace(connection_from_url=lambda url: self._rest_pool)
 
 
-def read_rest(sock: Any, arrived: Arrived, url: str) -> AWSResponse:
+def read_unread(sock: Any, arrived: UnreadAnswer, url: str) -> AWSResponse:
     """
     Read an answer as boto3 does, from its first byte.
 
     :param url: what was asked
     :raises HTTPClientError: if it cannot be read
     """
-    rest = RestSocket(Rest(sock, arrived), None if arrived.was_sent else arrived.error)
-    return RestSession(rest).send(AWSRequest(method="POST", url=url).prepare())
+    socket = UnreadSocket(UnreadStream(sock, arrived), None if arrived.was_sent else arrived.error)
+    return UnreadSession(socket).send(AWSRequest(method="POST", url=url).prepare())

@@ -28,7 +28,7 @@ TRANSPORTS = ("auto", "crt", "botocore")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TransportParts:
     """What signs a request, and what writes and reads JSON."""
 
     signer: type[Signer]
@@ -45,7 +45,7 @@ def load_json(content: bytes) -> Any:
     return json.loads(content.decode())
 
 
-def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
+def make_parts(*, crt: bool = False, orjson: bool = False) -> TransportParts:
     """
     Put parts together.
 
@@ -76,10 +76,10 @@ def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
 
         dump, load = dumps, loads
         names.append("orjson")
-    return Parts(signer=signer, dump_json=dump, load_json=load, name="+".join(names))
+    return TransportParts(signer=signer, dump_json=dump, load_json=load, name="+".join(names))
 
 
-def choose_parts(transport: str) -> Parts | None:
+def choose_parts(transport: str) -> TransportParts | None:
     """
     Return the parts of a transport, or None for plain boto3.
 

@@ -1,7 +1,7 @@
 """
 The members of botocore's service model that the short way reads and writes, compiled once for each operation.
 
-What is compiled knows the usual alone: a member, a type or a value that it does not know is `Unusual`, and botocore
+What is compiled knows the usual alone: a member, a type or a value that it does not know is `FallBack`, and botocore
 validates, writes or reads it, with its own errors.
 """
 
@@ -11,13 +11,13 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 
 
 #: Tells whether a value is as the model says, and plain enough to be written as it is.
 Check = Callable[[Any], bool]
 
-#: Returns what botocore reads from a value, or raises `Unusual`.
+#: Returns what botocore reads from a value, or raises `FallBack`.
 Read = Callable[[Any], Any]
 
 
@@ -103,12 +103,12 @@ def compile_json(shape: Any) -> Read:
 
 def expect(value: Any, expected: type) -> Any:
     if type(value) is not expected:
-        raise Unusual(f"{type(value).__name__} in place of {expected.__name__}")
+        raise FallBack(f"{type(value).__name__} in place of {expected.__name__}")
     return value
 
 
 def refuse(value: Any) -> Any:
-    raise Unusual("a type that is not read here")
+    raise FallBack("a type that is not read here")
 
 
 def read_structure(shape: Any) -> Read:
@@ -119,7 +119,7 @@ def read_structure(shape: Any) -> Read:
 
     def read(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise Unusual("no object")
+            raise FallBack("no object")
         found = {}
         for tag, member in value.items():
             if type(member) is str and tag in texts:

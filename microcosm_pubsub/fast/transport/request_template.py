@@ -20,9 +20,9 @@ from uuid import uuid4
 from botocore.handlers import add_recursion_detection_header
 
 from microcosm_pubsub.fast.trace_header import NAME, TRACE_HEADER
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 from microcosm_pubsub.fast.transport.model import Model
-from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.parts import TransportParts
 from microcosm_pubsub.fast.transport.route import Way
 from microcosm_pubsub.fast.transport.signature import SignedPart, Signer
 
@@ -66,10 +66,10 @@ TRACING = frozenset(
 TOKEN = "X-Amz-Security-Token"
 
 
-class Learned:
+class RequestTemplate:
     """Makes requests of one operation as botocore would."""
 
-    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: Parts, way: Way):
+    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: TransportParts, way: Way):
         """
         Learn from a request.
 
@@ -77,7 +77,7 @@ class Learned:
         :param parameters: the parameters of its call
         :param credentials: frozen ones
         :param way: the way that it takes
-        :raises Unusual: if what is learned would not do the same
+        :raises FallBack: if what is learned would not do the same
         """
         headers = {name: text_of(value) for name, value in request.headers.items()}
         lower = {name.lower(): value for name, value in headers.items()}
@@ -85,7 +85,7 @@ class Learned:
         # older requests have no context
         context = getattr(request, "context", None) or {}
         if match is None or request.method != "POST" or request.stream_output or context.get("read_timeout"):
-            raise Unusual("its requests are not understood")
+            raise FallBack("its requests are not understood")
         region, service, signed = match[1], match[2], match[3].split(";")
         self.url, self._signer_type = str(request.url), parts.signer
         self._credentials: tuple[Any, Signer, str] | None = None
@@ -110,17 +110,17 @@ class Learned:
             lines.append("Accept-Encoding: identity")
         lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() not in VARYING]
         if not all(line.isascii() and line.isprintable() for line in lines):
-            raise Unusual("its headers are not understood")
+            raise FallBack("its headers are not understood")
         return "\r\n".join(lines) + "\r\n"
 
     def _verify(self, headers: dict[str, str], sent: Any, body: bytes, credentials: Any) -> None:
         sent = sent.encode() if isinstance(sent, str) else bytes(sent)
         same = loads(sent) == loads(body) if sent.startswith(b"{") else sent == body
         if not same:
-            raise Unusual("its bodies are not understood")
+            raise FallBack("its bodies are not understood")
         signer, _ = self._find_signer(credentials)
         if signer.authorize(headers["x-amz-date"], sha256(sent).hexdigest()) != headers["authorization"]:
-            raise Unusual("its signatures are not understood")
+            raise FallBack("its signatures are not understood")
 
     def _find_signer(self, credentials: Any) -> tuple[Signer, str]:
         """Return what signs with these credentials, and their header if they have one."""
@@ -128,7 +128,7 @@ class Learned:
         if found is None or found[0] != credentials:
             token: str = credentials.token or ""
             if not token.isascii() or not token.isprintable():
-                raise Unusual("the session token is none")
+                raise FallBack("the session token is none")
             headers = ((TOKEN, token),) if token else ()
             part = SignedPart(self._part.url, (*self._part.headers, *headers), self._part.service, self._part.region)
             line = f"{TOKEN}: {token}\r\n" if token else ""

@@ -58,7 +58,7 @@ PASSED = (
 BOTOCORE_LOGGER = getLogger("botocore")
 
 
-class Watch:
+class InterceptionCheck:
     """Watches one client."""
 
     def __init__(
