@@ -50,4 +50,4 @@ class OrdersDaemon(ConsumerDaemon):
 if __name__ == "__main__":
     daemon = OrdersDaemon.create_for_testing()
     for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-        print(result.result)
+        print(result.outcome)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from microcosm_pubsub.handlers import PublishBatchMessage
     from microcosm_pubsub.handlers.session import ResourceSession
     from microcosm_pubsub.ledger.firing import Schedules
-    from microcosm_pubsub.ledger.keeping import LedgerKeeping
     from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
     from microcosm_pubsub.ledger.ledger import Ledger
+    from microcosm_pubsub.ledger.service import LedgerService
     from microcosm_pubsub.meters.recorder import Meters
     from microcosm_pubsub.metrics import (
         PubSubProducerMetrics,
@@ -92,7 +92,7 @@ class PubSubGraph(Protocol):
     pubsub_ledger: Ledger | None
     pubsub_ledger_begin: BeginAndFail | None
     pubsub_ledger_end: CursorAndEnd | None
-    pubsub_ledger_keeping: LedgerKeeping | None
+    pubsub_ledger_keeping: LedgerService | None
     pubsub_ledger_schedules: Schedules | None
     pubsub_lifecycle_change: LifecycleChange
     pubsub_message_schema_registry: PubSubMessageSchemaRegistry

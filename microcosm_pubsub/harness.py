@@ -4,7 +4,7 @@ A daemon under test: its real pipeline over queues in memory, with the clock in 
     with harness(OrdersDaemon) as app:
         app.publish(created("order"), uri="https://orders.example.com/1")
         app.run()
-        assert [result.result for result in app.results] == [MessageHandlingResultType.SUCCEEDED]
+        assert [result.outcome for result in app.results] == [MessageHandlingResultType.SUCCEEDED]
         assert app.published[0].media_type == created("invoice")
         assert app.queue == []
 

@@ -94,6 +94,11 @@ class MessageHandlingResult(Replaceable):
     dead_letter: bool = False
     raised: bool = False
 
+    @property
+    def outcome(self) -> MessageHandlingResultType:
+        """Return the outcome: `result`, by the word that the docs have for it."""
+        return self.result
+
     @classmethod
     def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
         """Call a handler with the message's content and return its result, whatever it does."""

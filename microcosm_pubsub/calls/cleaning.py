@@ -112,7 +112,7 @@ class ReplyQueues:
             answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
             for url in answer.get("QueueUrls") or ():
                 with suppress(*CLIENT_ERRORS):
-                    yield self._look(url)
+                    yield self._describe(url)
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -139,7 +139,7 @@ class ReplyQueues:
         if removed:
             logger.info("Removed %d reply queues of processes that are gone", len(removed))
 
-    def _look(self, url: str) -> FoundQueue:
+    def _describe(self, url: str) -> FoundQueue:
         answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
         changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
         name = url.rpartition("/")[2]

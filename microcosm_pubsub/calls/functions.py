@@ -181,11 +181,11 @@ class TaskFunction(Generic[P, R]):
         """
         return get_latest().task(self, *args, **kwargs)
 
-    def options(self, **options: Any) -> Sending[P]:
+    def options(self, **options: Any) -> PreparedSend[P]:
         """
         Return what sends the task with options: `SendOptions` by name.
         """
-        return Sending(self, options)
+        return PreparedSend(self, options)
 
     def _check_needs_nothing(self) -> None:
         kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -199,7 +199,7 @@ class TaskFunction(Generic[P, R]):
         return f"<task {self.name} of queue {self.queue}>"
 
 
-class Sending(Generic[P]):
+class PreparedSend(Generic[P]):
     """Send a task with options."""
 
     def __init__(self, function: TaskFunction[P, Any], options: Mapping[str, Any]) -> None:

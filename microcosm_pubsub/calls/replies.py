@@ -21,10 +21,10 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import INTERNAL_ERROR, RpcError
 from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
-from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
@@ -149,7 +149,7 @@ class Reply:
         #: How many were sent, had no queue any more, were refused since their queue is none of ours, or failed.
         self.counts: Counter[str] = Counter()
         self._urls: dict[str, str] = {}
-        self._together = Together(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
+        self._combiner = Combiner(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
 
     def send(self, message: SQSMessage, text: str) -> None:
         """
@@ -166,7 +166,7 @@ class Reply:
             )
             return
         try:
-            self._together.send((name, text))
+            self._combiner.send((name, text))
             self.counts["sent"] += 1
         except CLIENT_ERRORS as error:
             self._urls.pop(name, None)

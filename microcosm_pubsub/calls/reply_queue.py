@@ -37,7 +37,7 @@ MAX_POLL_SECONDS = 2
 RETRY_SECONDS = 1.0
 
 
-class Waiting:
+class OpenRequest:
     """
     A call that waits for its answer.
 
@@ -54,7 +54,7 @@ class Waiting:
         self.deadline = deadline
         self.future: Future[Any] = Future()
 
-    def give_up(self) -> None:
+    def expire(self) -> None:
         """Say that no answer came in time."""
         if not self.future.done():
             self.future.set_exception(RpcTimeout(self.method, self.seconds))
@@ -82,11 +82,11 @@ class ReplyQueue:
         self.url: str | None = None
         self.name = ""
         self._changed = Condition()
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, OpenRequest] = {}
         self._reader: Thread | None = None
         self._closed = False
 
-    def expect(self, method: str, seconds: float) -> tuple[str, str, Waiting]:
+    def expect(self, method: str, seconds: float) -> tuple[str, str, OpenRequest]:
         """
         Expect an answer, and return the id of the request, the name of the queue, and what waits.
 
@@ -102,7 +102,7 @@ class ReplyQueue:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
             if self.url is None:
                 self._open()
-            waiting = Waiting(method, seconds, self.clock() + seconds)
+            waiting = OpenRequest(method, seconds, self.clock() + seconds)
             request_id = uuid4().hex
             self._waiting[request_id] = waiting
             self._changed.notify()
@@ -118,7 +118,7 @@ class ReplyQueue:
             self._closed = True
             self._changed.notify()
         for waiting in self._take_all():
-            waiting.give_up()
+            waiting.expire()
         atexit.unregister(self.close)
         # In a forked child the queue is the parent's, and stays.
         if self.url is not None and getpid() == self.pid:
@@ -144,7 +144,7 @@ class ReplyQueue:
                 self._receive(url)
             except Exception as error:
                 self._lose(error)
-            self._give_up_late()
+            self._expire_late()
 
     def _wait_for_calls(self) -> str | None:
         """Return the queue when calls wait; None at the end."""
@@ -152,9 +152,9 @@ class ReplyQueue:
             while not self._closed:
                 if self._waiting and self.url is not None:
                     return self.url
-                # without a queue, the next call makes one; those that wait are given up meanwhile
+                # without a queue, the next call makes one; those that wait expire meanwhile
                 self._changed.wait(RETRY_SECONDS if self._waiting else None)
-                self._give_up_late()
+                self._expire_late()
             return None
 
     def _receive(self, url: str) -> None:
@@ -197,12 +197,12 @@ class ReplyQueue:
         left = min(ends, default=self.clock()) - self.clock()
         return max(0, min(MAX_POLL_SECONDS, ceil(left)))
 
-    def _give_up_late(self) -> None:
+    def _expire_late(self) -> None:
         now = self.clock()
         late = [request_id for request_id, waiting in list(self._waiting.items()) if waiting.deadline <= now]
         for request_id in late:
             if waiting := self._waiting.pop(request_id, None):
-                waiting.give_up()
+                waiting.expire()
 
     def _lose(self, error: Exception) -> None:
         """Go on after an error of the queue: with another queue, if it is gone."""
@@ -221,7 +221,7 @@ class ReplyQueue:
                     logger.warning("%s", failure)
             self._changed.wait(RETRY_SECONDS)
 
-    def _take_all(self) -> list[Waiting]:
+    def _take_all(self) -> list[OpenRequest]:
         taken = []
         while self._waiting:
             try:

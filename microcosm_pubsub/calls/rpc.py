@@ -14,11 +14,11 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.cleaning import ReplyQueues
+from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.plain import to_plain
-from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
-from microcosm_pubsub.calls.together import Together
+from microcosm_pubsub.calls.reply_queue import OpenRequest, ReplyQueue
 from microcosm_pubsub.clients.protocols import as_admin
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
@@ -49,7 +49,7 @@ class Rpc:
         self.queues = ReplyQueues(client, prefix)
         self.replies = ReplyQueue(client, self.queues)
         # a request that waited for the commit of a handler's transaction would wait for itself
-        self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
+        self.requests = Combiner(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
     def call(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
         """
@@ -118,7 +118,7 @@ class Rpc:
 
     def _send(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
-    ) -> tuple[str, Waiting]:
+    ) -> tuple[str, OpenRequest]:
         seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
             raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")

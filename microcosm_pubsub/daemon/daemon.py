@@ -185,7 +185,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """
         Make a daemon with its graph for a test, without starting it.
 
-        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.mock_sns`.
+        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.record_only` false.
 
         :param loader: gives configuration
         :param cache: keeps components for the next test; a new one for each by default

@@ -31,7 +31,7 @@ URL_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class EffectiveSetting:
     """
     One value of a configuration.
 
@@ -46,7 +46,7 @@ class Setting:
     origin: str
 
 
-def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Setting]:
+def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[EffectiveSetting]:
     """
     Iterate over the configuration of a daemon, by key; no component is made for it.
 
@@ -75,7 +75,7 @@ def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Setting]:
             origin = make_variable(daemon.name, path)
         elif path == ("pubsub_broker", "url") and not value and environ.get("PUBSUB_BROKER_URL"):
             value, origin = environ["PUBSUB_BROKER_URL"], "PUBSUB_BROKER_URL"
-        yield Setting(".".join(path), hide_secrets(path, value), origin)
+        yield EffectiveSetting(".".join(path), hide_secrets(path, value), origin)
 
 
 def iter_values(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

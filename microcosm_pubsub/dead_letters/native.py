@@ -60,7 +60,7 @@ class MoveTask:
         """Return the task that moves messages out of a queue already, if there is one."""
         task = cls(client, source_arn)
         try:
-            progress = task.look()
+            progress = task.read_progress()
         except (AttributeError, *CLIENT_ERRORS):
             return None
         return task if progress is not None and progress.status not in ENDED else None
@@ -77,7 +77,7 @@ class MoveTask:
             return None
         return cls(client, source_arn, str(answer["TaskHandle"]))
 
-    def look(self) -> Progress | None:
+    def read_progress(self) -> Progress | None:
         """Return how far the queue's latest task is; None if there is none."""
         results = self.client.list_message_move_tasks(SourceArn=self.source_arn, MaxResults=1).get("Results")
         if not results:
@@ -97,7 +97,7 @@ class MoveTask:
         :param pause: waits for the given number of seconds, and returns whether to stop
         """
         while True:
-            progress = self.look()
+            progress = self.read_progress()
             if progress is not None:
                 yield progress
                 if progress.status in ENDED:

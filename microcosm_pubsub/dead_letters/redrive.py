@@ -17,7 +17,7 @@ from microcosm_pubsub.dead_letters.letter import Letter
 from microcosm_pubsub.dead_letters.rate import TokenBucket
 from microcosm_pubsub.dead_letters.reason import remove_reason, without_reason
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage, QueueSender
 from microcosm_pubsub.dead_letters.sources import Targets
 from microcosm_pubsub.message import Groups
 from microcosm_pubsub.message.raw import RawMessage
@@ -197,7 +197,7 @@ class Redrive:
         self._failed.block(letter.group_id)
 
 
-def to_outgoing(raw: RawMessage) -> Outgoing:
+def to_outgoing(raw: RawMessage) -> OutgoingMessage:
     """Return a message as it is sent back: without its reason, and counted."""
     attributes = raw.get("MessageAttributes")
-    return Outgoing(raw, remove_reason(attributes), bare=without_reason(attributes))
+    return OutgoingMessage(raw, remove_reason(attributes), bare=without_reason(attributes))

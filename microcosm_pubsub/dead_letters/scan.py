@@ -59,7 +59,7 @@ class Held:
 
 class Scan:
     """
-    Receive what a queue holds, each message once: as a context manager, which begins, and gives back what was not
+    Receive what a queue holds, each message once: as a context manager, which begins, and releases what was not
     deleted.
 
     :param client: boto3's SQS client, or one like it
@@ -97,7 +97,7 @@ class Scan:
         #: How many messages were received, and how many of those were sent too late to be of this scan.
         self.seen = 0
         self.later = 0
-        #: How many could not be given back, and stay hidden until their time is over.
+        #: How many could not be released, and stay hidden until their time is over.
         self.unreleased = 0
         self._held: dict[str, Held] = {}
         self._known: set[str] = set()

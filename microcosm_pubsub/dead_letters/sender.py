@@ -36,7 +36,7 @@ TRACE_HEADER: Final = "AWSTraceHeader"
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """
     A message to be sent.
 
@@ -91,7 +91,7 @@ class QueueSender:
         self.queue_url = queue_url
         self.fifo = queue_url.endswith(FIFO_SUFFIX)
 
-    def send(self, messages: Sequence[Outgoing]) -> list[SettleError | None]:
+    def send(self, messages: Sequence[OutgoingMessage]) -> list[SettleError | None]:
         """Send messages, and return for each None, or the error that says why it was not taken."""
         errors: list[SettleError | None] = [None] * len(messages)
         groups = Groups(ordered=self.fifo)
@@ -107,7 +107,7 @@ class QueueSender:
                 pending.remove(index)
         return errors
 
-    def _split(self, messages: Sequence[Outgoing], pending: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _split(self, messages: Sequence[OutgoingMessage], pending: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the messages of the next call, and those after it."""
         chunk: list[int] = []
         later: list[int] = []
@@ -125,7 +125,7 @@ class QueueSender:
                 size += message.size_bytes
         return chunk, later
 
-    def _send_chunk(self, messages: Sequence[Outgoing]) -> list[SettleError | None]:
+    def _send_chunk(self, messages: Sequence[OutgoingMessage]) -> list[SettleError | None]:
         try:
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
@@ -145,7 +145,7 @@ class QueueSender:
             for index, message in enumerate(messages)
         ]
 
-    def _try_alone(self, message: Outgoing, failure: FailedEntry, again: bool) -> SettleError | None:
+    def _try_alone(self, message: OutgoingMessage, failure: FailedEntry, again: bool) -> SettleError | None:
         """Send a message once more that failed among others, or without what may be too much of it."""
         if failure.get("SenderFault"):
             if message.bare is not None:
@@ -154,7 +154,7 @@ class QueueSender:
             return self._send_chunk([message])[0]
         return self._error(message, str(failure.get("Code") or "no answer"))
 
-    def _error(self, message: Outgoing, why: str) -> SettleError:
+    def _error(self, message: OutgoingMessage, why: str) -> SettleError:
         message_id = str(message.raw.get("MessageId"))
         # of another's making, from a file
         shown = message_id if VALID_ID.fullmatch(message_id) else ascii(message_id)[:128]
@@ -194,14 +194,14 @@ class DeadLetterSender:
         return QueueSender(as_admin(self.client), url).send([_with_reason(raw, reason) for raw, reason in messages])
 
 
-def _with_reason(raw: RawMessage, reason: Reason) -> Outgoing:
+def _with_reason(raw: RawMessage, reason: Reason) -> OutgoingMessage:
     own = without_reason(raw.get("MessageAttributes"))
-    outgoing = Outgoing(raw, add_reason(raw.get("MessageAttributes"), reason), bare=own)
+    outgoing = OutgoingMessage(raw, add_reason(raw.get("MessageAttributes"), reason), bare=own)
     # a body may take all the room that there is
     return outgoing if outgoing.size_bytes <= MAX_BATCH_BYTES else _bare(outgoing)
 
 
-def _bare(message: Outgoing) -> Outgoing:
+def _bare(message: OutgoingMessage) -> OutgoingMessage:
     return replace(message, attributes=message.bare or {}, bare=None)
 
 

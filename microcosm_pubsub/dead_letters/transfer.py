@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from json import dumps, loads
 from typing import Any, cast
 
-from microcosm_pubsub.dead_letters.sender import Outgoing
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage
 from microcosm_pubsub.errors import DecodeError
 from microcosm_pubsub.message.raw import MessageAttribute, RawMessage
 
@@ -30,7 +30,7 @@ def to_line(raw: RawMessage) -> str:
     return dumps(fields)
 
 
-def from_line(line: bytes, token: str) -> Outgoing:
+def from_line(line: bytes, token: str) -> OutgoingMessage:
     """
     Return the message that a line holds.
 
@@ -48,7 +48,7 @@ def from_line(line: bytes, token: str) -> Outgoing:
         if not isinstance(raw.setdefault(key, {}), dict):
             raise DecodeError(f"its `{key}` are no object")
     attributes = {name: _decode(name, attribute) for name, attribute in raw["MessageAttributes"].items()}
-    return Outgoing(cast(RawMessage, raw), attributes, deduplication_id=f"{raw.get('MessageId') or ''}:{token}")
+    return OutgoingMessage(cast(RawMessage, raw), attributes, deduplication_id=f"{raw.get('MessageId') or ''}:{token}")
 
 
 def _encode(attribute: MessageAttribute) -> dict[str, object]:

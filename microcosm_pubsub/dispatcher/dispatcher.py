@@ -98,7 +98,7 @@ class SQSMessageDispatcher:
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
         renew_lock_in_child(self, "_counting")
-        #: how often messages were handed back unhandled: SQS counts these receives, but they are no attempts
+        #: how often messages were released: SQS counts these receives, but they are no attempts
         self.releases = Recent()
 
     @property

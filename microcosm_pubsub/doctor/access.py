@@ -21,7 +21,7 @@ from microcosm_pubsub.clients import (
 )
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.engine import Engine
-from microcosm_pubsub.topology.existing import Existing
+from microcosm_pubsub.topology.inventory import Inventory
 
 
 #: A request whose time is off by more than this is refused, in seconds.
@@ -89,12 +89,12 @@ def describe_failure(failure: Exception, engine: Engine, name: str) -> Finding:
     )
 
 
-def describe_missing(existing: Existing, engine: Engine, name: str) -> Finding:
+def describe_missing(inventory: Inventory, engine: Engine, name: str) -> Finding:
     """Return that there is no such queue, and which one may be meant."""
     if engine.broker is not None:
         return ok("queue", f"{name} is not there yet: the daemon makes it when it starts")
     try:
-        nearest = get_close_matches(name, list(existing.iter_queue_names(name[:3])), 1)
+        nearest = get_close_matches(name, list(inventory.iter_queue_names(name[:3])), 1)
     except CLIENT_ERRORS:
         # which a daemon need not be allowed
         nearest = []

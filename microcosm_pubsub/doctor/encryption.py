@@ -14,7 +14,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code, make_client
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.admission import iter_statements, names_sns, to_list
 from microcosm_pubsub.topology.engine import CONNECT_SECONDS, MAX_ATTEMPTS, READ_SECONDS, Engine
-from microcosm_pubsub.topology.existing import Found
+from microcosm_pubsub.topology.inventory import FoundResource
 
 
 #: The key that AWS manages for SQS, whose policy nobody can change.
@@ -28,7 +28,7 @@ ADVICE = (
 )
 
 
-def check_encryption(config: Any, engine: Engine, queue: Found, is_subscribed: bool) -> Iterator[Finding]:
+def check_encryption(config: Any, engine: Engine, queue: FoundResource, is_subscribed: bool) -> Iterator[Finding]:
     """
     Look at the key of a queue.
 

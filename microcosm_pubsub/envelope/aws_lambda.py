@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from microcosm_pubsub.envelope.codec import CodecSQSEnvelope
-from microcosm_pubsub.message import Settler, SQSMessage
+from microcosm_pubsub.message import Acknowledger, SQSMessage
 from microcosm_pubsub.message.raw import RawMessage
 
 
@@ -19,7 +19,7 @@ class LambdaSQSEnvelope(CodecSQSEnvelope):
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
 
-    def parse_raw_message(self, consumer: Settler | None, raw_message: RawMessage) -> SQSMessage:
+    def parse_raw_message(self, consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:
         """Return the message that a record holds."""
         return super().parse_raw_message(consumer, from_lambda_record(raw_message))
 

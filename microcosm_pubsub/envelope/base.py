@@ -11,7 +11,7 @@ from microcosm_pubsub.envelope.json_text import load_json
 from microcosm_pubsub.envelope.md5 import check_md5
 from microcosm_pubsub.envelope.parsers import MediaTypeAndContentParser, MessageBodyParser
 from microcosm_pubsub.envelope.transforms import decode_body
-from microcosm_pubsub.message import Settler, SQSMessage, find_opaque_data
+from microcosm_pubsub.message import Acknowledger, SQSMessage, find_opaque_data
 from microcosm_pubsub.message.raw import RawMessage
 
 
@@ -32,7 +32,7 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         self.transforms = graph.pubsub_body_transforms
         self.validates_md5: bool = graph.config.sqs_envelope.validate_md5
 
-    def parse_raw_message(self, consumer: Settler | None, raw_message: RawMessage) -> SQSMessage:
+    def parse_raw_message(self, consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:
         """
         Return the message that a raw message holds.
 
@@ -84,7 +84,7 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         check_md5(raw_message)
 
 
-def blank_message(consumer: Settler | None, raw_message: RawMessage) -> SQSMessage:
+def blank_message(consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:
     """Return a message with all that its queue says of it, and nothing of what its body says."""
     attributes = raw_message.get("Attributes")
     # dict first: a check for any Mapping costs ten times as much

@@ -20,10 +20,10 @@ from microcosm_pubsub.producer import PublishOptions
 
 if TYPE_CHECKING:
     from microcosm_pubsub.ledger.firing import Schedules
-    from microcosm_pubsub.ledger.keeping import LedgerKeeping
     from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
     from microcosm_pubsub.ledger.ledger import Ledger
     from microcosm_pubsub.ledger.rows import TaskRow
+    from microcosm_pubsub.ledger.service import LedgerService
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -105,8 +105,8 @@ def configure_pubsub_ledger_schedules(graph: PubSubGraph) -> Schedules | None:
     """Configure what is sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
     if graph.pubsub_ledger is None:
         return None
-    from microcosm_pubsub.ledger.entering import NewTask
     from microcosm_pubsub.ledger.firing import Schedules
+    from microcosm_pubsub.ledger.task_writer import NewTask
 
     ledger, tasks = graph.pubsub_ledger, graph.pubsub_tasks
 
@@ -114,12 +114,10 @@ def configure_pubsub_ledger_schedules(graph: PubSubGraph) -> Schedules | None:
         task, call = tasks.make_recurring(name)
         return NewTask(task_id, task.name, task.function.queue, call)
 
-    return Schedules(
-        ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.terms.now()
-    )
+    return Schedules(ledger.database, tasks.recurrences, make_task, ledger.writer.enter_in, lambda: ledger.terms.now())
 
 
-def configure_pubsub_ledger_keeping(graph: PubSubGraph) -> LedgerKeeping | None:
+def configure_pubsub_ledger_keeping(graph: PubSubGraph) -> LedgerService | None:
     """
     Configure what looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`: a service.
 
@@ -127,7 +125,7 @@ def configure_pubsub_ledger_keeping(graph: PubSubGraph) -> LedgerKeeping | None:
     """
     if graph.pubsub_ledger is None or not graph.pubsub_tasks.has_ledger:
         return None
-    from microcosm_pubsub.ledger.keeping import LedgerKeeping
+    from microcosm_pubsub.ledger.service import LedgerService
 
     schedules, poll_seconds = graph.pubsub_ledger_schedules, graph.config.pubsub_ledger.poll_seconds
-    return None if schedules is None else LedgerKeeping(graph.pubsub_ledger, schedules, poll_seconds)
+    return None if schedules is None else LedgerService(graph.pubsub_ledger, schedules, poll_seconds)

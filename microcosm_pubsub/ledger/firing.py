@@ -16,8 +16,8 @@ from sqlalchemy import Connection, select, update
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.recurring import Recurrence
-from microcosm_pubsub.ledger.entering import NewTask
 from microcosm_pubsub.ledger.rows import Millis
+from microcosm_pubsub.ledger.task_writer import NewTask
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.sql.upgrade import explaining

@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import DeadLetter, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.ledger.books import Books
-from microcosm_pubsub.ledger.entering import Entering
 from microcosm_pubsub.ledger.rows import Millis, TaskRow, say_error, write_reason, write_result
 from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.task_writer import TaskWriter
 from microcosm_pubsub.ledger.turns import write_cursor
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType, describe
@@ -81,15 +81,15 @@ class Runs:
     Know the tasks that run here, and write what becomes of them.
 
     :param books: in which they stand
-    :param entering: lets the next task of a key have its turn
+    :param writer: lets the next task of a key have its turn
     """
 
-    def __init__(self, books: Books, entering: Entering) -> None:
+    def __init__(self, books: Books, writer: TaskWriter) -> None:
         self.database = books.database
         self.store = books.store
         self.turns = books.turns
         self.terms = books.terms
-        self.entering = entering
+        self.writer = writer
         self._open: dict[int, Run] = {}
 
     def find(self, message: SQSMessage) -> Run | None:
@@ -188,10 +188,10 @@ class Runs:
             if key is None:
                 return None
             self.turns.save(connection, key, cursor, self.terms.now_ms())
-            return self.entering.pass_on(connection, key)
+            return self.writer.pass_on(connection, key)
 
         following = transaction.run(write)
-        self.entering.publish_next(transaction, following)
+        self.writer.publish_next(transaction, following)
 
     def _say_result(self, run: Run) -> dict[str, Any]:
         try:
@@ -223,7 +223,7 @@ class Runs:
     def _note_failure(self, run: Run, result: MessageHandlingResult, gives_up: bool) -> TaskRow | None:
         with self.database.open(self.database.make_transaction()) as transaction:
             row, following = transaction.run(lambda connection: self._write_failure(connection, run, result, gives_up))
-            self.entering.publish_next(transaction, following)
+            self.writer.publish_next(transaction, following)
             transaction.commit()
         return row
 
@@ -240,7 +240,7 @@ class Runs:
         row = self.store.end(connection, run.id, run.attempt, values)
         following = None
         if row is not None and row.state.is_final and key is not None:
-            following = self.entering.pass_on(connection, key)
+            following = self.writer.pass_on(connection, key)
         return row, following
 
     def _choose_end(self, run: Run, current: TaskRow, result: MessageHandlingResult, gives_up: bool) -> dict[str, Any]:

@@ -202,7 +202,7 @@ class TaskStore:
             query = query.where(table.c.cursor_key.is_(None)).with_for_update(skip_locked=True)
         return [from_values(dict(values)) for values in connection.execute(query).mappings()]
 
-    def find_next_look(self, connection: Connection) -> Millis | None:
+    def find_next_due(self, connection: Connection) -> Millis | None:
         """Return when somebody must see to a row next; None if to none."""
         found: Millis | None = connection.scalar(self._next_look)
         return found

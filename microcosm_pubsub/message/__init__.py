@@ -4,7 +4,14 @@ One received message, and the time for which it is ours.
 
 from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
-from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_opaque_data, find_ttl, find_value
+from microcosm_pubsub.message.message import (
+    Acknowledger,
+    Replaceable,
+    SQSMessage,
+    find_opaque_data,
+    find_ttl,
+    find_value,
+)
 from microcosm_pubsub.message.raw import (
     BatchAnswer,
     MessageAttribute,
@@ -17,6 +24,7 @@ from microcosm_pubsub.message.recent import Recent
 
 
 __all__ = [
+    "Acknowledger",
     "BatchAnswer",
     "Groups",
     "Lease",
@@ -28,7 +36,6 @@ __all__ = [
     "Replaceable",
     "SQSMessage",
     "SettleEntry",
-    "Settler",
     "find_opaque_data",
     "find_ttl",
     "find_value",

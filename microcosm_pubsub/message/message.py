@@ -27,7 +27,7 @@ else:
     Content = TypeVar("Content")
 
 
-class Settler(Protocol):
+class Acknowledger(Protocol):
     """What a message needs of its consumer."""
 
     def ack(self, message: SQSMessage) -> None: ...
@@ -125,7 +125,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param trace: what traces know of it, if there are any
     """
 
-    consumer: Settler | None
+    consumer: Acknowledger | None
     content: Content = field(repr=False)
     media_type: str | None
     message_id: str | None
@@ -209,7 +209,7 @@ class SQSMessage(Replaceable, Generic[Content]):
         """
         if not self.settled and self.consumer is not None:
             # an extension that is under way would hide it again
-            self.lease.drop((self,))
+            self.lease.stop_extending((self,))
             self.consumer.nack(self, visibility_timeout_seconds)
 
     def __enter__(self) -> SQSMessage:

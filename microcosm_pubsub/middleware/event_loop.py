@@ -44,7 +44,7 @@ class EventLoop:
         """
         loop = self._ensure_loop()
         with self._lock:
-            # at once, for the coroutine may be given up as soon as it runs
+            # at once, for the coroutine may be abandoned as soon as it runs
             future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
             self._waiting[current_thread()] = future
         try:

@@ -84,7 +84,7 @@ class Server:
 
     def _stop(self) -> None:
         if self._calls is not None:
-            self._calls.waiting.end()
+            self._calls.lines.end()
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
 

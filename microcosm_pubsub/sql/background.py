@@ -21,7 +21,7 @@ MAX_ERROR_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 
-class Repeated:
+class RepeatingThread:
     """
     Do a step again and again.
 

@@ -152,7 +152,7 @@ class Database(Connections):
         """
         with self._turns.take():
             self._prepare()
-            self._waiting.call(transaction.begin)
+            self._calls.call(transaction.begin)
             try:
                 with being_current(transaction):
                     yield transaction
@@ -177,7 +177,7 @@ class Database(Connections):
         """
         with self._turns.take():
             self._prepare()
-            self._waiting.call(self._check_tables)
+            self._calls.call(self._check_tables)
 
     def find_version(self) -> str | None:
         """
@@ -234,7 +234,7 @@ class Database(Connections):
             return
         with self._making:
             if not self._prepared and (self.is_memory or self.settings.auto_upgrade):
-                self._waiting.call(self._make_tables)
+                self._calls.call(self._make_tables)
             self._prepared = True
 
     def _make_tables(self) -> None:

@@ -93,7 +93,7 @@ class TransactionLayer:
             transaction.rollback()
             return None if is_mixed(messages, results) else list(map(retry_passing, messages, results))
         for message in messages:
-            # a handler that was given up, or was too slow, goes on to here
+            # a handler that was abandoned, or was too slow, goes on to here
             message.lease.check()
         transaction.commit()
         return results

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from microcosm_pubsub.producer import PubsubMessage
 
 
-class Outgoing:
+class TransactionMessages:
     """
     The messages of one transaction.
 

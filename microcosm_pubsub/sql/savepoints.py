@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from microcosm_pubsub.sql.outgoing import Outgoing
+from microcosm_pubsub.sql.outgoing import TransactionMessages
 from microcosm_pubsub.sql.session import TRANSACTION_KEY
 from microcosm_pubsub.sql.transaction import TRANSACTION
 
@@ -19,10 +19,12 @@ from microcosm_pubsub.sql.transaction import TRANSACTION
 def follow_connections(engine: Engine) -> None:
     """Let transactions know of the savepoints on connections of an engine."""
 
-    def find(connection: Connection) -> Outgoing:
+    def find(connection: Connection) -> TransactionMessages:
         transaction = TRANSACTION.get()
         # connections that are not of a transaction of ours have nothing to forget
-        return transaction.outgoing if transaction is not None and transaction.is_on(connection) else Outgoing()
+        return (
+            transaction.outgoing if transaction is not None and transaction.is_on(connection) else TransactionMessages()
+        )
 
     def begin(connection: Connection, name: str | None) -> None:
         outgoing = find(connection)
@@ -44,8 +46,8 @@ def follow_connections(engine: Engine) -> None:
 def follow_sessions(session_cls: type[Session]) -> None:
     """Let transactions know of the beginnings and ends of sessions of a class."""
 
-    def find(session: Session) -> Outgoing:
-        outgoing: Outgoing = session.info[TRANSACTION_KEY].outgoing
+    def find(session: Session) -> TransactionMessages:
+        outgoing: TransactionMessages = session.info[TRANSACTION_KEY].outgoing
         return outgoing
 
     def begin(session: Session, transaction: SessionTransaction) -> None:

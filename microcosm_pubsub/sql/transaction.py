@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.sql.errors import TransactionError
-from microcosm_pubsub.sql.outgoing import Outgoing
+from microcosm_pubsub.sql.outgoing import TransactionMessages
 
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Transaction:
         #: What is done first when it begins again.
         self.beginnings: list[Callable[[Connection], None]] = []
         #: What it publishes; what is written with all else at its end, and what is done when all that is committed.
-        self.outgoing = Outgoing()
+        self.outgoing = TransactionMessages()
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
         self._root: RootTransaction | None = None

@@ -29,7 +29,7 @@ class TestingClients:
     :param engine: holds the queues and topics
     :param sqs_client: its queue client, recorded
     :param sns_client: its topic client, recorded
-    :param sns_producer: a producer that publishes nothing, recorded, for `sns_producer.mock_sns` false
+    :param sns_producer: a producer that publishes nothing, recorded, for `sns_producer.record_only`
     """
 
     #: Tells pytest that this is no test.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from microcosm_pubsub.topology.existing import read_json
+from microcosm_pubsub.topology.inventory import read_json
 from microcosm_pubsub.topology.resources import POLICY_VERSION
 
 

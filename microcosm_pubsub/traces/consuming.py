@@ -67,7 +67,7 @@ class Origin:
 NOWHERE = Origin(None)
 
 
-class Consuming:
+class ConsumerTraces:
     """
     Make the spans of a consumer.
 

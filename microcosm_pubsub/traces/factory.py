@@ -58,8 +58,8 @@ def configure_pubsub_traces(graph: PubSubGraph) -> Traces | None:
     if not config.enabled:
         return None
     try:
-        from microcosm_pubsub.traces.consuming import Consuming, add_log_fields
-        from microcosm_pubsub.traces.publishing import Publishing
+        from microcosm_pubsub.traces.consuming import ConsumerTraces, add_log_fields
+        from microcosm_pubsub.traces.publishing import ProducerTraces
         from microcosm_pubsub.traces.tracer import Tracer, find_trace_id
     except ModuleNotFoundError as error:
         raise ConfigurationError(
@@ -71,6 +71,6 @@ def configure_pubsub_traces(graph: PubSubGraph) -> Traces | None:
         return getattr(meta, "endpoint_url", None)
 
     tracer = Tracer()
-    publishing = Publishing(tracer, find_endpoint, config.xray)
-    consuming = Consuming(tracer, config.one_trace, config.xray)
+    publishing = ProducerTraces(tracer, find_endpoint, config.xray)
+    consuming = ConsumerTraces(tracer, config.one_trace, config.xray)
     return Traces(consuming, Check(add_log_fields), publishing.start, publishing.around, publishing.send, find_trace_id)

@@ -67,7 +67,7 @@ class OpenSpan:
         span.end()
 
 
-class Publishing:
+class ProducerTraces:
     """
     Make the spans of a producer.
 

@@ -27,7 +27,7 @@ class Receive:
 
 class ReceiveTimer:
     """
-    Tell, of each receive, when its last message was handled, or handed back.
+    Tell, of each receive, when its last message was handled, or released.
 
     :param tell: gets the milliseconds since the receive was answered, and the number of its messages; None wants none
     :param clock: a monotonic clock, in seconds

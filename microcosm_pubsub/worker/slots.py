@@ -87,7 +87,7 @@ class Slot:
         with self._lock:
             if self.abandoned:
                 logger.warning(
-                    "A handler ended %.1f s after it began, when it had been given up; its outcome is dropped",
+                    "A handler ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
                     self.clock() - self.started_at,
                 )
                 return

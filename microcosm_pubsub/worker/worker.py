@@ -4,7 +4,7 @@ The worker: many messages of one queue at once, each of them ours until it is se
     receiver -> handling -> lanes -> slots (run) -> handling -> settler (batches)
        the reactor makes the calls of receiver and settler; the keeper extends leases
 
-The thread that calls `run` watches over the others, and ends them: it receives no more, hands back what nobody
+The thread that calls `run` watches over the others, and ends them: it receives no more, releases what nobody
 has begun to handle, waits for the handlers that run, and sees to it that every message is settled. The way of one
 message stands in `handling`.
 """
@@ -185,7 +185,7 @@ class Worker:
             self.gauges()
             on_watch()
         except Exception as error:
-            # a bug here, or a system without threads to give: messages are handed back before the end all the same
+            # a bug here, or a system without threads to give: messages are released before the end all the same
             logger.exception("Cannot look after the worker")
             return Ending(f"{type(error).__name__} while looking after the worker", error)
         return ending
@@ -240,14 +240,14 @@ class Worker:
         self.receiver.stop()
         # A client that can end its receives at once has this method; others are waited for.
         interrupt = getattr(self.consumer.sqs_client, "interrupt", lambda: None)
-        self.handling.keep_for_the_end(self.lanes.close())
+        self.handling.keep_left_over(self.lanes.close())
         receives_end = self.clock() + self.consumer.wait_seconds + self.intervals.grace_seconds
         handlers_end = self.clock() + self.settings.shutdown_timeout_seconds
         handed_back = False
         while not (handed_back and (self.slots.have_ended or self.clock() >= handlers_end)):
             if not handed_back and (self.receiver.has_ended or self.clock() >= receives_end):
                 # not before: a receive under way might get them again
-                self.handling.hand_back()
+                self.handling.release_left_over()
                 handed_back = True
                 continue
             if not handed_back:
@@ -266,11 +266,11 @@ class Worker:
             if unit is not None and self.slots.abandon(slot, unit, replace=False):
                 abandoned += 1
                 lose(unit.messages)
-                self.handling.keep_for_the_end(unit.messages)
+                self.handling.keep_left_over(unit.messages)
                 logger.error("Abandoning a handler that still runs: %s", describe(unit))
         for unit in self.slots.dropped:
-            self.handling.keep_for_the_end(unit.messages)
-        self.handling.hand_back()
+            self.handling.keep_left_over(unit.messages)
+        self.handling.release_left_over()
         unsettled = self.settler.flush(self.intervals.grace_seconds)
         self.parts.keeper.stop()
         self.parts.reactor.close()

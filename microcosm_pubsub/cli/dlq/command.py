@@ -19,10 +19,10 @@ from microcosm_pubsub.cli.dlq.flags import (
     positive_integer,
     positive_number,
 )
-from microcosm_pubsub.cli.dlq.look import list_queues, peek, print_groups
 from microcosm_pubsub.cli.dlq.purge import purge
 from microcosm_pubsub.cli.dlq.redrive import redrive
 from microcosm_pubsub.cli.dlq.run import run
+from microcosm_pubsub.cli.dlq.show import list_queues, peek, print_groups
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
 

@@ -18,7 +18,7 @@ from microcosm_pubsub.cli.dlq.flags import make_filter
 from microcosm_pubsub.cli.dlq.session import Session, make_reader, open_session, print_json
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage, QueueSender
 from microcosm_pubsub.dead_letters.transfer import from_line, to_line
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 from microcosm_pubsub.message import Groups
@@ -118,7 +118,7 @@ class Import:
         self.sent = 0
         self.bad = 0
         self.next_number = 1
-        self._batch: list[tuple[int, Outgoing]] = []
+        self._batch: list[tuple[int, OutgoingMessage]] = []
         self._groups = Groups(ordered=self.sender.fifo)
 
     def add(self, number: int, line: bytes) -> None:

@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
             make_graph(daemon, args)
             with keep(scan):
                 message, result = handle(daemon, raw, args.debugger)
-            done = result.result in DONE and message.error is None
+            done = result.outcome in DONE and message.error is None
             deleted = args.ack and done and not scan.delete([raw])
         session.note_unreleased(scan)
     report(args, session, message, result, deleted)
@@ -139,7 +139,7 @@ def report(
             {
                 "message_id": message.message_id,
                 "media_type": message.media_type,
-                "outcome": result.result.name,
+                "outcome": result.outcome.name,
                 "error": type(error).__name__ if error else None,
                 "reason": result.extra.get("reason"),
                 "elapsed_ms": result.elapsed_time,
@@ -148,7 +148,7 @@ def report(
         )
     else:
         why = result.extra.get("reason")
-        told = f"{result.result.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
+        told = f"{result.outcome.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
         print(f"{told}: {why}" if why else told)
     if error is not None:
         sys.stderr.write("".join(format_exception(error)))

@@ -113,7 +113,7 @@ class Session:
             self.note(f"Each look adds 1 to a message's receive count, {harm}")
 
     def note_unreleased(self, scan: Scan) -> None:
-        """Tell what could not be given back, when the scan is over."""
+        """Tell what could not be released, when the scan is over."""
         if scan.unreleased:
             self.note(f"{scan.unreleased} could not be released; they are hidden for {scan.visibility_seconds} s more")
 

@@ -16,7 +16,7 @@ from time import monotonic
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.producer import ProduceResult, PubsubMessage
 from microcosm_pubsub.result import describe
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.background import RepeatingThread
 from microcosm_pubsub.sql.outbox.rows import Row
 from microcosm_pubsub.sql.outbox.store import OutboxStore
 
@@ -57,7 +57,7 @@ class Relay:
         self.batch_size = batch_size
         self.poll_seconds = poll_seconds
         self.clock = clock
-        self.work = Repeated("outbox-relay", self.step)
+        self.work = RepeatingThread("outbox-relay", self.step)
         self.gauges: dict[str, float] = {}
         #: How many messages it has published.
         self.published = 0

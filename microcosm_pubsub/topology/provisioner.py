@@ -15,7 +15,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 from microcosm_pubsub.topology.admission import add_statement, find_senders
 from microcosm_pubsub.topology.comparison import SCOPE, Comparison, Item
-from microcosm_pubsub.topology.existing import PENDING
+from microcosm_pubsub.topology.inventory import PENDING
 from microcosm_pubsub.topology.plan import Queue, Topic
 from microcosm_pubsub.topology.resources import (
     STATEMENT,
@@ -30,7 +30,7 @@ from microcosm_pubsub.topology.resources import (
 DELETED_RECENTLY = "QueueDeletedRecently"
 
 
-class Applying:
+class Provisioner:
     """
     Make what a comparison found to be missing, and change what differs.
 
@@ -40,7 +40,7 @@ class Applying:
 
     def __init__(self, comparison: Comparison, items: list[Item]) -> None:
         self.topology = comparison.topology
-        self.existing = comparison.existing
+        self.inventory = comparison.inventory
         self.comparison = comparison
         self.items = items
         self.arns = {key: found.arn for key, found in comparison.found.items()}
@@ -74,7 +74,7 @@ class Applying:
         attributes = {"FifoTopic": "true"} if topic.is_fifo else {}
         if self.topology.kms_key is not None and self.comparison.has_rights:
             attributes["KmsMasterKeyId"] = self.topology.kms_key
-        answer = self.existing.topic_client.create_topic(Name=topic.name, Attributes=attributes)
+        answer = self.inventory.topic_client.create_topic(Name=topic.name, Attributes=attributes)
         made = str(answer["TopicArn"])
         if topic.arn is not None and self.comparison.has_rights and topic.arn != made:
             raise ConfigurationError(
@@ -85,7 +85,7 @@ class Applying:
 
     def _change_topic(self, item: Item) -> None:
         for change in item.changes:
-            self.existing.topic_client.set_topic_attributes(
+            self.inventory.topic_client.set_topic_attributes(
                 TopicArn=self.arns["topic", item.name], AttributeName=change.attribute, AttributeValue=change.new
             )
 
@@ -97,7 +97,7 @@ class Applying:
         attributes = self.comparison.want_queue(queue, is_dead_letters)
         if not is_dead_letters:
             attributes["RedrivePolicy"] = self._write_redrive(queue)
-        client = self.existing.queue_client
+        client = self.inventory.queue_client
         url = str(client.create_queue(QueueName=item.name, Attributes=attributes)["QueueUrl"])
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         self.urls[item.name], self.arns["queue", item.name] = url, answer["Attributes"]["QueueArn"]
@@ -115,7 +115,7 @@ class Applying:
         self._set_attributes(item.name, attributes)
 
     def _set_attributes(self, name: str, attributes: dict[str, str]) -> None:
-        self.existing.queue_client.set_queue_attributes(QueueUrl=self.urls[name], Attributes=attributes)
+        self.inventory.queue_client.set_queue_attributes(QueueUrl=self.urls[name], Attributes=attributes)
 
     def _write_redrive(self, queue: Queue) -> str:
         return dumps(make_redrive_policy(self.arns["queue", queue.dead_letter_queue], queue))
@@ -134,7 +134,7 @@ class Applying:
     def _create_subscription(self, item: Item) -> None:
         topic = self._topic(item)
         policy = make_subscription_filter(topic)
-        self.existing.topic_client.subscribe(
+        self.inventory.topic_client.subscribe(
             TopicArn=self.arns["topic", topic.name],
             Protocol="sqs",
             Endpoint=self.arns["queue", self._queue().name],
@@ -152,7 +152,7 @@ class Applying:
         # what a policy may hold depends on its scope, which therefore changes without one
         steps = [("FilterPolicy", "{}"), ("FilterPolicyScope", SCOPE)] if "FilterPolicyScope" in changed else []
         for name, value in [*steps, ("FilterPolicy", policy)]:
-            self.existing.topic_client.set_subscription_attributes(
+            self.inventory.topic_client.set_subscription_attributes(
                 SubscriptionArn=self.arns["subscription", item.name], AttributeName=name, AttributeValue=value
             )
 

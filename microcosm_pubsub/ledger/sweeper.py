@@ -12,9 +12,9 @@ from logging import getLogger
 from sqlalchemy import Connection
 
 from microcosm_pubsub.ledger.books import Books
-from microcosm_pubsub.ledger.entering import Entering
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.task_writer import TaskWriter
 from microcosm_pubsub.sql.upgrade import explaining
 
 
@@ -24,29 +24,29 @@ logger = getLogger(__name__)
 STEP = 100
 
 
-class Looking:
+class Sweeper:
     """
     See to tasks.
 
     :param books: in which they stand
-    :param entering: publishes tasks
+    :param writer: publishes tasks
     """
 
-    def __init__(self, books: Books, entering: Entering) -> None:
+    def __init__(self, books: Books, writer: TaskWriter) -> None:
         self.database = books.database
         self.store = books.store
         self.turns = books.turns
         self.terms = books.terms
-        self.entering = entering
+        self.writer = writer
 
-    def look(self) -> int:
+    def sweep(self) -> int:
         """See to some tasks, and return to how many."""
-        return self._look_at_unkeyed() + self._look_at_keyed()
+        return self._sweep_unkeyed() + self._sweep_keyed()
 
     def find_wait(self, limit: float) -> float:
         """Return in how many seconds there is something to see to, or a limit if that is less."""
         with self.database.reading() as connection, explaining(str(self.database)):
-            look_at = self.store.find_next_look(connection)
+            look_at = self.store.find_next_due(connection)
         return limit if look_at is None else min(limit, max(0.0, (look_at - self.terms.now_ms()) / 1000))
 
     def count(self) -> dict[str, float]:
@@ -54,24 +54,24 @@ class Looking:
         with self.database.reading() as connection:
             return {f"tasks_{state}": number for state, number in self.store.count(connection).items()}
 
-    def _look_at_unkeyed(self) -> int:
+    def _sweep_unkeyed(self) -> int:
         with self.database.open(self.database.make_transaction()) as transaction, explaining(str(self.database)):
             rows = transaction.run(
                 lambda connection: self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=False)
             )
             for row in rows:
                 changed = transaction.run(partial(self._see_to, row))
-                self.entering.publish_next(transaction, changed)
+                self.writer.publish_next(transaction, changed)
             transaction.commit()
         return len(rows)
 
-    def _look_at_keyed(self) -> int:
+    def _sweep_keyed(self) -> int:
         with self.database.reading() as connection:
             rows = self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=True)
         for row in rows:
             with self.database.open(self.database.make_transaction()) as transaction:
                 published = transaction.run(partial(self._see_to_keyed, row))
-                self.entering.publish_next(transaction, published)
+                self.writer.publish_next(transaction, published)
                 transaction.commit()
         return len(rows)
 
@@ -104,7 +104,7 @@ class Looking:
         changed = self._see_to(row, connection)
         if changed is None and not row.state.is_final:
             # It was given up.
-            return self.entering.pass_on(connection, seen.cursor_key)
+            return self.writer.pass_on(connection, seen.cursor_key)
         return changed
 
     def _lose(self, connection: Connection, row: TaskRow) -> TaskRow | None:

@@ -60,7 +60,7 @@ class NewTask:
     check: Callable[[Any], object] = lambda arguments: None
 
 
-class Entering:
+class TaskWriter:
     """
     Write tasks.
 
