@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from microcosm_pubsub.retry import RetryPolicy
     from microcosm_pubsub.worker.settings import WorkerSettings
 
-#: Where what users import lives. It is imported from there when it is asked for, so that no program loads what it does
-#: not use: https://peps.python.org/pep-0562/
+#: The module of each name that users import. It is imported when the name is asked for, so that no program loads what
+#: it does not use: https://peps.python.org/pep-0562/
 _HOMES = {
     "Change": "calls.changes",
     "ConsumerDaemon": "daemon",

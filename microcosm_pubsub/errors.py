@@ -58,7 +58,7 @@ class MessageValidationError(PubSubError, ValidationError):
     media_type: str | None = None
 
     def __str__(self) -> str:
-        # below the fields of the schema, the names are whatever the content holds
+        # Below the fields of the schema, the names may be any that the content holds.
         messages = self.normalized_messages()  # type: ignore[no-untyped-call, unused-ignore]
         return str({name: sorted(set(_iter_texts(found))) for name, found in messages.items()})
 

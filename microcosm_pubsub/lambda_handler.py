@@ -31,7 +31,7 @@ from microcosm_pubsub.types import Handlers
 
 WARMING_UP = "warming up"
 
-#: What the records of an event may come from.
+#: The sources that the records of an event may have.
 SQS, SNS = "aws:sqs", "aws:sns"
 
 ADVICE = "connect the function to an SQS queue by an event source mapping, or subscribe it to a topic"

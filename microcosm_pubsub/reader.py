@@ -125,7 +125,7 @@ class SQSFileReader(Reader):
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            # lines are decoded one by one, so that one that is not UTF-8 concerns itself alone
+            # Lines are decoded one by one, so that one that is not UTF-8 concerns itself alone.
             self.file = open(path, "rb")  # noqa: SIM115
         except OSError as error:
             raise ConfigurationError(f"Cannot read messages from {path}: {error.strerror}") from error
@@ -179,12 +179,12 @@ class SQSStdInReader(Reader):
         return line
 
     def _fill(self, wait_seconds: float) -> None:
-        # a plain readline() could not be interrupted by a signal while no line comes
+        # A plain readline() could not be interrupted by a signal while no line comes.
         stream = sys.stdin.buffer if hasattr(sys.stdin, "buffer") else sys.stdin
         try:
             descriptor = stream.fileno()
         except (OSError, ValueError):
-            # not a real stream: all of it is there
+            # The stream is not a real one: all of it is there.
             data = stream.read()
             self.buffer += data.encode() if isinstance(data, str) else data
             self.ended = True

@@ -20,7 +20,7 @@ def operation(service: str, name: str, function: Callable[..., Any]) -> Callable
         answer: dict[str, Any] = self.broker.call(service, name, function, parameters)
         return answer
 
-    # for who calls it in another way
+    # A server calls the function itself.
     method.function = function  # type: ignore[attr-defined]
     method.__name__ = function.__name__
     method.__doc__ = function.__doc__

@@ -119,7 +119,7 @@ class KeepLayer:
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """Handle requests, and keep what is answered."""
-        # a graph without a database knows nothing of transactions
+        # Imported here, since a graph without a database knows nothing of transactions.
         from microcosm_pubsub.sql.transaction import current_transaction
 
         results = call_next(messages)

@@ -28,13 +28,13 @@ from microcosm_pubsub.clients.protocols import AdminQueueClient
 
 logger = getLogger(__name__)
 
-#: How long an answer is kept that nobody reads, in seconds.
+#: An answer that nobody reads is kept for this time, in seconds.
 RETENTION_SECONDS = 300
 
-#: When a queue is taken for nobody's, in seconds since somebody changed its attributes.
+#: A queue is taken for nobody's when its attributes were last changed this long ago, in seconds.
 MAX_AGE_SECONDS = 24 * 60 * 60
 
-#: How often a process touches its own, in seconds.
+#: A process touches its own queue at most this often, in seconds.
 TOUCH_SECONDS = 60 * 60
 
 

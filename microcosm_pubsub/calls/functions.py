@@ -64,10 +64,10 @@ class Task:
         self.task_id = task_id or str(uuid4())
         self.args = args
         self.kwargs = dict(kwargs or {})
-        #: Which attempt this is, from 1; 0 before the first.
+        #: The number of the attempt, from 1; 0 before the first.
         self.attempt = 0
-        #: How often it is tried again if it fails now, as far as its retry policy and its queue allow; `on_error` may
-        #: change it.
+        #: The number of attempts left if this one fails, as its retry policy and its queue allow; `on_error` may change
+        #: it.
         self.retries: float = inf
         #: The message that is handled; None if it runs where it was sent.
         self.message: SQSMessage | None = None
@@ -97,7 +97,8 @@ class Task:
         return f"<{type(self).__name__} {self.name} {self.task_id}>"
 
 
-#: What is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task, error)`.
+#: A function that is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task,
+#: error)`.
 Hook = Callable[..., Any]
 
 
@@ -231,7 +232,7 @@ class TaskRegistry:
             raise AlreadyRegisteredError(
                 f"Task {function.name} is {name_of(other.function)}; {name_of(function.function)} needs another name"
             )
-        # its module was loaded once more
+        # The module was loaded once more.
         self.functions[function.name] = function
 
     def register_hook(self, function: Hook) -> None:

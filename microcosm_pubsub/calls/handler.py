@@ -52,7 +52,7 @@ class CallHandler:
         self.replies = replies
         #: Whether its messages are those of tasks that are remembered.
         self.has_ledger = False
-        # by which log lines and dead letters name it
+        # Log lines and dead letters name it by these.
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
         received = Parameter("received", Parameter.POSITIONAL_ONLY, annotation=SQSMessage)

@@ -30,10 +30,10 @@ from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 
 logger = getLogger(__name__)
 
-#: How long one poll waits at most, in seconds: it cannot be told of a call that waits for less.
+#: A poll waits at most this many seconds: a call that waits for less cannot interrupt it.
 MAX_POLL_SECONDS = 2
 
-#: After an error of the queue, in seconds.
+#: The queue is asked again this many seconds after an error.
 RETRY_SECONDS = 1.0
 
 
@@ -73,7 +73,7 @@ class ReplyQueue:
         self.client = client
         self.queues = queues
         self.clock = clock
-        #: How many answers came, were late or unknown, or could not be read.
+        #: The numbers of answers that came, were late or unknown, or could not be read.
         self.counts: Counter[str] = Counter()
         self._start()
 
@@ -95,7 +95,7 @@ class ReplyQueue:
         :raises CallError: if the queue cannot be made
         """
         if getpid() != self.pid:
-            # of a forked child the answers go to a queue of its own
+            # This is a forked child, which needs a queue of its own.
             self._start()
         with self._changed:
             if self._closed:
@@ -124,7 +124,7 @@ class ReplyQueue:
         if self.url is not None and getpid() == self.pid:
             self.queues.delete(self.url)
 
-    # inside
+    # Internals.
 
     def _open(self) -> None:
         self.name, self.url = self.queues.create()
@@ -152,7 +152,7 @@ class ReplyQueue:
             while not self._closed:
                 if self._waiting and self.url is not None:
                     return self.url
-                # without a queue, the next call makes one; those that wait expire meanwhile
+                # Without a queue, the next call makes one; open requests expire meanwhile.
                 self._changed.wait(RETRY_SECONDS if self._waiting else None)
                 self._expire_late()
             return None
@@ -213,7 +213,7 @@ class ReplyQueue:
             expected = isinstance(error, CLIENT_ERRORS)
             logger.warning("Cannot read the reply queue %s: %s", self.name, code, exc_info=not expected)
             if code in NO_QUEUE:
-                # the answers to what waits now will not come; later calls name another queue
+                # The answers to open requests will not come; later calls name another queue.
                 self.url = None
                 try:
                     self._open()

@@ -48,7 +48,7 @@ class Rpc:
         client = as_admin(graph.sqs_client)
         self.queues = ReplyQueues(client, prefix)
         self.replies = ReplyQueue(client, self.queues)
-        # a request that waited for the commit of a handler's transaction would wait for itself
+        # A request must not wait for the commit of a handler's transaction, which would wait for its answer.
         self.requests = Combiner(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
     def call(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
@@ -114,7 +114,7 @@ class Rpc:
         """Delete the reply queue; who waits has `RpcTimeout`."""
         self.replies.close()
 
-    # inside
+    # Internals.
 
     def _send(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None

@@ -75,7 +75,7 @@ class SendOptions:
             raise ConfigurationError(f"merge is {self.merge!r}, but must be {', '.join(MERGES)}, or a function")
         if self.cursor_key is None and self.merge != "keep":
             raise ConfigurationError("merge is of use with a cursor_key alone")
-        # the times and the group, as the producer judges them
+        # The producer's own checks judge the times and the group.
         self.to_publish_options()
 
     def with_options(self, more: Mapping[str, Any]) -> SendOptions:
@@ -101,7 +101,7 @@ class SendOptions:
 DEFAULT_SEND_OPTIONS = SendOptions()
 
 
-#: What handles of the ledger have beside.
+#: Attributes that handles of the ledger have beside these.
 LEDGER_NAMES = ("state", "result", "error", "cancel", "retry", "is_new", "row")
 
 

@@ -51,7 +51,7 @@ class Tasks(TaskSender):
         self.schemas = graph.pubsub_message_schema_registry
         self.registry: TaskRegistry = graph.pubsub_task_registry
         self.local = LocalRuns(graph, hooks)
-        #: What remembers tasks; None without a database.
+        #: The ledger, which remembers tasks; None without a database.
         self.ledger = find_component(graph, "pubsub_ledger")
         records = None if self.ledger is None else self.ledger.runs
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
@@ -64,7 +64,7 @@ class Tasks(TaskSender):
             raise ConfigurationError(
                 f"No task is declared for queue {', '.join(unknown)}; there are {', '.join(sorted(by_queue)) or 'none'}"
             )
-        #: What handles the tasks of each queue that run here, by their media type.
+        #: The handlers of the queues of tasks that run here, by media type.
         self.handlers = {
             make_task_media_type(queue): QueueHandler(
                 queue, by_queue[queue], hooks, self.registry.hooks.get, records, self.remembers
@@ -224,9 +224,9 @@ class LocalRuns:
         """
         handler = QueueHandler(task.function.queue, [task.function], self.hooks, hooks.get)
         if hooks:
-            # these need no name that others know
+            # These hooks need no name that other processes know.
             call["hooks"] = {event: event for event in hooks}
-        # as it would travel
+        # The call goes through JSON, as it would on its way.
         content = loads(dumps({**call, "opaqueData": {IDENTITY_KEY: task.task_id}}))
         policy = task.function.handler_options.retry
         if "retries" not in content and (policy is None or policy.max_attempts is None):

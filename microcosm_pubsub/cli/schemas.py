@@ -171,7 +171,7 @@ def load(target: str) -> Program:
     try:
         import_module(module)
     except Exception as error:
-        # a module is foreign code, which is run here for the first time
+        # A module is user code, which runs here for the first time.
         raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
     graph = create_object_graph("schemas", testing=True)
     graph.use("pubsub_message_schema_registry", "sns_topic_arns")

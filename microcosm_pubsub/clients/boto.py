@@ -74,7 +74,7 @@ def make_client(
             attach(session, parts)
         client = session.client(
             service,
-            # an engine on this machine has no region, but its requests are signed for one
+            # An engine on this machine has no region, but its requests are signed for one.
             region_name=region_name
             or session.region_name
             or default_region
@@ -90,7 +90,7 @@ def make_client(
     except ProfileNotFound as error:
         raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error
     except (InvalidRegionError, ValueError) as error:
-        # botocore raises ValueError for an endpoint that is no URL
+        # botocore raises ValueError for an endpoint that is no URL.
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
     if is_traced:
         client.meta.events.register("before-call", add_trace_header)

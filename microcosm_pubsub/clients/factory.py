@@ -97,7 +97,7 @@ def configure_sns_client(graph: PubSubGraph) -> TopicClient:
         max_attempts=config.max_attempts,
         transport=config.transport,
         is_traced=find_component(graph, "pubsub_traces") is not None,
-        # without a topic nothing can be published, and the region does not matter
+        # Without a topic nothing can be published, and the region does not matter.
         default_region=LOCAL_REGION,
     )
     return client

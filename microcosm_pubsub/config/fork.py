@@ -35,7 +35,7 @@ _owners: dict[int, tuple[ref[Any], Callable[[Any], None]]] = {}
 _held_still: WeakKeyDictionary[Any, Callable[[Any], Lockable]] = WeakKeyDictionary()
 _holding: list[Lockable] = []
 
-#: What is not used any more, and must not be closed either: the parent still uses the other end.
+#: Objects that are not used any more, and must not be closed either: the parent still uses the other end.
 _inherited: list[Any] = []
 
 
@@ -93,7 +93,7 @@ def _start_all_anew() -> None:
         owner = reference()
         if owner is None:
             continue
-        # One that cannot start anew must not keep the others from it, nor the child from running.
+        # An object that cannot start anew must not keep the others from it, nor the child from running.
         try:
             start_anew(owner)
         except Exception:

@@ -17,7 +17,7 @@ from microcosm_pubsub.consumer.entries import Entry, Refusal, settle_error
 from microcosm_pubsub.message.raw import BatchAnswer, RawMessage, ReceiveAnswer
 
 
-#: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
+#: The attributes that SQS is asked for, under the name that every SQS-compatible engine knows.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 ATTRIBUTES = [
     "ApproximateFirstReceiveTimestamp",

@@ -103,7 +103,7 @@ class SQSConsumer:
 
         :param raw: a message as `receive_message` gives it
         """
-        # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this
+        # Schemas and envelopes are user code that reads bytes of others: an error concerns this
         # message alone.
         try:
             return self.envelope.parse_raw_message(self, raw)

@@ -15,7 +15,7 @@ from inflection import underscore
 #: The organization of media types that name none, unless `PUBSUB_ORGANIZATION` says otherwise.
 DEFAULT_ORGANIZATION = "globality"
 
-#: What happened to a resource, unless a media type says otherwise.
+#: The change of a resource, unless a media type says otherwise.
 CREATED = "created"
 
 

@@ -42,10 +42,10 @@ from microcosm_pubsub.types import Handler, Layer, Observer, UnitLayer
 from microcosm_pubsub.worker.settings import WorkerSettings
 
 
-#: What these tell at INFO is said better.
+#: Our own log lines say better what these log at INFO.
 QUIET_LOGGERS = ["botocore.credentials"]
 
-#: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
+#: Health checks are served at this port with `--heartbeat-threshold-seconds` and no port.
 DEFAULT_PORT = 80
 
 
@@ -88,29 +88,29 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     #: Binding names of services to run beside the worker, see `daemon.services`.
     services: Sequence[str] = ()
 
-    #: What else is served with the health checks: a function by the path that it answers.
+    #: Routes that are served with the health checks: a function by the path that it answers.
     routes: Mapping[str, Route] = {}
 
-    #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
-    #: that they use may be used by several threads at once.
+    #: The number of handlers that run at a time, each in a thread of its own; more than one only if they and the
+    #: components that they use may be used by several threads at once.
     workers: int | None = None
 
     #: Whether every handler runs in a database transaction, not only those whose `@handles` says so.
     transaction: bool | None = None
 
-    #: What an operator decides about the worker, which configuration may change.
+    #: The worker's settings, which an operator decides and configuration may change.
     settings: WorkerSettings | None = None
 
-    #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
+    #: The retry policy of handlers whose `@handles` names none.
     retry: RetryPolicy | None = None
 
-    #: What becomes of messages without a handler or schema, "ack", "nack" or "dead_letter"; and which of them are
-    #: expected, and acked without a word.
+    #: The action for messages without a handler or schema, "ack", "nack" or "dead_letter"; and the media types of those
+    #: that are expected, and acked without a word.
     unhandled: str | None = None
     ignore: list[str] | None = None
 
-    #: Whose tasks run here: by default those of all queues, unless `components` name handlers or tasks; and what is
-    #: called around each: `TaskHooks`.
+    #: The queues whose tasks run here: by default all, unless `components` name handlers or tasks; and the hooks that
+    #: are called around each task: `TaskHooks`.
     task_queues: Sequence[str] | None = None
     task_hooks: Any = None
 
@@ -162,7 +162,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """Use the components, and bind the handlers."""
         broker = graph.pubsub_broker
         if broker is not None and graph.sqs_client is not broker.queue_client:
-            # messages come from somewhere else, such as a file
+            # Messages come from somewhere else, such as a file.
             broker = None
         if broker is not None:
             broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
@@ -226,7 +226,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             graph.logger.warning("%s", error)
             raise SleepNow from error
         if graph.metadata.testing and not results:
-            # a queue in memory does not wait for messages
+            # A queue in memory does not wait for messages.
             raise SleepNow
 
     def process(self, event: Any = None, context: Any = None) -> Any:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Values of such keys are not shown.
 SECRET = re.compile(r"password|passwd|secret|token|api_key|private|credential|dsn", re.IGNORECASE)
 
-#: What stands for a secret.
+#: The placeholder of a secret.
 HIDDEN = "(hidden)"
 
 #: The password in a URL: https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1
@@ -61,7 +61,7 @@ def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Effective
         root_path=daemon.root_path,
         loader=daemon.loader,
     )
-    # the later ones win
+    # Later sources win.
     sources = [
         ("class", attributes_to_config(daemon)),
         ("defaults", load_from_dict(daemon.defaults)(graph.metadata)),

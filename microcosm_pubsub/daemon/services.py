@@ -20,7 +20,7 @@ logger = getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What every service has.
+#: The methods of every service.
 METHODS = ("start", "stop", "problems", "gauges")
 
 NOTHING: Mapping[str, float] = {}

@@ -115,7 +115,7 @@ def read_letter(raw: RawMessage, envelope: SQSEnvelope) -> Letter:
     :param envelope: decodes the body
     """
     media_type, content, decode_error = None, None, None
-    # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this message alone.
+    # Schemas and envelopes are user code that reads bytes of others: an error concerns this message alone.
     try:
         message: SQSMessage = envelope.parse_raw_message(None, raw)
         media_type, content = message.media_type, message.content

@@ -23,7 +23,7 @@ from microcosm_pubsub.errors import ConfigurationError
 #: Queues without a known dead-letter queue are looked at again so seldom, as their policies seldom change.
 LOOK_AGAIN_SECONDS = 300.0
 
-#: After an error that may pass, we look again sooner.
+#: The queue is looked at again this many seconds after an error that may pass.
 TRY_AGAIN_SECONDS = 10.0
 
 
@@ -57,7 +57,7 @@ class DeadLetterQueue:
         renew_lock_in_child(self, "_lock")
         self._look_at: float | None = None
         self._found_url: str | None = None
-        #: whether the last look failed for a reason that may pass
+        #: Whether the last look failed for a reason that may pass.
         self._unsure = False
         self._arn: str | None = None
 

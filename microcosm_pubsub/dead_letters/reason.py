@@ -34,7 +34,7 @@ LAST_TIME: Final = f"{PREFIX}last_time"
 FIRST_TIME: Final = f"{PREFIX}first_time"
 BY_IMPORTANCE: Final = (SOURCE, REDRIVES, ERROR, OUTCOME, HANDLER, ATTEMPTS, MESSAGE_ID, LAST_TIME, FIRST_TIME)
 
-#: Those that a message carries only while it is in a dead-letter queue.
+#: The attributes that a message carries only while it is in a dead-letter queue.
 OF_A_STAY: Final = frozenset(BY_IMPORTANCE) - {REDRIVES}
 
 #: Longer names are cut: what is said of a message must not outgrow it.
@@ -166,7 +166,7 @@ def _text(attribute: object) -> str:
 
 
 def _to_count(text: str | None) -> int | None:
-    # of another's making, it may be any number, or none
+    # The sender may be anybody: the text may be any number, or none.
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 

@@ -29,7 +29,7 @@ from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
 from microcosm_pubsub.message.raw import BatchAnswer, RawMessage
 
 
-#: For how long a message is hidden, before more time is asked for.
+#: A message is hidden for this many seconds, before more time is asked for.
 VISIBILITY_SECONDS: Final = 60
 
 #: A receive that waits asks all servers of SQS, one that does not only some of them.
@@ -39,7 +39,8 @@ WAIT_SECONDS: Final = 1
 #: So many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
 MAX_EMPTY_RECEIVES: Final = 3
 
-#: Where more is hidden at once than can be extended in half of that time, it is hidden for longer to begin with.
+#: If more messages are hidden at once than can be extended in half of that time, they are hidden for longer to begin
+#: with.
 RENEWED_PER_SECOND: Final = 100
 
 #: The most messages that a standard queue hides at once, about; a FIFO queue hides fewer.
@@ -91,13 +92,13 @@ class Scan:
         self.visibility_seconds = visibility_seconds
         self.wait_seconds = wait_seconds
         self.clock = clock
-        #: How many messages there are by the queue's own count, where it tells: to receive, and hidden from us.
+        #: The numbers of messages by the queue's own count, if it gives one: to receive, and hidden from us.
         self.expected: int | None = None
         self.hidden = 0
-        #: How many messages were received, and how many of those were sent too late to be of this scan.
+        #: The number of messages that were received, and of those that were sent too late to be of this scan.
         self.seen = 0
         self.later = 0
-        #: How many could not be released, and stay hidden until their time is over.
+        #: The number of messages that could not be released, and stay hidden until their time is over.
         self.unreleased = 0
         self._held: dict[str, Held] = {}
         self._known: set[str] = set()
@@ -128,7 +129,7 @@ class Scan:
             return until_ms
         counts = [int((answer.get("Attributes") or {}).get(name, 0)) for name in COUNTS]
         self.expected, self.hidden = counts
-        # the queue's clock is the one that counts, and tells whole seconds
+        # The queue's clock counts, and tells whole seconds.
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         return until_ms if date is None else parsedate_to_datetime(date).timestamp() * 1000 + 999
 
@@ -183,7 +184,7 @@ class Scan:
                 QueueUrl=self.queue_url,
                 MaxNumberOfMessages=wanted,
                 VisibilityTimeout=self.visibility_seconds,
-                # the queue's count is approximate: when it is reached, one more look, without waiting
+                # The queue's count is approximate: when it is reached, one more receive follows, without waiting.
                 WaitTimeSeconds=0 if self._has_seen_all else self.wait_seconds,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
@@ -191,7 +192,7 @@ class Scan:
         except CLIENT_ERRORS as error:
             if error_code(error) not in ("OverLimit", "AWS.SimpleQueueService.OverLimit"):
                 raise
-            # more than this cannot be hidden at once
+            # SQS hides no more messages at once.
             self._full = True
             return []
         messages: list[RawMessage] = answer.get("Messages") or []

@@ -28,7 +28,7 @@ from microcosm_pubsub.message.raw import FailedEntry, MessageAttribute, MessageA
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_BYTES: Final = 1024 * 1024
 
-#: What SQS takes for the id of a group, or for deduplication.
+#: The ids of groups, and for deduplication, that SQS takes.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 VALID_ID: Final = compile_pattern(r"[!-~]{1,128}")
 
@@ -156,7 +156,7 @@ class QueueSender:
 
     def _error(self, message: OutgoingMessage, why: str) -> SettleError:
         message_id = str(message.raw.get("MessageId"))
-        # of another's making, from a file
+        # The id may come from a file that anybody wrote.
         shown = message_id if VALID_ID.fullmatch(message_id) else ascii(message_id)[:128]
         return SettleError(f"Cannot send message {shown} to {self.queue_url}: {why}; it stays where it is")
 
@@ -197,7 +197,7 @@ class DeadLetterSender:
 def _with_reason(raw: RawMessage, reason: Reason) -> OutgoingMessage:
     own = without_reason(raw.get("MessageAttributes"))
     outgoing = OutgoingMessage(raw, add_reason(raw.get("MessageAttributes"), reason), bare=own)
-    # a body may take all the room that there is
+    # A body may take all the room that there is.
     return outgoing if outgoing.size_bytes <= MAX_BATCH_BYTES else _bare(outgoing)
 
 

@@ -74,7 +74,7 @@ def iter_queues(client: AdminQueueClient, prefix: str = "") -> Iterator[QueueInf
     """Iterate over the queues whose names begin with a prefix."""
     more: dict[str, Any] = {"QueueNamePrefix": prefix} if prefix else {}
     while True:
-        # without a limit AWS gives the first thousand, and no token for more
+        # Without a limit AWS gives the first thousand, and no token for more.
         answer = client.list_queues(MaxResults=1000, **more)
         for url in answer.get("QueueUrls") or ():
             try:

@@ -51,7 +51,7 @@ class Argument:
 
 PRODUCERS = (SNSProducer, Producer)
 
-#: What the messages of a batch come in.
+#: The types of parameters that take the messages of a batch.
 LISTS = (list, Sequence, Iterable)
 
 
@@ -142,7 +142,7 @@ def find_content_codec(
     except KeyError:
         codec = None
     if signature.content is UNRESOLVED and codec is None:
-        # its messages would be ignored
+        # The messages would be ignored.
         raise ConfigurationError(
             f"Handler {describe_name(handler)} of {media_type} takes {signature.content_text}, which cannot be "
             "resolved here: import it where the handler is defined (not under TYPE_CHECKING), and define it at the top "

@@ -59,7 +59,7 @@ def settle_contained(
     call: Callable[[Any], list[SettleError]], entries: Sequence[Any], on_failure: Callable[[Exception], None]
 ) -> None:
     """Settle messages in one way; one that makes the call raise is settled alone."""
-    # The second ring: clients and backoff policies are foreign code, and what they raise must not keep
+    # The second ring: clients and backoff policies are user code, and what they raise must not keep
     # other messages from being settled.
     try:
         errors: list[Exception] = list(call(entries))

@@ -28,7 +28,8 @@ from microcosm_pubsub.topology.inventory import Inventory
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 MAX_SKEW_SECONDS = 5 * 60
 
-#: What is off by more than this grows, since nobody corrects it; the deadlines of calls suffer before that.
+#: A clock that is off by more than this is corrected by nobody, and drifts on; the deadlines of calls suffer before
+#: that.
 DOUBTFUL_SKEW_SECONDS = 30
 
 #: The codes of requests whose time is off.
@@ -96,7 +97,7 @@ def describe_missing(inventory: Inventory, engine: Engine, name: str) -> Finding
     try:
         nearest = get_close_matches(name, list(inventory.iter_queue_names(name[:3])), 1)
     except CLIENT_ERRORS:
-        # which a daemon need not be allowed
+        # A daemon need not be allowed to list queues.
         nearest = []
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return error(

@@ -15,7 +15,7 @@ from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: What an error of configuration is about, by a word that it names.
+#: The subject of an error of configuration, by a word in its text.
 SUBJECTS = (
     ("pip install", "packages"),
     ("pubsub_database", "database"),

@@ -53,7 +53,7 @@ def examine(
     overrides = overrides or {}
     try:
         graph = make_graph(daemon_cls, overrides)
-        # beside a misspelt variable everything else may look as if nothing was configured
+        # This comes first: beside a misspelt variable everything else may look as if nothing was configured.
         yield from check_variables(graph.metadata.name, our_keys(graph), environment)
         yield from check_packages(graph.config)
         daemon = make_daemon(daemon_cls, overrides)

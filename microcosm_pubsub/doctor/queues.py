@@ -20,7 +20,7 @@ MIN_RECEIVE_COUNT = 3
 #: More than this, and a message that nobody can handle is handled for hours.
 MAX_RECEIVE_COUNT = 100
 
-#: What is kept for less than this is gone after a night of an outage, in seconds.
+#: Messages that are kept for less than this are gone after a night of an outage, in seconds.
 MIN_RETENTION_SECONDS = 24 * 60 * 60
 
 

@@ -116,7 +116,7 @@ def lets_through(policy: Mapping[str, Any], media_type: str) -> bool:
     if MEDIA_TYPE_ATTRIBUTE not in policy:
         return True
     segments = media_type.split(".")
-    # something that a pattern matches
+    # A media type that the pattern matches.
     sample = ".".join("any" if segment in (ONE, REST) else segment for segment in segments)
     try:
         matcher = parse_policy(dumps({MEDIA_TYPE_ATTRIBUTE: policy[MEDIA_TYPE_ATTRIBUTE]}), nested=False)

@@ -16,7 +16,7 @@ from microcosm_pubsub.envelope.parsers import (
 from microcosm_pubsub.message.raw import RawMessage
 
 
-#: What a queue adds to a message, in boto3's spelling.
+#: The keys that a queue adds to a message, in boto3's spelling.
 QUEUE_KEYS = frozenset(
     {
         "Attributes",

@@ -75,7 +75,7 @@ def read_codec(codec: Any, reads: bool) -> JsonSchema:
         made: JsonSchema = make(reads)
         return {**without_reference(made), **resolve(made, made)}
     schema = getattr(codec, "schema", None)
-    # of an instance every field is written, and of a dict what is there
+    # Of an instance every field is written, and of a dict the keys that are there.
     return {} if schema is None else SchemaReader(reads, has_all=codec.cls is not None).read(schema)
 
 

@@ -46,7 +46,7 @@ class Comparison:
     def __init__(self, written: JsonSchema, read: JsonSchema) -> None:
         self.written = written
         self.read = read
-        # pairs that are being compared: a schema may hold itself
+        # The pairs that are being compared: a schema may hold itself.
         self._open: set[tuple[str, str]] = set()
 
     def compare(self, written: Any, read: Any, path: str) -> Iterator[Problem]:

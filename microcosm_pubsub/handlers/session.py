@@ -122,7 +122,7 @@ class ResourceSession:
     def _follow(self, uri: str, headers: Mapping[str, Any], deadline: Deadline) -> Any:
         for _ in range(self.max_redirects + 1):
             request = self._session.prepare_request(Request("GET", uri, headers=headers))
-            # What the connection is made to is the prepared URL, so that is what is judged.
+            # The connection is made to the prepared URL, so that is judged.
             url = str(request.url)
             self._check(url)
             with closing(self._session.send_once(request, self._timeout(deadline))) as response:
@@ -210,7 +210,7 @@ def raise_for_status(response: Any) -> None:
     :raises requests.HTTPError: if the status is 400 or more
     """
     if not isinstance(response, Response):
-        # What a test gives in its place says by itself whether it is one.
+        # The stand-in of a test says by itself whether it is an error.
         response.raise_for_status()
         return
     if response.status_code >= 400:

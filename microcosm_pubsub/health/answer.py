@@ -10,7 +10,7 @@ from json import dumps
 from typing import Any, TypeAlias
 
 
-#: What a daemon does and how it fares; it has the keys `healthy` and `ready`.
+#: A report on a daemon's work and health; it has the keys `healthy` and `ready`.
 Report: TypeAlias = dict[str, Any]
 
 

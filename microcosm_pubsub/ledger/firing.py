@@ -108,7 +108,7 @@ class Schedules:
         dues = [each.next_at / 1000 for each in schedules if not each.is_paused and each.name in self.recurrences]
         return fired, min([limit, *(max(0.0, due - self.now()) for due in dues)])
 
-    # what people do with them
+    # Operations for people.
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules of the database, by name."""
@@ -147,7 +147,7 @@ class Schedules:
         self._check(name)
         self._change(name, is_paused=False, next_at=self._find_next(name, self.now()))
 
-    # inside
+    # Internals.
 
     def _is_due(self, schedule: Schedule) -> bool:
         if schedule.name not in self.recurrences or schedule.is_paused:
@@ -162,7 +162,7 @@ class Schedules:
         """Send a task if it is due, and return whether it was."""
         schedule = transaction.run(lambda connection: self._lock(connection, name))
         if schedule is None or not self._is_due(schedule):
-            # somebody else was faster
+            # Another daemon was faster.
             return False
         now = self.now()
         next_at = self._find_next(name, now)
@@ -179,7 +179,7 @@ class Schedules:
         try:
             self.enter(transaction, self.make_task(name, f"schedule:{name}:{to_text(schedule.next_at)}"))
         except CallError:
-            # it was sent for this time before: by a clock that was wrong
+            # It was sent for this time before, by a daemon whose clock was wrong.
             return False
         return True
 

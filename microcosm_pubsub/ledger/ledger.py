@@ -33,7 +33,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 T = TypeVar("T")
 
-#: How long a result is waited for between two looks, at first and at most, in seconds.
+#: A result is polled for at this interval, at first and at most, in seconds.
 MIN_WAIT_SECONDS = 0.01
 MAX_WAIT_SECONDS = 0.5
 
@@ -74,7 +74,7 @@ class Ledger:
         self.runs = Runs(books, self.writer)
         self.sweeper = Sweeper(books, self.writer)
 
-    # what senders do
+    # Operations for senders.
 
     def send(self, new: NewTask) -> LedgerHandle:
         """
@@ -221,7 +221,7 @@ class Ledger:
             )
         )
 
-    # inside
+    # Internals.
 
     def _cancel_in(self, transaction: Transaction, task_id: str) -> State:
         key = self.read(task_id).cursor_key

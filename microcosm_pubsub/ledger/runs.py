@@ -32,7 +32,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: When a message comes again whose task does not have the turn, in seconds.
+#: A message whose task does not have the turn comes again after this many seconds.
 TURN_SECONDS = 30
 
 CANCELLED = "The task was cancelled"
@@ -51,7 +51,7 @@ class Run:
         self.message = message
         self.attempt = row.attempts
         self.cursor: dict[str, Any] = {}
-        #: What the function returned.
+        #: The value that the function returned.
         self.value: Any = None
         self.is_cancelled = False
 
@@ -105,7 +105,7 @@ class Runs:
         finally:
             del self._open[id(run.message)]
 
-    # its begin
+    # How a run begins.
 
     def begin(self, message: SQSMessage, task_id: str, policy: RetryPolicy) -> Run:
         """
@@ -161,7 +161,7 @@ class Runs:
             )
         raise SkipMessage(f"The task is {row.state}")
 
-    # its end, with what its function did
+    # How a run ends whose function's work is committed.
 
     def load_cursor(self, run: Run, transaction: Transaction) -> None:
         """Load what the one before it left."""
@@ -200,7 +200,7 @@ class Runs:
             logger.warning("Task %s %s: %s; what it did is kept", run.row.name, run.id, error)
             return {"result": None, "error": write_reason("CallError", str(error))}
 
-    # its end, when what its function did was undone
+    # How a run ends whose function's work was undone.
 
     def fail(self, run: Run, result: MessageHandlingResult, policy: RetryPolicy) -> MessageHandlingResult:
         """Note what became of a task whose effects were undone, and return what becomes of its message."""
@@ -257,7 +257,7 @@ class Runs:
         look_at = self.terms.now_ms() + wait + self.terms.compute_patience(current.publishes)
         return {"state": State.PENDING, "look_at": look_at, "error": error}
 
-    # meanwhile
+    # How a run is kept alive.
 
     def beat(self) -> float:
         """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""

@@ -11,7 +11,7 @@ from microcosm_pubsub.ledger.ledger import Ledger
 from microcosm_pubsub.sql.background import RepeatingThread
 
 
-#: How often tasks are counted for metrics, in seconds.
+#: Tasks are counted for metrics at this interval, in seconds.
 COUNT_SECONDS = 10.0
 
 

@@ -20,7 +20,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: How many rows are seen to in one transaction, at most.
+#: At most this many rows are treated in one transaction.
 STEP = 100
 
 
@@ -97,7 +97,7 @@ class Sweeper:
             return None
         if not row.state.is_final and turn != row.id:
             if turn is not None:
-                # Whoever has the turn passes it on.
+                # The task that has the turn passes it on.
                 self.store.change(connection, row, state=State.PENDING, look_at=None)
                 return None
             self.turns.give(connection, seen.cursor_key, row.id)

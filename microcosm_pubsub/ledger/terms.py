@@ -13,7 +13,7 @@ from microcosm_pubsub.ledger.rows import Millis
 from microcosm_pubsub.ledger.states import State
 
 
-#: How often the time doubles after which a message that does not come is published again.
+#: The time after which a message that does not come is published again doubles at most this many times.
 MAX_DOUBLINGS = 10
 
 

@@ -19,7 +19,7 @@ from microcosm_pubsub.message.raw import RawMessage
 
 
 if TYPE_CHECKING:
-    # with its default, which Python has from 3.13 on, a message of any content need not say so
+    # With a default (Python has it from 3.13 on), `SQSMessage` alone is a message of any content.
     from typing_extensions import TypeVar as DefaultTypeVar
 
     Content = DefaultTypeVar("Content", default=Any)
@@ -53,7 +53,7 @@ class Route(Protocol):
 
 def find_opaque_data(content: Any) -> dict[str, Any] | None:
     """Return the opaque data that content carries: its own dict, so that changes are seen there too; None if none."""
-    # dict first: a check for any Mapping costs ten times as much
+    # dict comes first: a check for any Mapping costs ten times as much.
     if not isinstance(content, (dict, Mapping)):
         return None
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
@@ -180,7 +180,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     @property
     def fifo_group(self) -> str | None:
         """Return the message group within which order must be kept; None on a standard queue."""
-        # fair queues have groups too, but number no messages
+        # Fair queues have groups too, but give messages no numbers.
         return self.group_id if "SequenceNumber" in self.attributes else None
 
     @property
@@ -208,7 +208,7 @@ class SQSMessage(Replaceable, Generic[Content]):
         :raises SettleError: if the queue did not take it
         """
         if not self.settled and self.consumer is not None:
-            # an extension that is under way would hide it again
+            # An extension under way would hide the message again.
             self.lease.stop_extending((self,))
             self.consumer.nack(self, visibility_timeout_seconds)
 

@@ -45,7 +45,7 @@ class UnhandledMessages(Check):
         super().__init__(self.refuse)
         self.action = action
         self.ignore = dict.fromkeys(ignore)
-        #: how many came of each media type
+        #: The number of messages of each media type.
         self.counts: Counter[str] = Counter()
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")

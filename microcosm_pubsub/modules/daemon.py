@@ -63,7 +63,7 @@ def make_daemon(config: Config, queue: Queue, module: ModuleType) -> type[Consum
     def handle(record: bytes, dbsession: Any) -> None:
         module.process(dbsession, record)
 
-    # under which log lines and dead letters name it
+    # Log lines and dead letters name it by these.
     handle.__module__, handle.__qualname__ = module.__name__, "process"
 
     class QueueDaemon(ConsumerDaemon):

@@ -32,6 +32,6 @@ def configure_pubsub_content_codecs(graph: PubSubGraph) -> tuple[CodecFactory, .
 
     Config `factories` lists more of them, callables or binding names, which come before ours.
     """
-    # pydantic's own dataclasses are dataclasses too, and theirs to validate
+    # pydantic's own dataclasses are dataclasses too, but pydantic validates them.
     own = (make_model_codec, make_struct_codec, make_dataclass_codec)
     return (*use_parts(graph, graph.config.pubsub_content_codecs.factories), *own)

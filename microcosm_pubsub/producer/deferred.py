@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D", bound="DeferredProducer")
 
-#: What the frame of a batch message, and its opaque data, may take of a topic's size limit.
+#: The frame of a batch message, and its opaque data, take at most this much of a topic's size limit.
 BATCH_OVERHEAD_BYTES = 8 * 1024
 
 #: Writes a message within a batch; its opaque data stands in its text already.
@@ -126,7 +126,7 @@ class DeferredBatchProducer(DeferredProducer):
         :raises PublishError: if any was not published, after all others were tried
         """
         now = [message for message in messages if message.due_at is None]
-        # each of these at its own time
+        # These are published each at its own time.
         later = [message for message in messages if message.due_at is not None]
         super().publish([*(self._pack(chunk) for chunk in self.generate_message_batches(now)), *later])
 
@@ -139,7 +139,7 @@ class DeferredBatchProducer(DeferredProducer):
         )
         for message in chunk:
             if message.tracked is not None:
-                # what is published is the batch
+                # The batch is published in its place.
                 message.tracked.end(ProduceResult())
                 message.tracked = None
         return batch
@@ -156,7 +156,7 @@ class DeferredBatchProducer(DeferredProducer):
         chunk: list[PubsubMessage] = []
         size = 0
         for message in self.messages if messages is None else messages:
-            # within the batch the message is JSON within JSON, whose quotes are escaped
+            # Within the batch the message is JSON within JSON, whose quotes are escaped.
             added = 2 * message.size_bytes
             if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):
                 yield chunk

@@ -21,7 +21,7 @@ class Tracked(Protocol):
     """What follows a message on its way to its topic."""
 
     is_sent: bool
-    #: for those who follow it
+    #: The open span, for traces.
     span: Any
 
     def end(self, result: ProduceResult) -> None: ...

@@ -87,7 +87,7 @@ def configure_pubsub_publish_steps(graph: PubSubGraph) -> tuple[PublishStep, ...
     """
     traces = find_component(graph, "pubsub_traces")
     steps = use_parts(graph, graph.config.pubsub_publish_steps.names)
-    # after those that may need the room of an attribute
+    # Traces come after steps that may need the room of an attribute.
     return steps if traces is None else (*steps, traces.step)
 
 

@@ -236,7 +236,7 @@ class SNSProducer:
         """Return the message attributes of a media type, by which subscriptions may filter."""
         return {MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}}
 
-    # the steps that every message goes through
+    # The steps that every message goes through.
 
     def add_opaque_data(self, message: PubsubMessage) -> None:
         """Add the graph's opaque data, and when the message is published; what the message has already wins."""
@@ -257,7 +257,7 @@ class SNSProducer:
             return
         content = message.content
         if message.group_id is None:
-            # What is told of one resource stays in order.
+            # Messages about one resource stay in order.
             message.group_id = make_group_id(content.get(URI_KEY) or content.get("id") or message.media_type)
         if message.deduplication_id is None:
             # An id of its own: botocore's retries are duplicates, two equal messages are not.
@@ -272,8 +272,6 @@ class SNSProducer:
         codec = self._find_codec(message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
         message.message = codec.encode({**message.content, **written})
-
-    # inside
 
     def _take_options(self, media_type: str, kwargs: dict[str, Any]) -> PublishOptions:
         """Return how a message is published, and take that from among its content, which may have such fields too."""

@@ -96,7 +96,7 @@ class Routes:
 
     def find(self, media_type: str | None) -> Route:
         """Return the route of a media type."""
-        # most media types are bound as they are
+        # Most media types are bound as they are.
         return self.routes.get(media_type or "") or self._find_matching(media_type or "")
 
     def _find_matching(self, media_type: str) -> Route:
@@ -115,7 +115,7 @@ class Routes:
 
     def are_of(self, handlers: Mapping[str, Handler]) -> bool:
         """Return whether these are the routes of exactly these handlers."""
-        # by identity: a handler may have any notion of equality
+        # Handlers are compared by identity: they may have any notion of equality.
         return handlers.keys() == self.handlers.keys() and all(
             self.handlers[media_type] is handler for media_type, handler in handlers.items()
         )

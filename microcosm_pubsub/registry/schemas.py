@@ -116,7 +116,7 @@ class PubSubMessageSchemaRegistry:
             codec = self._make_codec(media_type)
             if len(self._codecs) >= MAX_CODECS:
                 self._codecs.clear()
-            # two threads may both get here, which makes one codec too many and no other harm
+            # Two threads may both get here, which makes one codec too many and no other harm.
             self._codecs[media_type] = codec
         return codec
 

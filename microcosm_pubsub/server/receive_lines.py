@@ -42,7 +42,7 @@ class ReceiveLines:
         self.broker = broker
         self.loop = loop
         self.do = do
-        #: Whether nobody is to wait any more.
+        #: Whether receives have stopped waiting for good.
         self.ended = False
         self._lines: dict[str, deque[Waiter]] = {}
         self._thread = get_ident()

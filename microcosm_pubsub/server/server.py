@@ -31,7 +31,7 @@ from microcosm_pubsub.server.signature import Verifier
 from microcosm_pubsub.version import VERSION
 
 
-#: For how many seconds calls under way may go on after the server was told to stop.
+#: Calls under way may go on for this many seconds after the server was told to stop.
 STOP_SECONDS = 30
 
 BACKLOG = 1024

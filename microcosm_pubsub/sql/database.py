@@ -99,7 +99,7 @@ class Database(Connections):
         """
         return cls(make_engine(url, **settings.options), settings, url, **options)
 
-    # transactions
+    # Transactions.
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -166,7 +166,7 @@ class Database(Connections):
         """Return a statement that inserts into a table, and can do nothing on a conflict."""
         return (sqlite if self.is_sqlite else postgresql).insert(table)
 
-    # our tables
+    # Our tables.
 
     def check(self) -> None:
         """
@@ -220,7 +220,7 @@ class Database(Connections):
         """Close the connections."""
         self.engine.dispose()
 
-    # inside
+    # Internals.
 
     def _make_session(self, transaction: Transaction, connection: Connection) -> Session:
         options = {**self.session_options, "join_transaction_mode": "rollback_only"}
@@ -246,17 +246,18 @@ class Database(Connections):
 
     def _check_tables(self) -> None:
         with self.engine.begin() as connection:
-            # those of a database in memory have no version
+            # The tables of a database in memory have no version.
             if not self.is_memory:
                 check(connection, self.tables, str(self))
 
     def _start_anew(self) -> None:
+        # A child needs connections of its own:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
         self._making = Lock()
         if self.is_memory:
             return
         keep_inherited(self.engine.pool)
         self.engine.dispose(close=False)
-        # of an event loop that the child does not have
+        # Its connections belong to an event loop that the child does not have.
         keep_inherited(self._async_engine)
         self._async_engine = None

@@ -100,7 +100,7 @@ def configure_pubsub_outbox(graph: PubSubGraph) -> Outbox | None:
 
     config = graph.config.pubsub_outbox
     store = OutboxStore(graph.pubsub_database, config.claim_seconds)
-    # the producer is made of its layers, of which this is one
+    # The lambda puts off asking for the producer, which is made of its layers, and the outbox is one of them.
     relay = Relay(
         store, lambda messages: graph.sns_producer.produce_batch(messages), config.batch_size, config.poll_seconds
     )
@@ -120,7 +120,7 @@ def configure_pubsub_session(graph: PubSubGraph) -> Argument | None:
     from microcosm_pubsub.sql.transaction import current_session
 
     types: tuple[type, ...] = (Session,)
-    # threads need no greenlet
+    # Without greenlet there are threads alone.
     with suppress(ImportError):
         from sqlalchemy.ext.asyncio import AsyncSession
 

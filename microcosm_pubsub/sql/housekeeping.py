@@ -14,7 +14,7 @@ from microcosm_pubsub.sql.inbox import STEP, Inbox
 from microcosm_pubsub.sql.outbox.relay import Relay
 
 
-#: How often old rows are looked for.
+#: Old rows are looked for at this interval, in seconds.
 REMOVAL_SECONDS = 600.0
 
 #: The pause between two steps of a removal, in which others have the tables.

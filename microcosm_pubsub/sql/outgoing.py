@@ -19,12 +19,12 @@ class TransactionMessages:
 
     def __init__(self) -> None:
         self.messages: list[PubsubMessage] = []
-        #: Whether somebody sees to it that they are published.
+        #: Whether a relay or the end of the transaction publishes them.
         self.is_attended = False
-        #: How many savepoints there were on the connection.
+        #: The number of savepoints that there were on the connection.
         self.savepoints = 0
         self._open: list[tuple[Hashable, int]] = []
-        #: how many messages were there when the last outermost one ended
+        #: The number of messages when the last outermost savepoint ended.
         self._kept = 0
         self._ended: tuple[Hashable, int] = (None, 0)
 

@@ -21,7 +21,7 @@ def follow_connections(engine: Engine) -> None:
 
     def find(connection: Connection) -> TransactionMessages:
         transaction = TRANSACTION.get()
-        # connections that are not of a transaction of ours have nothing to forget
+        # A connection that is in no transaction of ours has nothing to forget.
         return (
             transaction.outgoing if transaction is not None and transaction.is_on(connection) else TransactionMessages()
         )
@@ -29,7 +29,7 @@ def follow_connections(engine: Engine) -> None:
     def begin(connection: Connection, name: str | None) -> None:
         outgoing = find(connection)
         outgoing.savepoints += 1
-        # one that is not given a name gets it when this has been told: the number of it on its connection
+        # A savepoint without a name gets one after this event: its number on its connection.
         outgoing.begin(name or f"sa_savepoint_{outgoing.savepoints}")
 
     def release(connection: Connection, name: str, context: Any) -> None:
@@ -62,7 +62,7 @@ def follow_sessions(session_cls: type[Session]) -> None:
             session.info[TRANSACTION_KEY].begin_again()
 
     def stand_in_savepoints(session: Session) -> None:
-        # what has been committed so far is not to be undone by what comes
+        # A later rollback must not undo what has been committed so far.
         session.join_transaction_mode = "create_savepoint"
 
     event.listen(session_cls, "after_commit", stand_in_savepoints)

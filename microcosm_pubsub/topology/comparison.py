@@ -84,7 +84,7 @@ class Comparison:
         self.topology = topology
         self.inventory = inventory
         self.has_rights = has_rights
-        #: What was found, by kind and name.
+        #: The resources that were found, by kind and name.
         self.found: dict[tuple[str, str], FoundResource] = {}
         #: And of what it is not known whether it is there.
         self.unseen: set[tuple[str, str]] = set()
@@ -191,7 +191,7 @@ def is_same(name: str, wanted: str, attributes: Mapping[str, str]) -> bool:
     """Return whether an attribute of a queue is what it has to be."""
     current = attributes.get(name)
     if name == "SqsManagedSseEnabled":
-        # one with a key is encrypted better
+        # A key of one's own encrypts better.
         return current != "false" or bool(attributes.get("KmsMasterKeyId"))
     if name == "KmsMasterKeyId":
         return to_key(current) == to_key(wanted)

@@ -24,7 +24,7 @@ from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import Reader, is_path, is_stdin, is_url
 
 
-#: Who looks around asks once more if there is no answer, and does not wait for minutes.
+#: An examination asks once more if there is no answer, and does not wait for minutes.
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 MAX_ATTEMPTS = 2
@@ -92,7 +92,7 @@ def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] |
     :param overrides: configuration that wins, by section
     :raises ConfigurationError: if it cannot be made
     """
-    # nothing is made in a broker, and stdout is for what a command prints
+    # Nothing is made in a broker, and stdout is left to the output of a command.
     in_memory = load_from_dict(
         sns_producer={"mock_sns": True},
         pubsub_broker={"url": ""},

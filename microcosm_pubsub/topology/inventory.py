@@ -86,7 +86,7 @@ class Inventory:
             if error_code(error) in ABSENT:
                 return None
             raise
-        # the broker knows any ARN by the name that ends it
+        # The broker knows any ARN by the name that ends it.
         return FoundResource(answer["Attributes"].get("TopicArn", arn), answer["Attributes"])
 
     def find_subscription(self, topic_arn: str, queue_arn: str) -> FoundResource | None:

@@ -25,7 +25,7 @@ DEFAULT_TOPIC = "pubsub"
 #: The queue of a testing graph that configuration gives none.
 TESTING_QUEUE = "queue"
 
-#: What nobody looked at in time is gone: the longest that SQS keeps it, in seconds.
+#: The longest that SQS keeps a message, in seconds; one that nobody looked at in time is gone.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 RETENTION_SECONDS = 14 * 24 * 60 * 60
 
@@ -169,7 +169,7 @@ def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
 
     :param handlers: those that it runs, by media type
     """
-    # these stand beside this part, and may be missing
+    # These components stand beside this part, and may be missing.
     replies, rpc = find_component(graph, "pubsub_replies"), find_component(graph, "pubsub_rpc")
     if replies is None:
         return None
@@ -179,7 +179,7 @@ def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
         return None
     topics = {arns.get(each) or arns.default for each in answered}
     if rpc is not None:
-        # what is asked elsewhere is not declared here: any topic that configuration names
+        # Requests to other services are declared nowhere here: they may go to any topic that configuration names.
         topics |= {arns.default, *arns.values()}
     return Calls(replies.reply.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))
 

@@ -67,7 +67,7 @@ class Provisioner:
             more = f" ({'; '.join(map(str, item.changes))})" if item.changes else ""
             yield f"{verb}d {item.kind} {item.name}{more}"
 
-    # topics
+    # Topics.
 
     def _create_topic(self, item: Item) -> None:
         topic = self._topic(item)
@@ -89,7 +89,7 @@ class Provisioner:
                 TopicArn=self.arns["topic", item.name], AttributeName=change.attribute, AttributeValue=change.new
             )
 
-    # queues
+    # Queues.
 
     def _create_queue(self, item: Item) -> None:
         queue = self._queue()
@@ -121,7 +121,7 @@ class Provisioner:
         return dumps(make_redrive_policy(self.arns["queue", queue.dead_letter_queue], queue))
 
     def _write_policy(self, queue: Queue, current: str | None) -> str:
-        # those that are let in go on sending, whoever let them in
+        # Senders that the policy admits already stay admitted.
         topics = [
             *find_senders(current, STATEMENT),
             *(self.arns["topic", each.name] for each in self.topology.subscribed),
@@ -129,7 +129,7 @@ class Provisioner:
         (statement,) = make_queue_policy(self.arns["queue", queue.name], dict.fromkeys(topics))["Statement"]
         return dumps(add_statement(current, statement))
 
-    # subscriptions
+    # Subscriptions.
 
     def _create_subscription(self, item: Item) -> None:
         topic = self._topic(item)
@@ -145,18 +145,18 @@ class Provisioner:
     def _change_subscription(self, item: Item) -> None:
         changed = {change.attribute for change in item.changes}
         if PENDING in changed:
-            # which who subscribes confirms, if it is of the queue's account
+            # The subscriber confirms it, if it is of the queue's account.
             self._create_subscription(item)
             return
         policy = dumps(make_subscription_filter(self._topic(item)))
-        # what a policy may hold depends on its scope, which therefore changes without one
+        # The scope decides what a policy may hold, and so is changed while there is none.
         steps = [("FilterPolicy", "{}"), ("FilterPolicyScope", SCOPE)] if "FilterPolicyScope" in changed else []
         for name, value in [*steps, ("FilterPolicy", policy)]:
             self.inventory.topic_client.set_subscription_attributes(
                 SubscriptionArn=self.arns["subscription", item.name], AttributeName=name, AttributeValue=value
             )
 
-    # what is planned
+    # The plan.
 
     def _topic(self, item: Item) -> Topic:
         name = item.name.partition(" -> ")[0]

@@ -14,7 +14,7 @@ from microcosm_pubsub.topology.plan import RETENTION_SECONDS, Queue, Topic
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 POLICY_VERSION = "2012-10-17"
 
-#: What the statement of a queue's policy is called that lets its topics send.
+#: The name of the statement of a queue's policy that lets its topics send.
 STATEMENT = "TopicsMaySend"
 
 
@@ -50,7 +50,7 @@ def make_queue_attributes(queue: Queue, kms_key: str | None, is_dead_letters: bo
     made: dict[str, Any] = {"MessageRetentionPeriod": RETENTION_SECONDS}
     if not is_dead_letters:
         made["VisibilityTimeout"] = queue.visibility_timeout_seconds
-        # receives wait for messages, whoever makes them
+        # Every receive waits for messages, even one that does not ask for that.
         made["ReceiveMessageWaitTimeSeconds"] = 20
     if queue.is_fifo:
         made["FifoQueue"] = True

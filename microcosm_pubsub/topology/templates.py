@@ -73,7 +73,7 @@ def make_queues(queue: Queue, topology: Topology) -> dict[str, Any]:
     made: dict[str, Any] = {
         "DeadLetterQueue": {
             "Type": "AWS::SQS::Queue",
-            # what could not be handled outlives the stack
+            # Dead letters outlive the stack.
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
             "Properties": {"QueueName": queue.dead_letter_queue, **dead_attributes},

@@ -70,9 +70,9 @@ class Tracer:
 def judge(provider: Any, sampler: Any) -> Sampling:
     """Return when a provider's sampler has to be asked."""
     if isinstance(provider, (NoOpTracerProvider, ProxyTracerProvider)):
-        # a program without an SDK
+        # The program has no SDK.
         return Sampling.OFF
-    # somebody else's provider, or sampler, may have rules of its own
+    # Another provider or sampler may have rules of its own.
     try:
         description = str(sampler.get_description())
     except Exception:

@@ -56,7 +56,8 @@ class Entries:
     def __init__(self, max_calls: int) -> None:
         self.max_calls = max_calls
         self.is_flushing = False
-        #: how many entries are not settled yet, and how many of them are not being sent; others read it without a lock
+        #: The number of entries that are not settled yet, and of those that are not being sent; others read it without
+        #: a lock.
         self.count = 0
         self.waiting = 0
         #: The batches that are being sent.
@@ -86,7 +87,7 @@ class Entries:
         chosen: deque[Settlement] | None = None
         for queue in self._queues:
             is_due = queue and (len(queue) >= MAX_BATCH_ENTRIES or queue[0].due <= now or self.is_flushing)
-            # the one that has waited longest first, so that none waits for another's end
+            # The queue that has waited longest comes first, so that none waits for another's end.
             if is_due and (chosen is None or queue[0].due < chosen[0].due):
                 chosen = queue
         if chosen is None:
@@ -118,7 +119,7 @@ class Entries:
     def find_due(self) -> float:
         """Return when something is to be sent, if nothing else happens before; infinity if nothing is."""
         due = inf
-        # when as much is being sent as may be: when some of that has ended
+        # All calls are in use: the end of one makes room.
         if self.waiting and len(self.sending) < self.max_calls:
             for queue in self._queues:
                 if queue and queue[0].due < due:

@@ -68,7 +68,7 @@ class Handling:
         self.timer = timer
         self.reactor = reactor
         self.has_leases = has_leases
-        #: how messages are handled here, from when the worker has its handlers
+        #: The routes of the worker's handlers, once it has them.
         self.routes: Routes = dispatcher.find_routes({})
         #: The messages that go back at the end.
         self._left_over = deque[SQSMessage]()

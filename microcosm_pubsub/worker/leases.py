@@ -141,7 +141,7 @@ class LeaseKeeper:
     def renew(self) -> None:
         """Extend the leases that are due, and lose those that could not be extended in time."""
         now = self.clock()
-        # a handler may have settled its message itself
+        # A handler may have settled its message itself.
         held = [message for message in list(self._held.values()) if not message.settled]
         for message in held:
             if now >= message.lease.deadline and message.lease.lost_reason is None:
@@ -190,7 +190,7 @@ class LeaseKeeper:
         """Return for how many seconds a lease may be extended; 0 if it has all that it may have."""
         seconds = min(self.visibility_timeout_seconds, int(lease.limit - now))
         if now + seconds <= lease.deadline:
-            # it runs out at its limit, and is lost then
+            # The lease is at its limit, and is lost when it runs out.
             lease.renew_at = lease.deadline + 1
             return 0
         return seconds

@@ -15,7 +15,7 @@ from microcosm_pubsub.registry.options import HandlerOptions
 #: most before we count on its failure.
 LEASE_MARGIN_SECONDS = 2
 
-#: How many leases one keeper extends in a second: ten per call, a tenth of a second each.
+#: One keeper extends this many leases in a second: ten per call, a tenth of a second each.
 LEASES_PER_SECOND = 100
 
 
@@ -143,7 +143,8 @@ class WorkerSettings:
 
     def _check_batch(self, media_type: str, wanted: HandlerOptions, batch_size: int, fifo: bool) -> None:
         window = wanted.batch_window_seconds
-        # the messages of a FIFO group that come after a batch stay hidden for its window, those of other groups too
+        # The messages of a FIFO group that come after a batch stay hidden for its window, and those of other groups
+        # too.
         held = self.visibility_timeout_seconds if fifo else self.max_lease_seconds
         if window >= held:
             name = "visibility_timeout_seconds" if fifo else "max_lease_seconds"

@@ -27,7 +27,7 @@ def send_dead_letters(consumer: SQSConsumer, messages: Sequence[GivenUp]) -> tup
     try:
         sent, errors = consumer.send_dead_letters(messages)
     except Exception:
-        # as the module says
+        # The client is user code: its failure is that of these messages alone.
         logger.exception("Cannot send %d messages to the dead-letter queue", len(messages))
         return [], list(messages)
     for error in errors:
@@ -41,7 +41,7 @@ def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], BatchAn
     try:
         return consumer.calls.read_refusals(entries, get)
     except Exception as error:
-        # as the module says
+        # The client is user code: its failure is that of these messages alone.
         logger.exception("Cannot settle %d messages", len(batch))
         code = type(error).__name__
         verb = "delete" if batch[0].timeout is None else "release"

@@ -51,7 +51,7 @@ class Slot:
             while not self.abandoned and (unit := self.slots.lanes.take()) is not None:
                 self._handle(unit)
         except BaseException as error:
-            # nothing that a handler raises gets here: a fault of ours, and the worker must not go on without it
+            # No error of a handler gets here: this is a bug here, and the worker must not go on with it.
             logger.exception("Thread %s ends", self.thread.name)
             self.slots.error = self.slots.error or error
         finally:
@@ -119,7 +119,7 @@ class Slots:
         self.slots: list[Slot] = []
         #: The threads that were abandoned and have not ended.
         self.abandoned = 0
-        #: the fault of ours that ended one, and what it left unsettled
+        #: The bug here that ended a slot, and the unit that it left unsettled.
         self.error: BaseException | None = None
         self.dropped: list[Unit] = []
         self._started = 0

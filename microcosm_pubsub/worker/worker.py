@@ -32,7 +32,7 @@ from microcosm_pubsub.worker.slots import Slot
 
 logger = getLogger(__name__)
 
-#: How often a worker that ends looks whether it has ended, at most, in seconds.
+#: A worker that ends looks whether it has ended at most once in this many seconds.
 END_SECONDS = 0.02
 
 
@@ -96,7 +96,7 @@ class Worker:
 
     def stop(self) -> None:
         """End; asked again, without waiting for handlers."""
-        # the one queue whose `put` a signal handler may call at any moment
+        # Only this queue has a `put` that a signal handler may call at any moment:
         # https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
         self._commands.put("stop")
 
@@ -131,7 +131,7 @@ class Worker:
             "worker_settle_failures": self.settler.failures,
         }
 
-    # the life of a worker
+    # The life of a worker.
 
     def run(self, handlers: Handlers, on_watch: Callable[[], None] = lambda: None) -> Ending:
         """
@@ -185,7 +185,8 @@ class Worker:
             self.gauges()
             on_watch()
         except Exception as error:
-            # a bug here, or a system without threads to give: messages are released before the end all the same
+            # This is a bug here, or a system without threads to give: messages are released before the end all the
+            # same.
             logger.exception("Cannot look after the worker")
             return Ending(f"{type(error).__name__} while looking after the worker", error)
         return ending
@@ -246,7 +247,7 @@ class Worker:
         handed_back = False
         while not (handed_back and (self.slots.have_ended or self.clock() >= handlers_end)):
             if not handed_back and (self.receiver.has_ended or self.clock() >= receives_end):
-                # not before: a receive under way might get them again
+                # This comes last: a receive under way might get the messages again.
                 self.handling.release_left_over()
                 handed_back = True
                 continue

@@ -36,11 +36,11 @@ from microcosm_pubsub.broker.sns.subscription import (
 from microcosm_pubsub.broker.sns.topics import find_topic
 
 
-#: How long a subscription waits to be confirmed, or for its deletion to be taken back.
+#: A subscription waits this long to be confirmed, or for its deletion to be taken back.
 #: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
 MAX_PENDING_MS = 3 * 24 * 3600 * 1000
 
-#: Whether nobody signed the call under way, where calls are signed.
+#: Whether the call under way is unsigned, where calls are signed.
 anonymous: ContextVar[bool] = ContextVar("pubsub_broker_anonymous", default=False)
 
 

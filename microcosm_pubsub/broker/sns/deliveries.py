@@ -25,7 +25,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import dump_attributes, load
 
 NOTIFICATION, CONFIRMATION, FAREWELL = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 
-#: How long a server has to itself the deliveries that it took; it waits for an answer for 15 s at most.
+#: A server has the deliveries that it took to itself for this time; it waits for an answer for 15 s at most.
 TAKEN_MS = 60_000
 
 #: A delivery that nobody sent within this time is dropped, one that was tried for this time given up; AWS: an hour.
@@ -83,7 +83,7 @@ def add_deliveries(
             "due_at": now,
         }
         connection.execute(insert(deliveries), values)
-    # a server that looks before the transaction is over looks again soon
+    # A server that looks before the transaction has ended looks again soon.
     broker.on_delivery()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
 
 
-#: What is tried no longer: "the total policy retry time for a delivery to an HTTP/S endpoint".
+#: No delivery is tried for longer: "the total policy retry time for a delivery to an HTTP/S endpoint".
 MAX_TOTAL_SECONDS = 3600
 
 MAX_RETRIES = 100

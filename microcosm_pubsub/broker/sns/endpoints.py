@@ -29,7 +29,7 @@ PRIVATE_NETWORKS = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
 
-#: https://www.itu.int/rec/T-REC-E.164: at most 15 digits
+#: A number has at most 15 digits: https://www.itu.int/rec/T-REC-E.164
 PHONE_NUMBER = r"\+?[0-9](?:[ .()-]{0,2}[0-9]){2,14}"
 
 

@@ -201,7 +201,7 @@ def _require_text(operator: str, operand: Any) -> str:
     return operand
 
 
-#: What `anything-but` can turn into its contrary.
+#: The conditions that `anything-but` can turn into their contrary.
 NEGATED: dict[str, Callable[[Any], Test]] = {
     "equals-ignore-case": parse_ignore_case,
     "prefix": parse_prefix,

@@ -67,7 +67,7 @@ def at_least_ten(text: str) -> int:
 
 def main(args: Namespace) -> int:
     """Run the demonstration, and return 0 if every message is accounted for."""
-    # people read what happens on stderr; stdout is for the result
+    # People read the progress on stderr; stdout is left to the result.
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     run = Run(args.directory.resolve())
     if run.is_unfinished:
@@ -119,7 +119,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
             return depth == 0 or daemon.poll() is not None
 
         wait_until(is_done, timeout_seconds)
-    # an early SIGTERM finds a daemon that cannot answer it yet, and has nothing in hand
+    # An early SIGTERM finds a daemon that cannot answer it yet, and holds no messages.
     if daemon.returncode not in (0, -SIGTERM):
         raise PubSubError(f"The daemon exited with code {daemon.returncode}; see {run.daemon_log}")
     outcomes = count_outcomes(run.ledger.read_text().splitlines() if run.ledger.exists() else [])

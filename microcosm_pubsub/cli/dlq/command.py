@@ -26,7 +26,7 @@ from microcosm_pubsub.cli.dlq.show import list_queues, peek, print_groups
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
 
-#: What shells say of a program whose reader has gone.
+#: The exit code that shells give a program whose reader has gone.
 BROKEN_PIPE = 141
 
 #: Among so many messages `peek` looks by default.

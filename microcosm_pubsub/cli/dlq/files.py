@@ -78,7 +78,7 @@ def open_output(path: str) -> Iterator[TextIO]:
     except OSError as error:
         raise ConfigurationError(f"Cannot write to {path}: {error.strerror}") from error
     with file:
-        # the file's name is to survive a loss of power too
+        # The file's name must survive a loss of power too.
         directory = open_descriptor(Path(path).absolute().parent, O_RDONLY | O_DIRECTORY)
         fsync(directory)
         close(directory)

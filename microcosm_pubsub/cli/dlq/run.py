@@ -75,7 +75,7 @@ def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQS
     handlers: Handlers = daemon.bound_handlers
     if debugger:
         handlers = {media_type: under_debugger(handler) for media_type, handler in handlers.items()}
-    # it was received too often to get here, which is not to end it here too
+    # The message was received too often before it came here, and must not be refused for that.
     attributes = {**(raw.get("Attributes") or {}), "ApproximateReceiveCount": "1"}
     message = graph.sqs_consumer.read({**raw, "Attributes": attributes})
     return message, graph.sqs_message_dispatcher.run(message, handlers)
@@ -86,7 +86,7 @@ class Debugged:
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        #: by which the options of the handler are found
+        #: The options of the handler are found by this.
         self.__wrapped__ = handler
 
     def __call__(self, content: Any) -> Any:

@@ -173,7 +173,7 @@ def make_envelope(args: Namespace) -> SQSEnvelope:
         graph: PubSubGraph = create_object_graph("pubsub", loader=load_from_dict(config))
         return graph.sqs_envelope
     daemon = load_daemon(args.daemon)()
-    # without a queue
+    # No queue is read.
     daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
     loader = load_each(daemon.loader, load_from_dict(config))
     graph = create_object_graph(daemon.name, loader=loader)

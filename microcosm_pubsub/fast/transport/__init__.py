@@ -122,7 +122,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
         return None
     flight = calls.begin(client.meta.method_to_api_mapping[method], parameters)
     if flight is None:
-        # another thread may do the call
+        # Another thread may finish the call.
         calls.forget_learning()
     return flight
 

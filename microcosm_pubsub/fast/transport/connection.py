@@ -33,7 +33,7 @@ LONGEST_HEAD, MOST_FIELDS = 16384, 50
 
 READ_SIZE, MOST_READ = 65536, 2**20
 
-#: What a connection that does not block raises when nothing has arrived.
+#: The errors of a connection that does not block, when nothing has arrived.
 WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 #: More digits than any length has.
@@ -50,7 +50,7 @@ class Answer:
     status_code: int
     #: The fields in the order in which they came.
     fields: list[tuple[str, str]]
-    #: by lower-case name
+    #: The headers, by lower-case name.
     headers: dict[str, str]
     content: bytes
 
@@ -75,9 +75,9 @@ class Exchange:
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
-        #: the answer, once there is nothing more to wait for
+        #: The answer, once nothing more is waited for.
         self.result: Answer | UnreadAnswer | None = None
-        #: Whether the connection can be used again then.
+        #: Whether the connection can be used again after that.
         self.is_reusable = False
         self._chunks: list[bytes] = []
         self._size = 0
@@ -93,7 +93,7 @@ class Exchange:
         try:
             if self.sock.gettimeout() != timeout:
                 self.sock.settimeout(timeout)
-            # as in urllib3: the peer may have answered before it closed
+            # The peer may have answered before it closed, as urllib3 reckons with too.
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(request)
         except OSError as error:

@@ -19,13 +19,12 @@ from typing import Any
 from weakref import ref
 
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
-from botocore.context import get_context
-from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import ClosedPoolError
 
 from microcosm_pubsub.fast.trace_header import add_trace_header
 from microcosm_pubsub.fast.transport.connection import Answer, Exchange, UnreadAnswer, read_unread
+from microcosm_pubsub.fast.transport.credentials import find_credentials
 from microcosm_pubsub.fast.transport.errors import FallBack
 from microcosm_pubsub.fast.transport.interception import InterceptionCheck
 from microcosm_pubsub.fast.transport.model import OPERATIONS, Model
@@ -35,7 +34,8 @@ from microcosm_pubsub.fast.transport.route import find_way
 from microcosm_pubsub.fast.transport.user_agent import keep_user_agent
 
 
-#: How often an operation is learned in vain before it is left to botocore; once may be new credentials in between.
+#: An operation is learned in vain at most this often before it is left to botocore; once may be new credentials in
+#: between.
 MOST_LESSONS = 3
 
 logger = getLogger(__name__)
@@ -89,7 +89,7 @@ class HotCalls:
         self.interception = InterceptionCheck(
             client, self._models, (self.identify, self.replay, add_trace_header), is_traced
         )
-        # for the calls that botocore does
+        # Calls that botocore makes profit from this.
         keep_user_agent(client)
 
     def begin(self, name: str, parameters: Any) -> Flight | None:
@@ -277,19 +277,6 @@ class Flight:
         self._pool._put_conn(self._connection if is_reusable else None)
 
 
-def find_credentials(client: Any) -> Any:
-    """Return the client's credentials, frozen, unless botocore has to fetch them first."""
-    credentials = client._request_signer._credentials
-    if not isinstance(credentials, Credentials):
-        raise FallBack("there are no credentials of a kind that is known")
-    if type(credentials) is not Credentials and credentials.refresh_needed():
-        raise FallBack("the credentials have to be refreshed")
-    context = get_context()
-    if context is not None and context.features:
-        raise FallBack("the user agent tells of features")
-    return credentials.get_frozen_credentials()
-
-
 def make_outcome(sock: Any, arrived: UnreadAnswer, url: str, invocation_id: str) -> Outcome:
     try:
         return Outcome(invocation_id, response=read_unread(sock, arrived, url))
@@ -304,7 +291,7 @@ def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:
     try:
         parsed = model.load(answer.content, answer.headers)
     except Exception:
-        # botocore reads what cannot be read here, or raises what is wrong with it.
+        # botocore reads the answer, or raises what is wrong with it.
         return None
     metadata = parsed["ResponseMetadata"]
     metadata["HTTPStatusCode"], metadata["HTTPHeaders"], metadata["RetryAttempts"] = 200, answer.headers, 0

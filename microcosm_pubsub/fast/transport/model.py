@@ -48,7 +48,7 @@ class Model:
         try:
             return self._dump(parameters)
         except (TypeError, ValueError) as error:
-            # a text that is none in UTF-8
+            # The text cannot be written in UTF-8.
             raise FallBack("the parameters are unusual") from error
 
     def _load(self, content: bytes, headers: dict[str, str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def find_stranger(function: Any, is_traced: bool) -> str | None:
         if is_own(function):
             continue
         if is_from(SENTRY, function):
-            # what it has replaced, in the only place where it keeps that
+            # OpenTelemetry keeps the function that it has replaced in this place alone.
             pending += [cell.cell_contents for cell in function.__closure__ or () if callable(cell.cell_contents)]
         elif instrumentor := find_instrumentor(function):
             if not is_traced:

@@ -29,7 +29,7 @@ def quote(text: str) -> str:
     """Return what `quote_plus` does, by whole texts in place of single characters."""
     if not text.isascii() or len(text) < SHORT:
         return quote_plus(text)
-    # the sign of a quoted character comes first, and the space's substitute last
+    # The percent sign comes first, and the substitute of the space last.
     if "%" in text:
         text = text.replace("%", "%25")
     for character in set(text) & QUOTED.keys() - {"%", " "}:

@@ -44,8 +44,10 @@ VARYING = frozenset(
     }
 )
 
-#: What tracers add to a request, of that one alone: AWS reads none of it.
-#: https://www.w3.org/TR/trace-context/ https://www.w3.org/TR/baggage/ https://github.com/openzipkin/b3-propagation
+#: Headers that tracers add to one request, and AWS does not read.
+#: https://www.w3.org/TR/trace-context/
+#: https://www.w3.org/TR/baggage/
+#: https://github.com/openzipkin/b3-propagation
 TRACING = frozenset(
     {
         "b3",
@@ -82,7 +84,7 @@ class RequestTemplate:
         headers = {name: text_of(value) for name, value in request.headers.items()}
         lower = {name.lower(): value for name, value in headers.items()}
         match = AUTHORIZATION.fullmatch(lower.get("authorization", ""))
-        # older requests have no context
+        # Requests of older versions have no context.
         context = getattr(request, "context", None) or {}
         if match is None or request.method != "POST" or request.stream_output or context.get("read_timeout"):
             raise FallBack("its requests are not understood")
@@ -93,7 +95,7 @@ class RequestTemplate:
         self._part = SignedPart(self.url, kept, service, region)
         self._verify(lower, request.body, model.dump(parameters), credentials)
         if not TRACING.isdisjoint(lower):
-            # what was signed is verified with it, and what will be is without
+            # The learned signature is verified with the tracers' headers, and later requests are signed without them.
             headers = {name: value for name, value in headers.items() if name.lower() not in TRACING}
             kept = tuple((name, value) for name, value in kept if name.lower() not in TRACING)
             self._part, self._credentials = SignedPart(self.url, kept, service, region), None
@@ -106,7 +108,7 @@ class RequestTemplate:
         if "host" not in given:
             lines.append(f"Host: {url.netloc.rpartition('@')[2]}")
         if "accept-encoding" not in given:
-            # as http.client does
+            # http.client adds this header too.
             lines.append("Accept-Encoding: identity")
         lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() not in VARYING]
         if not all(line.isascii() and line.isprintable() for line in lines):

@@ -37,7 +37,7 @@ def compile_check(shape: Any) -> Check | None:
             return lambda value: type(value) is str and len(value) >= least
         return lambda value: type(value) is str
     if kind == "integer" and least is None:
-        # within what every JSON writer can write
+        # Every JSON writer can write numbers of this range.
         return lambda value: type(value) is int and -(2**63) <= value < 2**63
     if kind == "boolean":
         return lambda value: type(value) is bool
@@ -45,13 +45,13 @@ def compile_check(shape: Any) -> Check | None:
 
 
 def check_structure(shape: Any) -> Check:
-    # a member that has to be converted, or renamed, is as unknown as one that does not exist
+    # A member that has to be converted, or renamed, is as unknown as one that does not exist.
     members = {
         name: fits
         for name, member in shape.members.items()
         if member.serialization.get("name", name) == name and (fits := compile_check(member))
     }
-    # most members are texts, and nothing more is asked of them
+    # Most members are texts, of which nothing more is checked.
     texts = frozenset(name for name in members if is_text(shape.members[name]))
     required = frozenset(shape.required_members)
 

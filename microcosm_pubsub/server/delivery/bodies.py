@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; charset=UTF-8"
 
 USER_AGENT = "Amazon Simple Notification Service Agent"
 
-#: What is signed, in this order; what a message does not have is left out.
+#: The fields that are signed, in this order; one that a message does not have is left out.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 SIGNED = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 

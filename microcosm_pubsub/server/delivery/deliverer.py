@@ -27,7 +27,7 @@ logger = getLogger(__name__)
 #: So many web servers are called at a time.
 THREADS = 16
 
-#: What other processes publish is noticed so soon.
+#: Messages that other processes publish are noticed within this time, in seconds.
 POLL_SECONDS = 0.2
 
 Post = Callable[[str, bytes, Mapping[str, str]], Failure | None]
@@ -93,7 +93,7 @@ class Deliverer:
         with self._lock:
             self._busy -= 1
         if (error := future.exception()) is not None:
-            # it is due again after a while, as if this server had died
+            # The delivery is due again after a while, as if this server had died.
             logger.error("A delivery failed unexpectedly, and will be tried again", exc_info=error)
         self._due.set()
 

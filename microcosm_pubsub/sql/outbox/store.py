@@ -165,7 +165,7 @@ class OutboxStore:
             "outbox_oldest_seconds": max(0.0, (now - oldest) / 1000) if oldest is not None else 0.0,
         }
 
-    # what people do with them
+    # Operations for people.
 
     def list_rows(self, limit: int, only_failed: bool = False) -> list[Mapping[str, Any]]:
         """Return rows as they are, the first one first."""
@@ -198,7 +198,7 @@ class OutboxStore:
 
     def _is(self, name: str) -> Any:
         by_identity = self.table.c.identity == name
-        # what does not fit is no id of a row
+        # A longer number is no id of a row.
         return or_(by_identity, self.table.c.id == int(name)) if name.isdecimal() and len(name) < 19 else by_identity
 
 
