@@ -20,7 +20,7 @@ The errors of the package.
      └── EndOfInput                    a finite source of messages has been read to its end
 
     HandlerSignal                      what a handler raises to say what should become of its message
-     ├── Nack                          not now: make it visible again after so many seconds
+     ├── Nack                          not now: make it visible again after some seconds
      ├── SkipMessage                   nothing to do for this message
      ├── IgnoreMessage                 this message is not for us
      ├── TTLExpired                    this message has taken too many hops

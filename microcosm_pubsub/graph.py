@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 class Metadata(Protocol):
-    """What microcosm knows of a program."""
+    """The facts about a program that microcosm gives its graph."""
 
     name: str
     debug: bool

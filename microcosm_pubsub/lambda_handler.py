@@ -41,7 +41,7 @@ MIN_REMAINING_SECONDS = 1.0
 
 
 class Prepared(Protocol):
-    """What a Lambda handler needs of a daemon: its graph and its handlers."""
+    """The parts of a daemon that a Lambda handler needs: its graph and its handlers."""
 
     graph: PubSubGraph
     bound_handlers: Handlers

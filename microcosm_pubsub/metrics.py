@@ -25,7 +25,7 @@ NO_HOST = "localhost"
 
 
 class Metrics(Protocol):
-    """What is called of `graph.metrics`."""
+    """The methods of `graph.metrics` that are called."""
 
     def histogram(self, name: str, value: float, *, tags: list[str] = ...) -> object: ...
 
@@ -102,7 +102,7 @@ class PubSubSendBatchMetrics(HistogramSender):
 
 @defaults(enabled=typed(boolean("pubsub_worker_metrics.enabled"), default_value=True))
 class PubSubWorkerMetrics(HistogramSender):
-    """Tell what a worker does at the moment: gauges named `worker_...`."""
+    """Send the gauges of a worker, named `worker_...`."""
 
     binding = "pubsub_worker_metrics"
 

@@ -1,5 +1,5 @@
 """
-What came of handling one message.
+The result of handling one message.
 
 A `MessageHandlingResult` is the only thing that leaves the handling of a message: exceptions are
 turned into one by `capture`, the innermost of the three rings, and never get past it.
@@ -28,7 +28,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 class MessageHandlingResultTypeInfo(NamedTuple):
     """
-    What an outcome means.
+    The meaning of an outcome.
 
     :param label: its name in metrics
     :param level: the level at which it is logged
@@ -63,7 +63,7 @@ class MessageHandlingResultType(Enum):
 
 
 class ErrorReporter(Protocol):
-    """What a result needs to report itself: `sentry.SentryConfigPubsub` is one."""
+    """Reports a result: `sentry.SentryConfigPubsub` is one."""
 
     def report(self, result: MessageHandlingResult, opaque: Mapping[str, Any] | None) -> None: ...
 
@@ -71,7 +71,7 @@ class ErrorReporter(Protocol):
 @dataclass(slots=True)
 class MessageHandlingResult(Replaceable):
     """
-    What came of handling one message.
+    The result of handling one message.
 
     :param media_type: the message's media type
     :param result: the outcome

@@ -32,7 +32,7 @@ UnitLayer: TypeAlias = Callable[[UnitCall, Sequence[SQSMessage]], list[MessageHa
 
 
 class Traces(Protocol):
-    """What makes spans: it is told of receives, and stands around the handling of a message, or a batch."""
+    """Makes spans: it is told of receives, and stands around the handling of a message, or a batch."""
 
     def received(self, messages: Sequence[SQSMessage], seconds: float) -> None: ...
 

@@ -20,7 +20,7 @@ ACCOUNT = "000000000000"
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where a caller sees the broker.
+    The place of the broker, as a caller sees it.
 
     :param url: with which the URLs of queues begin
     :param region: of the ARNs

@@ -33,7 +33,7 @@ CHANNEL = "pubsub_messages"
 class Notifier:
     """Wake receives of this process."""
 
-    #: A receive that waits looks again so often, whatever it hears, in seconds.
+    #: A receive that waits looks again at this interval, whatever it hears, in seconds.
     net_seconds = POLL_SECONDS
 
     def __init__(self) -> None:

@@ -32,13 +32,13 @@ logger = getLogger(__name__)
 #: A call waits at most this many seconds for its turn at the database.
 BUSY_TIMEOUT_SECONDS = 30.0
 
-#: While it waits, it first asks again at once so many times, for a transaction is over in a fraction of a millisecond,
+#: While it waits, it first asks again at once this many times, for a transaction is over in a fraction of a millisecond,
 #: and then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
 EAGER_TRIES = 30
 MIN_BUSY_INTERVAL_SECONDS = 0.00005
 MAX_BUSY_INTERVAL_SECONDS = 0.005
 
-#: The write-ahead log goes back into the file after so many transactions of a process. Left to itself, SQLite tries
+#: The write-ahead log goes back into the file after this many transactions of a process. Left to itself, SQLite tries
 #: that at every commit once the log is long, and with several busy processes does not get to begin the log anew.
 #: https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
 CHECKPOINT_TRANSACTIONS = 250
@@ -46,7 +46,7 @@ CHECKPOINT_TRANSACTIONS = 250
 
 class StoreError(PubSubError):
     """
-    Tell that the database failed; nothing of the call was done.
+    Raised when the database failed; nothing of the call was done.
 
     :param full: whether it has no room any more
     :param invalid: whether it cannot hold a value of the call, such as text with a zero byte
@@ -59,7 +59,7 @@ class StoreError(PubSubError):
 
 
 class Busy(Exception):
-    """Tell that somebody else has the database just now; nothing of the transaction was done."""
+    """Raised when another program has the database just now; nothing of the transaction was done."""
 
 
 class _Haste(local):

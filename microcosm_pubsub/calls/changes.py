@@ -26,7 +26,7 @@ CHANGES = LifecycleChange()
 
 
 class Change(Enum):
-    """What became of a resource."""
+    """The change of a resource."""
 
     CREATED = LifecycleChange.Created
     CHANGED = LifecycleChange.Changed

@@ -105,7 +105,7 @@ Hook = Callable[..., Any]
 @dataclass(frozen=True, slots=True)
 class TaskHooks:
     """
-    What is called around a task; what a hook raises is logged, and changes nothing.
+    Functions that are called around a task; an error of a hook is logged, and changes nothing.
 
     :param on_start: `on_start(task)`, before each attempt
     :param on_success: `on_success(task, result)`

@@ -1,5 +1,5 @@
 """
-What calls a function for a message: its arguments come out of the message, and what is given out of the graph.
+Handlers that call a function: its arguments come out of the message, and its components out of the graph.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What stands in a call: the method, its parameters, and what its sender wants beside that.
+The form of a call: the method, its parameters, and the options of its sender.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Where the answers to the calls of a process come to: one queue, and one thread that reads it while somebody waits.
+The queue of a process for answers, and the thread that reads it while a call waits.
 
 The queue is made at the first call, with a name that tells which process it is of, and deleted at its end. It keeps
 answers for five minutes. While no call waits, nobody asks it for anything.

@@ -26,7 +26,7 @@ logger = getLogger(__name__)
 
 
 class Record(Protocol):
-    """What is remembered of a task that runs."""
+    """The record of a task that runs."""
 
     cursor: dict[str, Any]
     value: Any

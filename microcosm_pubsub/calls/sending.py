@@ -1,5 +1,5 @@
 """
-How a task is sent: elsewhere or here, now or later, with hooks of its own.
+Sending a task: elsewhere or here, now or later, with hooks of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_KEY_LENGTH = 200
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """
-    How a task is sent.
+    The options with which a task is sent.
 
     :param is_async: whether it runs elsewhere, some time; else it runs here and now, with the same hooks and retries,
         and sending it returns its value, or raises what it raised
@@ -127,7 +127,7 @@ class TaskHandle:
 
 
 class Sender(Protocol):
-    """What sends a task."""
+    """Sends tasks."""
 
     def send(
         self, function: TaskFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions

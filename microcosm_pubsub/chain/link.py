@@ -1,5 +1,5 @@
 """
-How a link meets the context.
+The way in which a link meets the context.
 
 A link is any callable. `compile_link` turns it, once, into a step: a function of a context that
 finds the link's arguments, under other names if it `binds` some, calls it, and stores what it

@@ -138,7 +138,7 @@ def print_asyncapi(args: Namespace) -> int:
 
 class Program:
     """
-    What there is to know of a daemon, or of a module.
+    A daemon, or a module, and its schemas.
 
     :param name: of the daemon or the module
     :param graph: has the schemas

@@ -78,7 +78,7 @@ def add_plan_flags(parser: ArgumentParser) -> None:
         type=positive_integer,
         default=5,
         metavar="N",
-        help="after so many receives a message goes to the dead-letter queue; 5 by default",
+        help="after N receives a message goes to the dead-letter queue; 5 by default",
     )
     parser.add_argument("--kms-key", metavar="KEY", help="the id, ARN or alias of a key, by which all is encrypted")
 

@@ -1,5 +1,5 @@
 """
-What the errors of clients mean: what passes, and what stays until somebody changes something.
+The meaning of clients' errors: some pass, others stay until somebody changes something.
 """
 
 from __future__ import annotations

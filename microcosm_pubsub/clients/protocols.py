@@ -1,5 +1,5 @@
 """
-What we call: the methods of boto3's clients that any client must have, and those of clients that administrate.
+The methods of boto3's clients that any client must have, and those of clients that administrate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Answer: TypeAlias = dict[str, Any]
 
 
 class QueueClient(Protocol):
-    """What consuming calls of boto3's SQS client."""
+    """The methods of boto3's SQS client that consuming calls."""
 
     def receive_message(self, **kwargs: Any) -> ReceiveAnswer: ...
 
@@ -28,7 +28,7 @@ class QueueClient(Protocol):
 
 
 class AdminQueueClient(QueueClient, Protocol):
-    """What is called of boto3's SQS client beside consuming: for dead letters, replies, topologies and commands."""
+    """The methods of boto3's SQS client beside consuming: for dead letters, replies, topologies and commands."""
 
     def cancel_message_move_task(self, **kwargs: Any) -> object: ...
 
@@ -58,7 +58,7 @@ class AdminQueueClient(QueueClient, Protocol):
 
 
 class TopicClient(Protocol):
-    """What publishing calls of boto3's SNS client."""
+    """The methods of boto3's SNS client that publishing calls."""
 
     def publish(self, **kwargs: Any) -> SendAnswer: ...
 
@@ -66,7 +66,7 @@ class TopicClient(Protocol):
 
 
 class AdminTopicClient(TopicClient, Protocol):
-    """What is called of boto3's SNS client beside publishing."""
+    """The methods of boto3's SNS client beside publishing."""
 
     @property
     def exceptions(self) -> Any: ...

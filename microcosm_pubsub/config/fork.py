@@ -1,5 +1,5 @@
 """
-What a forked child starts anew: connections, pools, locks and threads of its own.
+The renewal of a forked child: connections, pools, locks and threads of its own.
 
 A child that goes on with its parent's connections reads its parent's answers, and one that takes a lock waits for ever
 if another thread of its parent held it. Whoever has such things says here how to start anew.

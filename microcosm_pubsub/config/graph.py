@@ -1,5 +1,5 @@
 """
-What we ask of microcosm beyond its own functions.
+Helpers for microcosm's graphs, beyond its own functions.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -224,7 +224,7 @@ class SQSConsumer:
         Return for how long a message is hidden that is given up, but did not get into a dead-letter queue.
 
         It grows only if there is none to go to: one that fails for a moment must not cost hours, nor block a FIFO
-        group for so long.
+        group for that long.
 
         :param visibility_timeout_seconds: what the nack itself asks for, which wins
         """

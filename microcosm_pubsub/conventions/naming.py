@@ -1,5 +1,5 @@
 """
-How media types are spelled.
+The spelling of media types.
 
     application/vnd.{organization}.pubsub._.{change}.{name}
 

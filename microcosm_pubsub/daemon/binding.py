@@ -1,5 +1,5 @@
 """
-Which handlers a daemon runs: those that its components name, tasks among them, or all that are registered.
+The handlers that a daemon runs: those that its components name, tasks among them, or all that are registered.
 """
 
 from __future__ import annotations

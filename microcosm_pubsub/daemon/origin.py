@@ -1,5 +1,5 @@
 """
-Where each value of a daemon's configuration comes from.
+The origin of each value of a daemon's configuration.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What a daemon's process has to do with others: signals, exit codes, and reports to its supervisor.
+The dealings of a daemon's process with others: signals, exit codes, and reports to its supervisor.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from microcosm_pubsub.worker.worker import Ending, Worker
 
 
 class Prepared(Protocol):
-    """What is run of a daemon."""
+    """A daemon as it is run."""
 
     name: str
     args: Any

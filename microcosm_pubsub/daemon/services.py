@@ -1,5 +1,6 @@
 """
-What runs beside the worker of a daemon: started before its first receive, stopped after its last message is settled.
+Services that run beside the worker of a daemon: started before its first receive, stopped after its last message is
+settled.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What keeps a daemon from starting, in one line.
+The description, in one line, of an error that keeps a daemon from starting.
 """
 
 from __future__ import annotations

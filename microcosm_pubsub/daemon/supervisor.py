@@ -41,7 +41,7 @@ MIN_RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 30.0
 LIVED_SECONDS = 60.0
 
-#: A child that died so often without having lived will not live.
+#: A child that died this many times without having lived will not live.
 MAX_DEATHS = 5
 
 #: The parent looks at its signals at this interval, in seconds.

@@ -29,7 +29,7 @@ ENDED: Final = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    Tell how far a task is.
+    The progress of a task.
 
     :param status: `RUNNING`, `COMPLETED`, `CANCELLING`, `CANCELLED` or `FAILED`
     :param failure: why it failed, in a word of SQS

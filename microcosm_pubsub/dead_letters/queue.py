@@ -1,5 +1,5 @@
 """
-Where the dead-letter queue of a queue is.
+The search for the dead-letter queue of a queue.
 
 It is what configuration says, else what the queue's redrive policy says, if that may be read. It is looked up when it
 is first needed: consuming needs no right to read a queue's attributes, and a daemon that never fails never asks.

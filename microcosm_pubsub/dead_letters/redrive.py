@@ -25,7 +25,7 @@ from microcosm_pubsub.message.raw import RawMessage
 
 MAX_REDRIVES: Final = 3
 
-#: While we wait, leases are looked after so often.
+#: While we wait, leases are looked after at this interval, in seconds.
 MAX_PAUSE_SECONDS: Final = 1.0
 
 FILTERED: Final = "not chosen by the filters"
@@ -37,7 +37,7 @@ LOST: Final = "hidden for too short a time, and perhaps received by somebody els
 @dataclass(slots=True)
 class Tally:
     """
-    Tell what became of the messages.
+    The numbers of messages by what became of them.
 
     :param sent: how many were sent to each queue
     :param kept: how many stay, for each reason
@@ -61,7 +61,7 @@ class Redrive:
     :param targets: knows whereto
     :param read: decodes a message
     :param choose: tells whether a message is to be sent back
-    :param max_redrives: one that was sent back so often stays; None for no limit
+    :param max_redrives: a message that was sent back this many times stays; None for no limit
     :param max_messages: the most that are sent
     :param bucket: keeps to a rate
     :param pause: waits for the given number of seconds, and returns whether to stop

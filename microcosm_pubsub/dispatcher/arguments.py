@@ -1,5 +1,5 @@
 """
-What a handler is called with: its content, or the message, and beside that what its parameters ask for.
+The arguments of a handler: its content, or the message, and beside that what its parameters ask for.
 
     def ship(order: Order, message: SQSMessage, producer: SNSProducer, logger: Logger, *, warehouse): ...
 
@@ -35,7 +35,7 @@ from microcosm_pubsub.registry.signature import UNRESOLVED, HandlerSignature, Wa
 @dataclass(frozen=True, slots=True)
 class Argument:
     """
-    What a handler may ask for that no component is.
+    An argument that a handler may ask for, and that is no component.
 
     :param types: of a parameter that is given it
     :param names: of one that is, whatever its type

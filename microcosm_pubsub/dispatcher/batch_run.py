@@ -53,7 +53,7 @@ class BatchCall:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call returned or raised; an error with the traceback that it had then."""
+    """The value that a call returned, or its error with the traceback that it had then."""
 
     value: Any = None
     error: BaseException | None = None

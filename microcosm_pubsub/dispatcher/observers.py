@@ -1,5 +1,5 @@
 """
-Who is told of results: the log, metrics, error reports, and observers of the user's.
+The observers of results: the log, metrics, error reports, and the user's own.
 """
 
 from __future__ import annotations

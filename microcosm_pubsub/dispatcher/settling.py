@@ -15,7 +15,10 @@ from microcosm_pubsub.types import Handled
 
 
 class BatchSettler(Protocol):
-    """What settles messages: a consumer at once, a worker's settler soon. Both return what was not settled."""
+    """
+    Settles messages: a consumer at once, a worker's settler soon. Both return the errors of those that were not
+    settled.
+    """
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]: ...
 

@@ -1,5 +1,5 @@
 """
-What is handled at once, a message or a batch, inside the layers around units.
+Units, which are handled at once: a message or a batch, inside the layers around units.
 
 No handler's error gets to these layers: each message has its result by then. A layer that raises, or that returns
 something else than a result for each message, has failed all of them.

@@ -1,5 +1,5 @@
 """
-Whether the queue answers: credentials, region, rights, the network, and the clock of this machine.
+The access to the queue: credentials, region, rights, the network, and the clock of this machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What is installed: versions that cannot work, and extras that configuration needs.
+The installed packages: versions that cannot work, and extras that configuration needs.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ OF_SERVICES = "AWS_ENDPOINT_URL_"
 #: A variable that resembles one of those by this much is taken for a misspelling of it.
 LIKENESS = 0.9
 
-#: And the name of another daemon on this machine is not so much like this one's.
+#: The name of another daemon on this machine resembles this one's by less than this.
 NAME_LIKENESS = 0.8
 
 

@@ -1,5 +1,5 @@
 """
-What is done to texts on their way: compressed, encrypted or put elsewhere by the producer, and undone here.
+Changes to texts on their way: compressed, encrypted or put elsewhere by the producer, and undone here.
 
 The list is in the order of publishing, and undone in the other. A transform marks what it did by a message attribute,
 and leaves alone what does not have its mark, so that messages of producers without it are read too.

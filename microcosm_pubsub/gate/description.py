@@ -19,7 +19,7 @@ from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 @dataclass(frozen=True, slots=True)
 class MessageDescription:
     """
-    What messages of a media type hold.
+    The schema of a media type, as JSON Schema.
 
     :param media_type: or a pattern of media types
     :param schema: the name of what says so

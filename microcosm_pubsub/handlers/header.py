@@ -1,5 +1,5 @@
 """
-Which opaque data can travel as HTTP headers.
+The opaque data that can travel as HTTP headers.
 
 Opaque data comes from whoever published the message. As a header, a part of it could break a
 request, or make it mean something else; such a part is left out.

@@ -1,5 +1,5 @@
 """
-How a URI handler uses the graph's `resource_cache`.
+The use that a URI handler makes of the graph's `resource_cache`.
 
 The cache is user code, and only ever saves time: whatever it raises is logged, and the resource
 is fetched instead.

@@ -1,5 +1,5 @@
 """
-How resources are fetched over HTTP.
+Fetching resources over HTTP.
 
 One session for all handlers of a graph: pooled connections, no cookies, no credentials of its own,
 and bounds on everything that a server could make endless: connecting, reading, the whole, redirects

@@ -1,5 +1,5 @@
 """
-What a route answers to a GET, and the routes that answer with a report.
+The answer of a route to a GET, and the routes that answer with a report.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What a daemon does for the ledger beside its worker: the service `pubsub_ledger_keeping`.
+The work of a daemon for the ledger beside its worker: the service `pubsub_ledger_keeping`.
 """
 
 from __future__ import annotations

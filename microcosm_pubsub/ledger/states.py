@@ -1,5 +1,5 @@
 """
-What a task can be.
+The states of a task.
 """
 
 from __future__ import annotations

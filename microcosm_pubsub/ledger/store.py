@@ -1,5 +1,5 @@
 """
-What the database does with the rows of the ledger.
+The statements on the rows of the ledger.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """
-    Which rows are wanted, the newest first.
+    The rows that are wanted, the newest first.
 
     :param since: only those that were sent from then on
     :param before: only those before this one, by its `created_at` and `seq`

@@ -1,5 +1,5 @@
 """
-What somebody must see to: tasks whose time has come, that were lost, that nobody began, or that are old.
+The sweep over tasks whose time has come, that were lost, that nobody began, or that are old.
 
 Every daemon looks; the database lets one of them have each row.
 """

@@ -1,5 +1,5 @@
 """
-How tasks are written into the ledger, and published: in the transaction that is open, or in one of their own.
+Writing tasks into the ledger, and publishing them: in the transaction that is open, or in one of their own.
 """
 
 from __future__ import annotations

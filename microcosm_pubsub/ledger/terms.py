@@ -1,5 +1,5 @@
 """
-What stands in a task's row when something has become of it, and when somebody must look at it again.
+The values of a task's row after each event, and when a sweeper must look at it again.
 """
 
 from __future__ import annotations

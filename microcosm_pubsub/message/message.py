@@ -28,7 +28,7 @@ else:
 
 
 class Acknowledger(Protocol):
-    """What a message needs of its consumer."""
+    """The part of a consumer that a message needs."""
 
     def ack(self, message: SQSMessage) -> None: ...
 
@@ -36,7 +36,7 @@ class Acknowledger(Protocol):
 
 
 class Route(Protocol):
-    """How the messages of one media type are handled here: `registry.Route` is one."""
+    """The way in which the messages of one media type are handled here: `registry.Route` is one."""
 
     @property
     def media_type(self) -> str | None: ...

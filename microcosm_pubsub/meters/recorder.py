@@ -1,5 +1,5 @@
 """
-What is told of messages, publishes and workers, as values of instruments.
+Events of messages, publishes and workers, as values of instruments.
 """
 
 from __future__ import annotations

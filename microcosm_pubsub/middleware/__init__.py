@@ -1,5 +1,5 @@
 """
-What wraps the handler: layers around one message, and layers around a unit.
+Layers around the handler: around one message, and around a unit.
 
 A layer is a function `layer(call_next, message) -> bool`. It calls the rest with `call_next(message)`, and
 may do something before and after, or not call it at all, or raise. The list below is what every message goes

@@ -1,5 +1,5 @@
 """
-How a handler is called: with one content or with many, as a function or as a coroutine.
+Calling a handler: with one content or with many, as a function or as a coroutine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_async(handler: Handler) -> bool:
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """
-    What a handler is called with.
+    The arguments of a handler.
 
     :param named: what it is given beside its content, by parameter: a function of the messages that are handled
     :param takes_message: whether it takes the message in the place of its content

@@ -1,5 +1,5 @@
 """
-What a handler class wants to know of each message beside handling it.
+Hooks, by which a handler class is told of each message beside handling it.
 
     class Handler:
         def on_start(self, message): ...

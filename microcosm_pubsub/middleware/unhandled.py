@@ -1,5 +1,5 @@
 """
-What becomes of messages that nobody here knows.
+The fate of messages that nobody here knows.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What others add to the command line: handler modules their subcommands, packages commands of their own.
+Commands of others on our command line: handler modules add subcommands, packages commands of their own.
 """
 
 from __future__ import annotations

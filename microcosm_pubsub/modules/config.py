@@ -58,7 +58,7 @@ class Queue:
 @dataclass(frozen=True, slots=True)
 class Config:
     """
-    What the file says.
+    The content of the file.
 
     :param path: where it is
     :param queues: by name

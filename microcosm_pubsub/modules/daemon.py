@@ -1,5 +1,5 @@
 """
-What runs a handler module: a daemon whose one handler is its `process`, in a transaction.
+The daemon of a handler module, whose one handler is the module's `process`, in a transaction.
 """
 
 from __future__ import annotations

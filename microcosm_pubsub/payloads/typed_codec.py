@@ -1,5 +1,5 @@
 """
-What the codecs of all kinds of classes have in common: the media type and the opaque data beside the content.
+The common part of the codecs of all kinds of classes: the media type and the opaque data beside the content.
 """
 
 from __future__ import annotations

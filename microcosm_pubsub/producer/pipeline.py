@@ -1,5 +1,5 @@
 """
-What a message goes through on its way to its topic.
+The pipeline of a message on its way to its topic.
 
     steps     identity -> opaque data -> topic -> attributes -> group -> yours -> traces -> encode -> body transforms
     layers    traces -> (the outbox, inside a transaction) -> yours -> metrics -> traces -> the topic

@@ -1,5 +1,5 @@
 """
-Which topic a media type goes to.
+The topics of media types.
 """
 
 from collections.abc import Iterator, Mapping

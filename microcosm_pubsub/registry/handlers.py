@@ -1,5 +1,5 @@
 """
-Who handles it: the handlers of each media type, and those that a daemon binds.
+The handlers of each media type, and those that a daemon binds.
 
 `decorators` fills it when the graph resolves it: microcosm's hooks go by class name, so that the class keeps its.
 """

@@ -1,5 +1,5 @@
 """
-Who says what: the schema of each media type.
+The schema of each media type.
 
 `decorators` fills it when the graph resolves it: microcosm's hooks go by class name, so that the class keeps its.
 """

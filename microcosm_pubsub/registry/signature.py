@@ -1,5 +1,5 @@
 """
-What the signature of a handler says: what its content is, what else it wants, and whether it returns anything.
+The signature of a handler: its content, its other arguments, and whether it returns anything.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class HandlerSignature:
     """
-    What the signature of a handler says.
+    The facts that the signature of a handler tells.
 
     :param content: the type of one content; None if it does not say, `UNRESOLVED` if that cannot be found
     :param content_text: the annotation as it is written

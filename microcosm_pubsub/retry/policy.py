@@ -1,5 +1,5 @@
 """
-What becomes of a message that was not handled: another attempt, and when, or the dead-letter queue.
+The fate of a message that was not handled: another attempt, and when, or the dead-letter queue.
 
     @handles(OrderSchema, retry=RetryPolicy(max_attempts=5, backoff=[1, 10, 60], give_up_on=InvalidOrder))
 

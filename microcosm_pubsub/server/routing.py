@@ -1,5 +1,5 @@
 """
-Which operation a request is for, and by which protocol it is answered.
+The operation and the protocol of a request.
 """
 
 from __future__ import annotations

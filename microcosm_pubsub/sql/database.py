@@ -42,7 +42,7 @@ T = TypeVar("T", bound=Transaction)
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    What an operator decides of a database.
+    The settings of a database that an operator decides.
 
     :param schema: of our own tables, on PostgreSQL
     :param auto_upgrade: whether they are created and upgraded where that is needed

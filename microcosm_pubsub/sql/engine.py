@@ -1,5 +1,5 @@
 """
-How a database is reached: engines, and what SQLite needs so that transactions are what they are elsewhere.
+The engines that reach a database, and SQLite's settings under which transactions are what they are elsewhere.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What a daemon with a database does beside its worker: a service.
+The work of a daemon with a database beside its worker: a service.
 
 It refuses to start with tables of another version, removes what is too old to be of use, and publishes what waits.
 """

@@ -118,7 +118,7 @@ def find_sns_id(raw: Any) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """
-    Which of some messages are to be handled.
+    The messages, of some, that are to be handled.
 
     :param fresh: the positions of those to handle; the others are handled with them, or were before
     :param known: of those that were handled before

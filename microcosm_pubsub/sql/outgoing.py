@@ -1,5 +1,5 @@
 """
-What a transaction publishes: kept until its end, and forgotten where it goes back to a savepoint.
+The messages that a transaction publishes: kept until its end, and forgotten where it goes back to a savepoint.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What errors of a database mean: whether trying again helps, and what to say of them.
+The meaning of a database's errors: whether trying again helps, and what to say of them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from microcosm_pubsub.sql.errors import TransactionError
 
 
 class TakesTurns(Protocol):
-    """What lets threads at a database."""
+    """Lets threads at a database."""
 
     def take(self) -> AbstractContextManager[None]: ...
 

@@ -1,5 +1,5 @@
 """
-Which database: its URL, and the drivers that reach it, from threads and from coroutines.
+The URL of a database, and the drivers that reach it, from threads and from coroutines.
 """
 
 from __future__ import annotations

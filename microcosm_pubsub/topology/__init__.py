@@ -1,5 +1,5 @@
 """
-What a daemon and its producers need in AWS: topics, a queue, its dead-letter queue, subscriptions, permissions.
+The needs of a daemon and its producers in AWS: topics, a queue, its dead-letter queue, subscriptions, permissions.
 
 Daemons create nothing in AWS. This tells whoever does what there has to be, out of the handlers that are registered and
 the configuration, in the words of the tool that he uses.

@@ -1,5 +1,5 @@
 """
-What there has to be, beside what there is: missing, different, or there.
+The comparison of a topology with what there is: missing, different, or there.
 
 Attributes that nobody plans are nobody's business here: a queue may have tags, or a delay.
 """

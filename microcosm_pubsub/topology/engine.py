@@ -1,5 +1,5 @@
 """
-Where a daemon's queues and topics are: AWS, another engine, or the embedded broker, and clients to look around there.
+The engine of a daemon's queues and topics: AWS, another one, or the embedded broker, with clients to look around there.
 
 They are made as the daemon's configuration says, without the rest of its graph, which needs what may not be there yet.
 """
@@ -33,7 +33,7 @@ MAX_ATTEMPTS = 2
 @dataclass(frozen=True, slots=True)
 class Engine:
     """
-    Where queues and topics are.
+    The engine that holds queues and topics.
 
     :param queue_client: boto3's SQS client, or one like it
     :param topic_client: boto3's SNS client, or one like it

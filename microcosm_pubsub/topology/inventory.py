@@ -1,5 +1,5 @@
 """
-What there is: queues, topics and subscriptions, as an engine tells of them. Nothing is changed.
+The queues, topics and subscriptions that there are, as an engine tells of them. Nothing is changed.
 """
 
 from __future__ import annotations

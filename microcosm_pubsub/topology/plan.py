@@ -1,5 +1,5 @@
 """
-What there has to be, for one daemon.
+The topology that one daemon needs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Queue:
     :param name: of the queue
     :param dead_letter_queue: the name of the other
     :param visibility_timeout_seconds: for how long a receive hides a message that the daemon does not hide itself
-    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param max_receive_count: after this many receives a message goes to the dead-letter queue
     :param url: as configuration gives it; None if it gives a name, or nothing
     """
 
@@ -81,7 +81,7 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """
-    What a daemon has to do with calls of services.
+    The part of a daemon in calls of services.
 
     :param prefix: with which the names of reply queues begin
     :param answers: whether the daemon has a service, which sends to reply queues
@@ -98,7 +98,7 @@ class Calls:
 @dataclass(frozen=True, slots=True)
 class Topology:
     """
-    What there has to be.
+    The queues, topics and subscriptions that there have to be.
 
     :param name: of the daemon
     :param topics: by name
@@ -133,7 +133,7 @@ def plan(
 
     :param daemon: with its graph, over queues in memory, and its configuration
     :param with_producers: whether what its modules declare schemas of is published by it too
-    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param max_receive_count: after this many receives a message goes to the dead-letter queue
     :param kms_key: by which all of it is encrypted
     :raises ConfigurationError: if it cannot be, as a standard queue of a FIFO topic's messages in order
     """

@@ -1,5 +1,5 @@
 """
-What there has to be as CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide
+A topology as CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide
 """
 
 from __future__ import annotations

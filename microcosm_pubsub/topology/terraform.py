@@ -1,5 +1,5 @@
 """
-What there has to be as Terraform: https://registry.terraform.io/providers/hashicorp/aws/latest/docs
+A topology as Terraform: https://registry.terraform.io/providers/hashicorp/aws/latest/docs
 """
 
 from __future__ import annotations

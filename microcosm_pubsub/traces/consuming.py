@@ -44,7 +44,7 @@ receive_attributes = lru_cache(maxsize=100)(names.make_receive_attributes)
 
 class Origin:
     """
-    Where a message comes from.
+    The origin of a message.
 
     :param creation: the context with which it was published, if it carries one
     :param receive: that of its receive, in which it is handled if it carries none

@@ -22,7 +22,7 @@ from microcosm_pubsub.types import Layer
 @dataclass(frozen=True, slots=True)
 class Traces:
     """
-    What makes spans, for those who have a place for it.
+    The makers of spans, by the place where they are called.
 
     :param consuming: is told of receives, and stands around the calls of handlers
     :param log: a layer that lets log lines tell a message's trace

@@ -20,7 +20,7 @@ logger = getLogger(__name__)
 
 
 class State(Enum):
-    """What a circuit breaker does."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"

@@ -1,5 +1,5 @@
 """
-What waits to be settled, and what goes into the next call.
+The entries that wait to be settled, and the choice of those that go into the next call.
 
 Deletes, visibility changes and dead letters have queues of their own, since a call is of one kind. An entry waits a
 moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; whoever uses it holds a lock.
@@ -24,7 +24,7 @@ MAX_DELAY_SECONDS = 0.05
 @dataclass(slots=True, eq=False)
 class Settlement:
     """
-    What is to become of a message.
+    The fate of a message at its queue.
 
     :param timeout: after how many seconds it becomes visible; None deletes it
     :param due: when it is to be settled at the latest

@@ -1,5 +1,5 @@
 """
-What a worker does at the moment, told to metrics about once a second.
+The gauges of a worker, told to metrics about once a second.
 """
 
 from __future__ import annotations

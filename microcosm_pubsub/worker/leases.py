@@ -23,8 +23,8 @@ from microcosm_pubsub.message.lease import RAN_OUT, Lease
 
 logger = getLogger(__name__)
 
-#: A lease is extended when so much of it is left, give or take so much, so that daemons that started together do not
-#: call together.
+#: A lease is extended when this share of it is left, give or take the second, so that daemons that started together
+#: do not call together.
 RENEW_AT = 0.5
 RENEW_JITTER = 0.1
 

@@ -1,5 +1,5 @@
 """
-Whether this process has all the processor time that it can have.
+The question whether this process has all the processor time that it can have.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-How long the messages of each receive took, all together.
+The time that the messages of each receive took, all together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = getLogger(__name__)
 
 
 class Receive:
-    """What one receive gave, and how many of it are still here."""
+    """The messages of one receive, and the number of those that are still here."""
 
     __slots__ = ("at", "left", "size")
 

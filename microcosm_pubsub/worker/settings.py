@@ -1,5 +1,5 @@
 """
-What an operator decides about a worker, and which of it cannot work together.
+The settings of a worker that an operator decides, and those that cannot work together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIN_EMPTY_SECONDS = 0.25
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
     """
-    How often a worker looks at what, and for how long it waits for others; nothing that an operator decides.
+    The intervals and waits of a worker that no operator decides.
 
     :param watch_seconds: how often it looks after its threads
     :param min_empty_seconds: a queue that answers at once that it is empty is not asked more often than this
@@ -44,7 +44,7 @@ INTERVALS = Intervals()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """
-    What an operator decides about a worker.
+    The settings of a worker that an operator decides.
 
     :param concurrency: at most this many handlers run at a time, each in a thread of its own
     :param max_pollers: at most this many receives are under way at a time

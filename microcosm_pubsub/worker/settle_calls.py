@@ -1,5 +1,5 @@
 """
-What comes of the calls that settle: what the queue refused, and what the dead-letter queue took.
+The results of the calls that settle: the entries that the queue refused, and those that the dead-letter queue took.
 
 The client is user code. The handlers ran elsewhere, so that whatever it raises concerns one batch alone.
 """

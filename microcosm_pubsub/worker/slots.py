@@ -22,7 +22,7 @@ logger = getLogger(__name__)
 
 
 class Work(Protocol):
-    """What is done with a unit: `Handling` does it."""
+    """The work on a unit: `Handling` does it."""
 
     def handle(self, unit: Unit) -> list[Handled]: ...
 

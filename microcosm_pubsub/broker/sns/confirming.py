@@ -1,5 +1,5 @@
 """
-How a subscription begins and ends: by a queue at once, by a web server with its consent.
+The begin and the end of a subscription: of a queue at once, of a web server with its consent.
 
 Who subscribes a web server has a message with a token sent to it; the subscription is confirmed when that comes back.
 When it is deleted, the server is told so, and can take that back with another token, for three days.

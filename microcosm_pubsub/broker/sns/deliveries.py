@@ -1,5 +1,5 @@
 """
-What is on its way to endpoints that are no queues.
+Deliveries that are on their way to endpoints that are no queues.
 
 A publish writes it into the database, with its other deliveries; a server takes it from there, sends it, and strikes it
 off. While one server tries, its row is not due for others; if the server dies, it is due again after a while. So a

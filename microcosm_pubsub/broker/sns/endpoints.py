@@ -1,5 +1,5 @@
 """
-What may be subscribed to a topic beside queues: which endpoints each protocol takes.
+The endpoints that may be subscribed to a topic beside queues, by protocol.
 
 Messages to web servers go to private networks alone, so that no test ever calls a stranger; the addresses by which
 clouds tell machines of themselves (169.254.0.0/16) are none of these.

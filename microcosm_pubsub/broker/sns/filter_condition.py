@@ -25,7 +25,7 @@ DIGITS = 5
 
 
 class PolicyError(ValueError):
-    """Tell what is wrong with a filter policy."""
+    """Raised for a filter policy that is wrong, with the reason."""
 
 
 def parse_condition(condition: Any) -> Test:

@@ -1,5 +1,5 @@
 """
-What comes of a delivery to an endpoint that is no queue: it is over, or tried again, or given up.
+The result of a delivery to an endpoint that is no queue: it is over, or tried again, or given up.
 
 What is given up goes to the subscription's dead-letter queue, if there is one.
 

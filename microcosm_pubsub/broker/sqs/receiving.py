@@ -32,10 +32,10 @@ from microcosm_pubsub.constants import (
 )
 
 
-#: Messages that nobody received in time are deleted so often, in milliseconds.
+#: Messages that nobody received in time are deleted at this interval, in milliseconds.
 SWEEP_MS = 60 * 1000
 
-#: Running move tasks are advanced so often, in milliseconds.
+#: Running move tasks are advanced at this interval, in milliseconds.
 ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
@@ -60,7 +60,7 @@ def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
 
 class Received(NamedTuple):
     """
-    What a receive found at once.
+    The messages that a receive found at once.
 
     :param wait_seconds: for how long to wait if it found nothing
     :param next_at: when the next message can be received, in milliseconds since the epoch, if it found nothing

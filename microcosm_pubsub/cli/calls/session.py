@@ -1,5 +1,5 @@
 """
-What the commands share: the object graph that sends.
+The object graph that sends, which these commands share.
 """
 
 from __future__ import annotations

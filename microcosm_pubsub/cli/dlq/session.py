@@ -1,5 +1,5 @@
 """
-What the commands share: the client, the queue, and where to write what.
+The session that these commands share: the client, the queue, and where to write what.
 """
 
 from __future__ import annotations

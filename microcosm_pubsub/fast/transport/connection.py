@@ -57,7 +57,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class UnreadAnswer:
-    """What arrived and was not understood here, how it ended if it did, and whether the request had been sent."""
+    """
+    The bytes that arrived and were not understood here, how the answer ended if it did, and whether the request had
+    been sent.
+    """
 
     received: bytes
     error: OSError | None = None

@@ -43,7 +43,7 @@ logger = getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the first attempt of a call."""
+    """The end of the first attempt of a call."""
 
     invocation_id: str
     response: AWSResponse | None = None
@@ -61,7 +61,7 @@ class Content:
 
 
 class CallState(local):
-    """What a thread tells botocore's events about its call, and is told by them."""
+    """The state of a thread's call, by which botocore's events know of it."""
 
     outcome: Outcome | None = None
     is_learning = False

@@ -1,5 +1,5 @@
 """
-Whether anybody but botocore has a say in the calls of a client.
+The check whether anybody but botocore has a say in the calls of a client.
 
 Event handlers of users, of moto, of botocore's `Stubber`, and functions of botocore that have been replaced (as tracers
 and tests do) must see every call, but for those onlookers that `onlookers` knows. They are looked for whenever the

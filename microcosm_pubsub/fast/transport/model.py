@@ -24,7 +24,7 @@ Load = Callable[[bytes, dict[str, str]], dict[str, Any]]
 
 
 class Model:
-    """How the parameters of an operation are written, and its answers read, after its service model."""
+    """Writes the parameters of an operation, and reads its answers, after its service model."""
 
     def __init__(self, operation: Any, parts: TransportParts):
         protocol = operation.service_model.resolved_protocol

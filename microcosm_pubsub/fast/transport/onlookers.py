@@ -1,5 +1,5 @@
 """
-Who looks on at calls of boto3, and need not see those that are made here.
+Onlookers at calls of boto3, which need not see those that are made here.
 
 Sentry's SDK puts breadcrumbs and spans around boto3's calls, and a daemon that reports its failures would pay for them
 with half its speed; OpenTelemetry's instrumentation of botocore makes spans, in whose place ours stand where there are

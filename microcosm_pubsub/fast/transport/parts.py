@@ -1,5 +1,5 @@
 """
-What the short way is made of: who signs, and who writes and reads JSON.
+The parts of the short way: one that signs, and one that writes and reads JSON.
 
 `auto` takes the cheapest parts that are installed. Measured, botocore's own signature with a kept key costs less than
 awscrt's, and a socket much less than awscrt's HTTP client, see docs/explanation/transport.md; so awscrt signs where
@@ -29,7 +29,7 @@ TRANSPORTS = ("auto", "crt", "botocore")
 
 @dataclass(frozen=True, slots=True)
 class TransportParts:
-    """What signs a request, and what writes and reads JSON."""
+    """The functions that sign a request, and that write and read JSON."""
 
     signer: type[Signer]
     dump_json: Callable[[Any], bytes]

@@ -1,5 +1,5 @@
 """
-What botocore does to every request of an operation, learned from one that it made.
+Requests as botocore makes them, learned from one that it made.
 
 The headers, the URL and what is signed are taken from a request that botocore was about to send, so that endpoints,
 the user agent and all that is configured are its own; date, digest, signature and invocation id are put in anew. What

@@ -16,7 +16,7 @@ from microcosm_pubsub.fast.transport.errors import FallBack
 @dataclass(frozen=True, slots=True)
 class Way:
     """
-    How requests to a URL are sent.
+    The way of requests to a URL.
 
     :param pool: the connections, botocore's own
     :param target: what stands in the request's first line

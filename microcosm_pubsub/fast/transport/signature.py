@@ -23,7 +23,7 @@ ANY_DATE = "00000000T000000Z"
 
 @dataclass(frozen=True, slots=True)
 class SignedPart:
-    """What all requests of an operation have in common, as far as it is signed."""
+    """The part that all requests of an operation have in common, as far as it is signed."""
 
     url: str
     #: The headers that are signed, except the date.
@@ -61,7 +61,7 @@ class SigningKey(SigV4Auth):  # type: ignore[misc]
 
 
 class Dated:
-    """What botocore asks of a request, once its canonical form is known."""
+    """A request as botocore's signer reads it, once its canonical form is known."""
 
     __slots__ = ("context",)
 

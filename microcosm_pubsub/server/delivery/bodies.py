@@ -1,5 +1,5 @@
 """
-What SNS writes to web servers: bodies, headers, and what is signed of them.
+The form of SNS's messages to web servers: bodies, headers, and the part that is signed.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """

@@ -1,5 +1,5 @@
 """
-What the database does with the rows of the outbox.
+The statements on the rows of the outbox.
 
 Relays side by side pass over what another one is just taking (`FOR UPDATE SKIP LOCKED`); what it has taken is not free.
 https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
@@ -203,7 +203,7 @@ class OutboxStore:
 
 
 def compute_backoff(attempts: int) -> float:
-    """Return how long a row waits that has failed so often before, in seconds."""
+    """Return how long a row waits after this many failures, in seconds."""
     return float(min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(attempts, 30)))
 
 
