@@ -33,7 +33,7 @@ from rich.table import Table
 from benchmarks.endpoint import Endpoint, serve
 from benchmarks.floors import exchange, open_crt, open_socket
 from microcosm_pubsub.clients import make_client
-from microcosm_pubsub.fast.transport import Parts, make_parts
+from microcosm_pubsub.fast.transport import TransportParts, make_parts
 from tests.engines import ENVIRONMENT
 
 
@@ -104,7 +104,7 @@ FLOOR = "bare socket"
 class Subject:
     """A way to make the calls."""
 
-    transport: str | Parts = "botocore"
+    transport: str | TransportParts = "botocore"
     keeps_user_agent: bool = False
     validates: bool = True
 

@@ -55,4 +55,4 @@ if __name__ == "__main__":
         for order_id in (7, 100, 2000):
             daemon.graph.sns_producer.produce(created("order"), uri=f"https://orders.example.com/{order_id}")
         for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-            print(result.result, *result.extra.values())
+            print(result.outcome, *result.extra.values())

@@ -40,7 +40,7 @@ if __name__ == "__main__":
 
         def handle() -> None:
             results = graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
-            print(", ".join(str(result.result) for result in results) or "nothing to handle")
+            print(", ".join(str(result.outcome) for result in results) or "nothing to handle")
 
         graph.sns_producer.produce(created("order"), uri="https://orders.example.com/1")
         for _ in range(3):

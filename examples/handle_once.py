@@ -34,4 +34,4 @@ if __name__ == "__main__":
         # the queue delivers it again, as when its delete was lost
         app.send(message.body)
         for result in app.run():
-            print(result.result.name, *result.extra.values())
+            print(result.outcome.name, *result.extra.values())

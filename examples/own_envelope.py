@@ -50,4 +50,4 @@ if __name__ == "__main__":
         for body in (dumps(notification), '{"Event": "s3:TestEvent"}'):
             daemon.graph.sqs_client.send_message(QueueUrl="uploads", MessageBody=body)
         for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-            print(result.result, result.media_type)
+            print(result.outcome, result.media_type)

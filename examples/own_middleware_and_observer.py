@@ -24,7 +24,7 @@ def skip_duplicates(call_next: Call, message: SQSMessage) -> Any:
 
 
 def print_results(message: SQSMessage, result: MessageHandlingResult) -> None:
-    print(result.result, message.uri)
+    print(result.outcome, message.uri)
 
 
 @handles(created("order"))

@@ -23,7 +23,7 @@ def transaction(call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[Mes
     results = call_next(messages)
     handled = not any(result.retry for result in results)
     database.execute("COMMIT" if handled else "ROLLBACK")
-    print("kept" if handled else "not kept", [result.result.name for result in results])
+    print("kept" if handled else "not kept", [result.outcome.name for result in results])
     return results
 
 

@@ -41,7 +41,7 @@ if __name__ == "__main__":
         graph.sns_producer.produce(GreetingSchema.MEDIA_TYPE, name="world")
         # `GreetingDaemon().run()` does this again and again
         for result in graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-            print(result.result, result.media_type)
+            print(result.outcome, result.media_type)
         counts = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         left = graph.sqs_client.get_queue_attributes(QueueUrl="greeting", AttributeNames=counts)["Attributes"]
         print("left in the queue:", sum(map(int, left.values())))

@@ -49,7 +49,7 @@ if __name__ == "__main__":
         results = daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers)
         for uri, result in zip([*uris, "no handler"], results, strict=True):
             settled = "comes again" if result.retry else "deleted"
-            print(f"{uri:24}{result.result!s:12}{settled:14}{result.extra.get('reason', '')}".rstrip())
+            print(f"{uri:24}{result.outcome!s:12}{settled:14}{result.extra.get('reason', '')}".rstrip())
         hidden = ["ApproximateNumberOfMessagesNotVisible"]
         left = daemon.graph.sqs_client.get_queue_attributes(QueueUrl="orders", AttributeNames=hidden)["Attributes"]
         print("left in the queue, until they come again:", *left.values())

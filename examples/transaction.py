@@ -42,6 +42,6 @@ if __name__ == "__main__":
         Base.metadata.create_all(database.engine)
         for name in ("1", "bad", "2"):
             app.publish(created("order"), uri=f"https://orders.example.com/{name}")
-        print([result.result.name for result in app.run()])
+        print([result.outcome.name for result in app.run()])
         with database.transaction() as session:
             print(session.query(Order).all())

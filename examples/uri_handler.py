@@ -55,5 +55,5 @@ if __name__ == "__main__":
             daemon.graph.sns_producer.produce(created("order"), uri=uri)
         daemon.graph.sns_producer.produce(created("order"), uri="http://elsewhere.example.com/orders/3")
         for result in daemon.graph.sqs_message_dispatcher.handle_batch(daemon.bound_handlers):
-            print(result.result, *result.extra.values())
+            print(result.outcome, *result.extra.values())
         server.shutdown()

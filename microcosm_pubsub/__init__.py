@@ -5,7 +5,7 @@ A map of the package, in the order in which data flows: from the words, by what 
 the wire to the two ends, and to what runs a handler. Lines below may import lines above, never the other way round, and
 names on one line do not import each other. `pyproject.toml` holds this (`importlinter`).
 
-- `constants`, `errors`, `version`: the vocabulary; no I/O.
+- `constants`, `errors`, `graph`, `version`: the vocabulary, and the types of a graph's components; no I/O.
 - `config`, `fast`: configuration values; short ways that stand in for plain code, with one switch.
 - `message`: one received message, and the time for which it is ours.
 - `backoff`, `result`: when it comes again, and what came of handling it.
@@ -78,8 +78,8 @@ if TYPE_CHECKING:
     from microcosm_pubsub.retry import RetryPolicy
     from microcosm_pubsub.worker.settings import WorkerSettings
 
-#: Where what users import lives. It is imported from there when it is asked for, so that no program loads what it does
-#: not use: https://peps.python.org/pep-0562/
+#: The module of each name that users import. It is imported when the name is asked for, so that no program loads what
+#: it does not use: https://peps.python.org/pep-0562/
 _HOMES = {
     "Change": "calls.changes",
     "ConsumerDaemon": "daemon",

@@ -1,5 +1,5 @@
 """
-When a nacked message becomes visible again.
+Backoff policies: when a nacked message becomes visible again.
 """
 
 from __future__ import annotations

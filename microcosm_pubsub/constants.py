@@ -14,7 +14,7 @@ PUBLISHED_KEY: Final = "x-request-published"
 #: Identifies a message wherever it goes: SNS and SQS give it another id at each step.
 IDENTITY_KEY: Final = "x-message-id"
 
-#: How many more hops a message and what it causes may take, as text.
+#: The number of hops that a message and its consequences may still take, as text.
 TTL_KEY: Final = "x-request-ttl"
 
 #: Identifies the request that a message belongs to.
@@ -28,7 +28,7 @@ RECEIPT_HANDLE_KEY: Final = "receipt_handle"
 #: The message attribute that carries the media type, for subscription filter policies.
 MEDIA_TYPE_ATTRIBUTE: Final = "media_type"
 
-#: How long a fetched resource stays in the resource cache, in seconds.
+#: A fetched resource stays in the resource cache for this many seconds.
 DEFAULT_RESOURCE_CACHE_TTL: Final = 60
 
 #: SQS keeps a message no longer than this, in seconds.
@@ -51,7 +51,7 @@ MAX_WAIT_SECONDS: Final = 20
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 MAX_VISIBILITY_TIMEOUT_SECONDS: Final = 12 * 60 * 60
 
-#: What a topic takes in one publish or one batch, in bytes, unless the topic says otherwise.
+#: The most bytes that a topic takes in one publish or one batch, unless the topic says otherwise.
 #: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 DEFAULT_TOPIC_SIZE_LIMIT_BYTES: Final = 256 * 1024
 

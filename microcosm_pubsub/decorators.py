@@ -117,7 +117,7 @@ def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Any:
         except ConfigurationError as error:
             name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
             raise end_in_one_line(ConfigurationError(f"@handles of {name}: {error}")) from None
-        # without its schema the handler's messages would be ignored
+        # Without its schema the handler's messages would be ignored.
         if isinstance(schema_or_media_type, type) and issubclass(schema_or_media_type, Schema):
             on_resolve(PubSubMessageSchemaRegistry, _register, media_type, schema_or_media_type)
         else:

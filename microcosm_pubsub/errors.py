@@ -20,7 +20,7 @@ The errors of the package.
      └── EndOfInput                    a finite source of messages has been read to its end
 
     HandlerSignal                      what a handler raises to say what should become of its message
-     ├── Nack                          not now: make it visible again after so many seconds
+     ├── Nack                          not now: make it visible again after some seconds
      ├── SkipMessage                   nothing to do for this message
      ├── IgnoreMessage                 this message is not for us
      ├── TTLExpired                    this message has taken too many hops
@@ -58,7 +58,7 @@ class MessageValidationError(PubSubError, ValidationError):
     media_type: str | None = None
 
     def __str__(self) -> str:
-        # below the fields of the schema, the names are whatever the content holds
+        # Below the fields of the schema, the names may be any that the content holds.
         messages = self.normalized_messages()  # type: ignore[no-untyped-call, unused-ignore]
         return str({name: sorted(set(_iter_texts(found))) for name, found in messages.items()})
 

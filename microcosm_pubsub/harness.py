@@ -4,7 +4,7 @@ A daemon under test: its real pipeline over queues in memory, with the clock in 
     with harness(OrdersDaemon) as app:
         app.publish(created("order"), uri="https://orders.example.com/1")
         app.run()
-        assert [result.result for result in app.results] == [MessageHandlingResultType.SUCCEEDED]
+        assert [result.outcome for result in app.results] == [MessageHandlingResultType.SUCCEEDED]
         assert app.published[0].media_type == created("invoice")
         assert app.queue == []
 
@@ -41,7 +41,7 @@ START = 1_767_225_600.0
 #: A run that receives more often than this does not end by itself.
 MAX_RECEIVES = 1_000
 
-#: As many log lines are kept to be shown when a test fails.
+#: At most this many log lines are kept, to be shown when a test fails.
 MAX_LOG_LINES = 50
 
 
@@ -71,9 +71,9 @@ class Harness:
     def __init__(self, daemon_cls: type[ConsumerDaemon], suffix: str, config: Mapping[str, Any]) -> None:
         #: The time of the queues and of the producer, of the outbox and of the ledger of tasks.
         self.clock = Clock()
-        #: What came of each message that was handled, in order.
+        #: The results of the messages that were handled, in order.
         self.results: list[MessageHandlingResult] = []
-        #: What the daemon's handlers published, in order.
+        #: The messages that the daemon's handlers published, in order.
         self.published: list[PubsubMessage] = []
         self.log = LastLines()
         self._is_running = False
@@ -161,7 +161,7 @@ class Harness:
         try:
             self.graph.pubsub_database.check()
         except ConfigurationError:
-            # without our tables nothing can wait there
+            # Without our tables nothing can wait there.
             self._outbox = self._ledger = None
             return
         self._outbox.store.now = self.clock

@@ -23,12 +23,15 @@ from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.envelope import from_lambda_record
 from microcosm_pubsub.errors import ConfigurationError, HandlerError
+from microcosm_pubsub.graph import PubSubGraph
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LambdaEventReader
+from microcosm_pubsub.types import Handlers
 
 
 WARMING_UP = "warming up"
 
-#: What the records of an event may come from.
+#: The sources that the records of an event may have.
 SQS, SNS = "aws:sqs", "aws:sns"
 
 ADVICE = "connect the function to an SQS queue by an event source mapping, or subscribe it to a topic"
@@ -38,10 +41,10 @@ MIN_REMAINING_SECONDS = 1.0
 
 
 class Prepared(Protocol):
-    """What a Lambda handler needs of a daemon: its graph and its handlers."""
+    """The parts of a daemon that a Lambda handler needs: its graph and its handlers."""
 
-    graph: Any
-    bound_handlers: dict[str, Callable[[Any], Any]]
+    graph: PubSubGraph
+    bound_handlers: Handlers
 
 
 class LambdaHandler:
@@ -120,7 +123,7 @@ def _find_source(records: list[Mapping[str, Any]]) -> str:
     return sources.pop()
 
 
-def _to_raw_message(record: Mapping[str, Any]) -> dict[str, Any]:
+def _to_raw_message(record: Mapping[str, Any]) -> RawMessage:
     if isinstance(record.get("Sns"), Mapping):
         notification = record["Sns"]
         message_id = str(notification.get("MessageId"))

@@ -8,12 +8,11 @@ is not localhost, and its own configuration says so; otherwise the call does not
 
 from collections.abc import Mapping
 from re import sub
-from typing import Any
+from typing import Any, Protocol
 
 from microcosm.api import typed
-from microcosm.errors import LockedGraphError, NotBoundError
 
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.config.values import boolean
 from microcosm_pubsub.result import MessageHandlingResult
 
@@ -25,6 +24,14 @@ MAX_MEDIA_TYPE_LENGTH = 200
 NO_HOST = "localhost"
 
 
+class Metrics(Protocol):
+    """The methods of `graph.metrics` that are called."""
+
+    def histogram(self, name: str, value: float, *, tags: list[str] = ...) -> object: ...
+
+    def gauge(self, name: str, value: float) -> object: ...
+
+
 class HistogramSender:
     """
     Send histograms to the graph's metrics, if they are enabled.
@@ -33,6 +40,7 @@ class HistogramSender:
     """
 
     binding: str
+    metrics: Metrics | None
 
     def __init__(self, graph: Any) -> None:
         metrics = self.get_metrics(graph) if getattr(graph.config, self.binding).enabled else None
@@ -43,17 +51,15 @@ class HistogramSender:
         self.metrics = metrics if host != NO_HOST else None
         self.enabled = self.metrics is not None
 
-    def get_metrics(self, graph: Any) -> Any | None:
+    def get_metrics(self, graph: Any) -> Metrics | None:
         """Return the graph's metrics; None if none are bound, or if the graph is locked without them."""
-        try:
-            return graph.metrics
-        except (LockedGraphError, NotBoundError):
-            return None
+        metrics: Metrics | None = find_component(graph, "metrics")
+        return metrics
 
-    def histogram(self, name: str, value: float, **options: Any) -> None:
-        """Add a value to a histogram."""
+    def histogram(self, name: str, value: float, **tags: list[str]) -> None:
+        """Add a value to a histogram; `tags` are `name:value`."""
         if self.metrics is not None:
-            self.metrics.histogram(name, value, **options)
+            self.metrics.histogram(name, value, **tags)
 
 
 @defaults(enabled=typed(boolean("pubsub_send_metrics.enabled"), default_value=True))
@@ -96,7 +102,7 @@ class PubSubSendBatchMetrics(HistogramSender):
 
 @defaults(enabled=typed(boolean("pubsub_worker_metrics.enabled"), default_value=True))
 class PubSubWorkerMetrics(HistogramSender):
-    """Tell what a worker does at the moment: gauges named `worker_...`."""
+    """Send the gauges of a worker, named `worker_...`."""
 
     binding = "pubsub_worker_metrics"
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from json import dumps, loads
 from os import read
 from os.path import isfile
 from select import select
-from typing import Any
+from typing import Any, cast
 
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput
+from microcosm_pubsub.message.raw import BatchAnswer, RawMessage, ReceiveAnswer, SettleEntry
 
 
 STDIN = "STDIN"
@@ -50,7 +51,7 @@ def is_event(source: Any) -> bool:
     return isinstance(records, list) and all(isinstance(record, Mapping) for record in records)
 
 
-def answer_all(entries: list[dict[str, Any]]) -> dict[str, Any]:
+def answer_all(entries: Sequence[SettleEntry]) -> BatchAnswer:
     """Return the answer of a batch call all of whose entries succeeded."""
     return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
 
@@ -61,7 +62,7 @@ class Reader:
     #: Whether messages that are not settled come again.
     redelivers = False
 
-    def receive_message(self, **kwargs: Any) -> dict[str, Any]:
+    def receive_message(self, **kwargs: Any) -> ReceiveAnswer:
         """
         Return the next messages.
 
@@ -70,7 +71,7 @@ class Reader:
         messages = self.read(kwargs.get("MaxNumberOfMessages", 1), kwargs.get("WaitTimeSeconds", 0))
         return {"Messages": messages} if messages else {}
 
-    def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
+    def read(self, limit: int, wait_seconds: float) -> list[RawMessage]:
         """Return at most `limit` raw messages, waiting for the first at most `wait_seconds`."""
         raise EndOfInput("There are no messages")
 
@@ -82,11 +83,11 @@ class Reader:
         """Do nothing: what was read will not come again."""
         return {}
 
-    def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def delete_message_batch(self, **kwargs: Any) -> BatchAnswer:
         """Answer that every entry was deleted."""
         return answer_all(kwargs["Entries"])
 
-    def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def change_message_visibility_batch(self, **kwargs: Any) -> BatchAnswer:
         """Answer that every entry was changed."""
         return answer_all(kwargs["Entries"])
 
@@ -100,12 +101,12 @@ class SQSJsonReader(Reader):
 
     def __init__(self, message: Mapping[str, Any]) -> None:
         records = message["Records"] if is_event(message) else [message]
-        self.messages: list[dict[str, Any]] = [
+        self.messages: list[RawMessage] = [
             raw_message(dict(record), "message" if len(records) == 1 else f"message:{number}")
             for number, record in enumerate(records, 1)
         ]
 
-    def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
+    def read(self, limit: int, wait_seconds: float) -> list[RawMessage]:
         """Return the messages, each once."""
         if not self.messages:
             raise EndOfInput("The message was read")
@@ -124,7 +125,7 @@ class SQSFileReader(Reader):
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            # lines are decoded one by one, so that one that is not UTF-8 concerns itself alone
+            # Lines are decoded one by one, so that one that is not UTF-8 concerns itself alone.
             self.file = open(path, "rb")  # noqa: SIM115
         except OSError as error:
             raise ConfigurationError(f"Cannot read messages from {path}: {error.strerror}") from error
@@ -135,13 +136,13 @@ class SQSFileReader(Reader):
         """Return whether there is such a file."""
         return isfile(path)
 
-    def _iter_lines(self) -> Iterator[dict[str, Any]]:
+    def _iter_lines(self) -> Iterator[RawMessage]:
         with self.file:
             for number, line in enumerate(self.file, 1):
                 if line.strip():
                     yield parse_line(line, f"{self.path}:{number}")
 
-    def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
+    def read(self, limit: int, wait_seconds: float) -> list[RawMessage]:
         """Return the next lines."""
         messages = [message for _, message in zip(range(limit), self.lines, strict=False)]
         if not messages:
@@ -157,11 +158,11 @@ class SQSStdInReader(Reader):
         self.number = 0
         self.ended = False
 
-    def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
+    def read(self, limit: int, wait_seconds: float) -> list[RawMessage]:
         """Return the lines that have come, or none if none comes in time."""
         if not self.ended and b"\n" not in self.buffer:
             self._fill(wait_seconds)
-        messages: list[dict[str, Any]] = []
+        messages: list[RawMessage] = []
         while len(messages) < limit and (line := self._next_line()) is not None:
             self.number += 1
             if line.strip():
@@ -178,12 +179,12 @@ class SQSStdInReader(Reader):
         return line
 
     def _fill(self, wait_seconds: float) -> None:
-        # a plain readline() could not be interrupted by a signal while no line comes
+        # A plain readline() could not be interrupted by a signal while no line comes.
         stream = sys.stdin.buffer if hasattr(sys.stdin, "buffer") else sys.stdin
         try:
             descriptor = stream.fileno()
         except (OSError, ValueError):
-            # not a real stream: all of it is there
+            # The stream is not a real one: all of it is there.
             data = stream.read()
             self.buffer += data.encode() if isinstance(data, str) else data
             self.ended = True
@@ -194,7 +195,7 @@ class SQSStdInReader(Reader):
             self.ended = not data
 
 
-def parse_line(line: bytes, name: str) -> dict[str, Any]:
+def parse_line(line: bytes, name: str) -> RawMessage:
     """Return the raw message that a line holds; one that cannot be decoded if it holds none."""
     try:
         text = line.decode("utf-8-sig").strip()
@@ -209,11 +210,11 @@ def parse_line(line: bytes, name: str) -> dict[str, Any]:
     return raw_message(message, name, text)
 
 
-def raw_message(message: dict[str, Any], name: str, text: str | None = None) -> dict[str, Any]:
+def raw_message(message: dict[str, Any], name: str, text: str | None = None) -> RawMessage:
     """Return a raw message for a message, which may be one already."""
     if "Body" not in message and "body" not in message:
         message = {**message, "Body": dumps(message) if text is None else text}
-    return {"MessageId": name, "ReceiptHandle": name, **message}
+    return cast(RawMessage, {"MessageId": name, "ReceiptHandle": name, **message})
 
 
 class LambdaEventReader(Reader):
@@ -225,11 +226,11 @@ class LambdaEventReader(Reader):
     :param messages: the raw messages that the event holds
     """
 
-    def __init__(self, messages: list[dict[str, Any]]) -> None:
+    def __init__(self, messages: list[RawMessage]) -> None:
         self.messages = messages
         self.kept: set[Any] = {message.get("ReceiptHandle") for message in messages}
 
-    def read(self, limit: int, wait_seconds: float) -> list[dict[str, Any]]:
+    def read(self, limit: int, wait_seconds: float) -> list[RawMessage]:
         """Return all messages of the event, which Lambda received together."""
         return self.messages
 
@@ -238,7 +239,7 @@ class LambdaEventReader(Reader):
         self.kept.discard(kwargs["ReceiptHandle"])
         return {}
 
-    def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def delete_message_batch(self, **kwargs: Any) -> BatchAnswer:
         """Note that messages are done."""
         for entry in kwargs["Entries"]:
             self.kept.discard(entry["ReceiptHandle"])

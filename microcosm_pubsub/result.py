@@ -1,5 +1,5 @@
 """
-What came of handling one message.
+The result of handling one message.
 
 A `MessageHandlingResult` is the only thing that leaves the handling of a message: exceptions are
 turned into one by `capture`, the innermost of the three rings, and never get past it.
@@ -28,7 +28,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 class MessageHandlingResultTypeInfo(NamedTuple):
     """
-    What an outcome means.
+    The meaning of an outcome.
 
     :param label: its name in metrics
     :param level: the level at which it is logged
@@ -63,7 +63,7 @@ class MessageHandlingResultType(Enum):
 
 
 class ErrorReporter(Protocol):
-    """What a result needs to report itself: `sentry.SentryConfigPubsub` is one."""
+    """Reports a result: `sentry.SentryConfigPubsub` is one."""
 
     def report(self, result: MessageHandlingResult, opaque: Mapping[str, Any] | None) -> None: ...
 
@@ -71,7 +71,7 @@ class ErrorReporter(Protocol):
 @dataclass(slots=True)
 class MessageHandlingResult(Replaceable):
     """
-    What came of handling one message.
+    The result of handling one message.
 
     :param media_type: the message's media type
     :param result: the outcome
@@ -94,6 +94,11 @@ class MessageHandlingResult(Replaceable):
     dead_letter: bool = False
     raised: bool = False
 
+    @property
+    def outcome(self) -> MessageHandlingResultType:
+        """Return the outcome: `result`, by the word that the docs have for it."""
+        return self.result
+
     @classmethod
     def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
         """Call a handler with the message's content and return its result, whatever it does."""
@@ -115,12 +120,12 @@ class MessageHandlingResult(Replaceable):
         """
         started_at = now()
         start = clock()
-        # The innermost ring: a handler is foreign code, and whatever it raises is a result, sys.exit() included.
+        # The innermost ring: a handler is user code, and whatever it raises is a result, sys.exit() included.
         try:
             instance = cls.from_result(message, call(message))
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
-                # not the handler's, but that of who looks on
+                # The interrupt is meant for the program, not raised by the handler.
                 raise
             instance = cls.from_error(message, error)
         instance.elapsed_time = (clock() - start) * 1000
@@ -177,7 +182,7 @@ class MessageHandlingResult(Replaceable):
         """
         if not logger.isEnabledFor(self.result.level):
             return
-        # by its short name: `name` is looked up by two functions, each time
+        # `_name_` is a plain attribute: `name` is looked up by two functions, each time.
         outcome = self.result._name_
         error = self.exc_info[1] if self.exc_info else None
         why = describe(error) if error else str(self.extra.get("reason") or "")
@@ -195,7 +200,7 @@ class MessageHandlingResult(Replaceable):
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",
         )
-        # an error of our own says what is wrong, and so does what a handler decides; its other errors need a traceback
+        # Our own errors, and the signals of a handler, say what is wrong; a handler's other errors need a traceback.
         told = isinstance(error, (PubSubError, HandlerSignal))
         exc_info = self.exc_info if self.result.exc_info and not told else None
         if exc_info is not None and not logger.isEnabledFor(DEBUG):
@@ -213,7 +218,7 @@ class MessageHandlingResult(Replaceable):
         opaque: Mapping[str, Any] | None = None,
     ) -> None:
         """Report a FAILED or EXPIRED result, if error reporting is configured."""
-        # most results are nothing to report
+        # Most results are not reported.
         if sentry_config is not None and self.result.level >= WARNING:
             sentry_config.report(self, opaque)
 
@@ -233,7 +238,7 @@ LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 RESERVED = frozenset(vars(makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-#: Where our frames are.
+#: The folder of our own frames.
 PACKAGE = f"{Path(__file__).parent}{sep}"
 
 #: The most characters of an error's text for which a log line has room.

@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from microcosm.api import typed
-from microcosm.errors import LockedGraphError, NotBoundError
 
-from microcosm_pubsub.config.graph import defaults
+from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.config.values import boolean
 from microcosm_pubsub.constants import REQUEST_ID_KEY
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 
 
@@ -162,7 +162,7 @@ class SentryConfigPubsub:
     custom_tags_mapping={},
     custom_user_id=None,
 )
-def configure_sentry_pubsub(graph: Any) -> SentryConfigPubsub:
+def configure_sentry_pubsub(graph: PubSubGraph) -> SentryConfigPubsub:
     """
     Initialise Sentry if it is enabled; never in a graph under test.
 
@@ -187,13 +187,10 @@ def configure_sentry_pubsub(graph: Any) -> SentryConfigPubsub:
     )
 
 
-def find_before_send(graph: Any) -> BeforeSend:
+def find_before_send(graph: PubSubGraph) -> BeforeSend:
     """Return the `before_send` that the graph binds, or the default one."""
-    try:
-        before_send: BeforeSend = graph.sentry_before_send
-    except (LockedGraphError, NotBoundError):
-        return default_before_send
-    return before_send
+    bound: BeforeSend | None = find_component(graph, "sentry_before_send")
+    return default_before_send if bound is None else bound
 
 
 def initialize_sentry(dsn: str | None, before_send: BeforeSend) -> Any | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from microcosm_pubsub.message import RawMessage as RawMessage
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
 
@@ -31,7 +32,7 @@ UnitLayer: TypeAlias = Callable[[UnitCall, Sequence[SQSMessage]], list[MessageHa
 
 
 class Traces(Protocol):
-    """What makes spans: it is told of receives, and stands around the handling of a message, or a batch."""
+    """Makes spans: it is told of receives, and stands around the handling of a message, or a batch."""
 
     def received(self, messages: Sequence[SQSMessage], seconds: float) -> None: ...
 

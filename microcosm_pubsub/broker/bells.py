@@ -82,9 +82,9 @@ class Bells:
             with self._address(name) as address:
                 self._get_sender().sendto(b"", address)
         except OSError as error:
-            # a full one is rung already
+            # A socket that is full is rung already.
             if error.errno == ECONNREFUSED:
-                # its process is gone
+                # The process of the socket is gone.
                 with suppress(OSError):
                     unlink(self.folder / name)
 

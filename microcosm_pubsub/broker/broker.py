@@ -38,7 +38,7 @@ class Broker:
         self.store = Store(url, synchronous)
         self.clock = clock
         self.notifier = notifier or make_notifier(self.store)
-        #: What a topic's subscriptions may speak; a server adds what it delivers.
+        #: The protocols that subscriptions may have; a server adds those that it delivers.
         self.protocols = {"sqs"}
         #: Is called when something may be on its way to an endpoint that is no queue.
         self.on_delivery: Callable[[], None] = lambda: None

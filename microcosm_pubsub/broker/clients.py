@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from json import dumps
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -19,8 +19,11 @@ from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
 from microcosm_pubsub.constants import MAX_RETENTION_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.message.raw import BatchAnswer, SendAnswer
 from microcosm_pubsub.registry.patterns import make_filter_policy
 
+
+A = TypeVar("A")
 
 #: The topic of media types that have none by configuration.
 DEFAULT_TOPIC_ARN = names.topic_arn("pubsub")
@@ -128,13 +131,15 @@ class ProvisioningTopicClient:
         self.client = client
         self.on_create = on_create
 
-    def publish(self, **kwargs: Any) -> dict[str, Any]:
+    def publish(self, **kwargs: Any) -> SendAnswer:
         """Publish a message."""
-        return self._call(self.client.publish, kwargs)
+        answer: SendAnswer = self._call(self.client.publish, kwargs)
+        return answer
 
-    def publish_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def publish_batch(self, **kwargs: Any) -> BatchAnswer:
         """Publish messages."""
-        return self._call(self.client.publish_batch, kwargs)
+        answer: BatchAnswer = self._call(self.client.publish_batch, kwargs)
+        return answer
 
     def create(self, topic_arn: str) -> None:
         """Create a topic, unless it is there."""
@@ -142,7 +147,7 @@ class ProvisioningTopicClient:
         attributes = {"FifoTopic": "true"} if names.is_fifo(name) else {}
         self.client.create_topic(Name=name, Attributes=attributes)
 
-    def _call(self, call: Callable[..., dict[str, Any]], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, call: Callable[..., A], kwargs: dict[str, Any]) -> A:
         try:
             return call(**kwargs)
         except self.client.exceptions.NotFoundException:

@@ -1,5 +1,5 @@
 """
-What the broker's clients raise: the very classes and codes that boto3's do.
+The errors of the broker's clients: the very classes and codes of boto3's.
 
 The classes are made from botocore's own model of each service, as boto3 makes its own.
 """

@@ -14,6 +14,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ URL_VARIABLE = "PUBSUB_BROKER_URL"
         default_value=5,
     ),
 )
-def configure_pubsub_broker(graph: Any) -> BrokerClients | None:
+def configure_pubsub_broker(graph: PubSubGraph) -> BrokerClients | None:
     """
     Configure the graph's broker, bound as `pubsub_broker`; None if it has none, and works with AWS.
 

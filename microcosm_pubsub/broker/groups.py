@@ -19,7 +19,7 @@ def keep_group(connection: Connection, queue_id: int, group_id: str, available_a
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = insert(groups).values(queue_id=queue_id, group_id=group_id, available_at=available_at)
     connection.execute(
-        # an update, though of nothing, waits for whoever is just deleting the row
+        # An update, even one that changes nothing, waits for a transaction that is deleting the row.
         statement.on_conflict_do_update(
             index_elements=["queue_id", "group_id"], set_={"available_at": groups.c.available_at}
         )

@@ -1,5 +1,5 @@
 """
-What a queue holds, without receiving it.
+The content of a queue, read without receiving it.
 """
 
 from __future__ import annotations

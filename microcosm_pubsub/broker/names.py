@@ -20,7 +20,7 @@ ACCOUNT = "000000000000"
 @dataclass(frozen=True, slots=True)
 class Place:
     """
-    Where a caller sees the broker.
+    The place of the broker, as a caller sees it.
 
     :param url: with which the URLs of queues begin
     :param region: of the ARNs
@@ -30,10 +30,10 @@ class Place:
     region: str
 
 
-#: Where a program that opens the database sees the broker; nothing listens there.
+#: The place of the broker for a program that opens the database; nothing listens there.
 HOME = Place("http://broker", "local")
 
-#: Where the caller of the call under way sees it.
+#: The place of the broker for the caller of the call under way.
 place: ContextVar[Place] = ContextVar("pubsub_broker_place", default=HOME)
 
 

@@ -33,7 +33,7 @@ CHANNEL = "pubsub_messages"
 class Notifier:
     """Wake receives of this process."""
 
-    #: A receive that waits looks again so often, whatever it hears, in seconds.
+    #: A receive that waits looks again at this interval, whatever it hears, in seconds.
     net_seconds = POLL_SECONDS
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Notifier:
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
         start_anew_in_child(self, type(self).start_anew)
-        #: How often there was news from other processes.
+        #: The number of times that other processes had news.
         self.heard = 0
         #: Is called at each `wake` as well, by whatever thread that is.
         self.on_wake: Callable[[], None] = lambda: None
@@ -145,7 +145,7 @@ class FileNotifier(Notifier):
         super().start_anew()
         self.bells.close()
         if self._bell is not None:
-            # this process's end of it alone
+            # Only this process's end is closed.
             self._bell.listener.close()
         self._bell, self._thread, self._opening = None, None, Lock()
         self.net_seconds = POLL_SECONDS

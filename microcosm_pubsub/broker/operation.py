@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def operation(service: str, name: str, function: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+def operation(service: str, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """
     Return a client's method for an operation of SQS or SNS.
 
@@ -20,7 +20,7 @@ def operation(service: str, name: str, function: Callable[..., Any]) -> Callable
         answer: dict[str, Any] = self.broker.call(service, name, function, parameters)
         return answer
 
-    # for who calls it in another way
+    # A server calls the function itself.
     method.function = function  # type: ignore[attr-defined]
     method.__name__ = function.__name__
     method.__doc__ = function.__doc__

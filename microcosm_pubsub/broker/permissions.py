@@ -21,7 +21,7 @@ ACCOUNT = r"[0-9]{12}"
 
 
 class PermissionFault(ValueError):
-    """Tell what is wrong with a permission."""
+    """Raised for a permission that is wrong, with the reason."""
 
 
 def add_statement(

@@ -11,7 +11,7 @@ from microcosm_pubsub.broker.broker import Refusal
 
 
 class Receipt(NamedTuple):
-    """What a receipt handle says: the message's queue and row, and the receive that gave the handle."""
+    """The content of a receipt handle: the message's queue and row, and the receive that gave the handle."""
 
     queue_id: int
     row_id: int

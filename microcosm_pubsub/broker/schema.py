@@ -39,14 +39,14 @@ queues = Table(
     Column("id", RowId, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("fifo", Boolean, nullable=False),
-    # the attributes that were set, and the tags, as JSON
+    # The attributes that were set, and the tags, as JSON.
     Column("attributes", Text, nullable=False),
     Column("tags", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
-    # how many sequence numbers a FIFO queue has given
+    # The number of sequence numbers that a FIFO queue has given.
     Column("sequence", BigInteger, nullable=False, server_default="0"),
-    # the id of a deleted queue stands in receipt handles and among the deduplication ids
+    # The id of a deleted queue stands in receipt handles and among the deduplication ids.
     sqlite_autoincrement=True,
 )
 
@@ -58,7 +58,7 @@ messages = Table(
     Column("message_id", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("md5_of_body", Text, nullable=False),
-    # the message attributes as JSON, with their digest
+    # The message attributes as JSON, with their digest.
     Column("attributes", Text),
     Column("md5_of_attributes", Text),
     Column("trace_header", Text),
@@ -73,7 +73,7 @@ messages = Table(
     Column("group_id", Text),
     Column("deduplication_id", Text),
     Column("sequence", BigInteger),
-    # the ARN of the queue from which it went to this dead-letter queue
+    # The ARN of the queue from which it went to this dead-letter queue.
     Column("dead_letter_source", Text),
     Index("ix_pubsub_messages_visible", "queue_id", "visible_at", "id"),
     Index("ix_pubsub_messages_group", "queue_id", "group_id", "id"),
@@ -86,7 +86,7 @@ groups = Table(
     metadata,
     Column("queue_id", ForeignKey("pubsub_queues.id", ondelete="CASCADE"), primary_key=True),
     Column("group_id", Text, primary_key=True),
-    # from when on messages of the group can be received: when none is in flight, nor all are delayed
+    # The time from which messages of the group can be received: none is in flight, nor are all delayed.
     Column("available_at", BigInteger, nullable=False),
     Index("ix_pubsub_groups_available", "queue_id", "available_at"),
 )
@@ -114,7 +114,7 @@ move_tasks = Table(
     Column("status", Text, nullable=False),
     Column("to_move", BigInteger, nullable=False),
     Column("moved", BigInteger, nullable=False),
-    # messages with a higher id came after the task was started
+    # Messages with a higher id came after the task was started.
     Column("last_id", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("failure_reason", Text),
@@ -142,11 +142,11 @@ subscriptions = Table(
     Column("attributes", Text, nullable=False),
     # "confirmed", "pending" until whoever listens at the endpoint agrees, "deleted" until the row is swept
     Column("state", Text, nullable=False, server_default="confirmed"),
-    # with which it is confirmed, or made again after it was deleted
+    # The token that confirms it, or makes it again after it was deleted.
     Column("token", Text),
     # Whether only signed calls may delete it.
     Column("authenticated", Boolean, nullable=False, server_default=text("false")),
-    # with which the URLs in what is sent to it begin: as the subscriber called the server
+    # The URL with which the subscriber called the server: URLs in messages to it begin with that.
     Column("url", Text),
     Column("changed_at", BigInteger),
     UniqueConstraint("topic_id", "endpoint", name="uq_pubsub_subscriptions_endpoint"),
@@ -165,7 +165,7 @@ deliveries = Table(
     Column("content", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
-    # when it is tried next; while somebody tries, when another may
+    # When it is tried next; while one server tries, when another may.
     Column("due_at", BigInteger, nullable=False, index=True),
 )
 

@@ -29,16 +29,16 @@ from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 logger = getLogger(__name__)
 
-#: How long a call waits for its turn at the database.
+#: A call waits at most this many seconds for its turn at the database.
 BUSY_TIMEOUT_SECONDS = 30.0
 
-#: While it waits, it first asks again at once so many times, for a transaction is over in a fraction of a millisecond,
+#: While it waits, it first asks again at once this many times, for a transaction takes a fraction of a millisecond,
 #: and then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
 EAGER_TRIES = 30
 MIN_BUSY_INTERVAL_SECONDS = 0.00005
 MAX_BUSY_INTERVAL_SECONDS = 0.005
 
-#: The write-ahead log goes back into the file after so many transactions of a process. Left to itself, SQLite tries
+#: The write-ahead log goes back into the file after this many transactions of a process. Left to itself, SQLite tries
 #: that at every commit once the log is long, and with several busy processes does not get to begin the log anew.
 #: https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
 CHECKPOINT_TRANSACTIONS = 250
@@ -46,7 +46,7 @@ CHECKPOINT_TRANSACTIONS = 250
 
 class StoreError(PubSubError):
     """
-    Tell that the database failed; nothing of the call was done.
+    Raised when the database failed; nothing of the call was done.
 
     :param full: whether it has no room any more
     :param invalid: whether it cannot hold a value of the call, such as text with a zero byte
@@ -59,7 +59,7 @@ class StoreError(PubSubError):
 
 
 class Busy(Exception):
-    """Tell that somebody else has the database just now; nothing of the transaction was done."""
+    """Raised when another program has the database just now; nothing of the transaction was done."""
 
 
 class _Haste(local):
@@ -98,7 +98,7 @@ class Store:
         self.synchronous = synchronous
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.is_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
-        # threads of this process take turns here, which is cheaper than at the file
+        # Threads of this process take turns here, which is cheaper than at the file.
         self._turn = RLock() if self.is_sqlite else None
         self._transactions = 0
         self.engine = self._create_engine()
@@ -107,12 +107,12 @@ class Store:
             # SQLite keeps the locks of a file in the memory of the process: a child would inherit those of a
             # transaction under way, which nobody would ever release. https://www.sqlite.org/howtocorrupt.html (2.6)
             hold_still_while_forking(self, Store._get_turn)
-        # a store that nobody closes is closed when nobody uses it any more
+        # A store that is not closed is closed when it is no longer used.
         finalize(self, self.engine.dispose)
         try:
             upgrade(self.engine, self.is_memory)
         except BaseException as error:
-            # nobody else would close the connections
+            # The connections would stay open otherwise.
             self.close()
             if isinstance(error, DBAPIError | sqlite3.Error):
                 raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
@@ -164,7 +164,7 @@ class Store:
         self._transactions = 0
         connection = self.engine.raw_connection()
         try:
-            # if others are in the way, the next time will do
+            # If other processes are in the way, the next time will do.
             connection.cursor().execute("PRAGMA wal_checkpoint(RESTART)")
         except sqlite3.OperationalError as error:
             logger.warning("Cannot put the write-ahead log back into %s: %s", self, error)
@@ -196,7 +196,7 @@ class Store:
             return create_engine(self.url, pool_size=10, max_overflow=40)
         options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 0}}
         if self.is_memory:
-            # the database is the connection
+            # The database is the connection, so there is one.
             options["poolclass"] = StaticPool
         engine = create_engine(self.url, **options)
         event.listen(engine, "connect", partial(set_up, synchronous=None if self.is_memory else self.synchronous))
@@ -206,7 +206,7 @@ class Store:
 
 def set_up(connection: Any, record: Any, synchronous: str | None) -> None:
     """Prepare a new connection to SQLite, to a file if `synchronous` says how."""
-    # transactions begin where we say, not where the driver guesses
+    # Transactions begin where we say, not where the driver guesses:
     # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes-with-the-sqlite3-or-aiosqlite-driver
     connection.isolation_level = None
     cursor = connection.cursor()

@@ -54,7 +54,7 @@ def find_version(engine: Engine) -> str | None:
 
 def run_migrations(engine: Engine) -> None:
     """Run the migrations that the database lacks; processes that start together take turns."""
-    # alembic takes a while to import, and is seldom needed
+    # Alembic takes a while to import, and is seldom needed.
     from alembic import command
     from alembic.config import Config
 

@@ -7,15 +7,16 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
 from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
+from microcosm_pubsub.clients.protocols import as_admin
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
@@ -118,7 +119,7 @@ class KeepLayer:
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """Handle requests, and keep what is answered."""
-        # a graph without a database knows nothing of transactions
+        # Imported here, since a graph without a database knows nothing of transactions.
         from microcosm_pubsub.sql.transaction import current_transaction
 
         results = call_next(messages)
@@ -132,7 +133,7 @@ class KeepLayer:
 
 
 @defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
-def configure_pubsub_replies(graph: Any) -> SendAnswers:
+def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
     """Configure what sends the answers of services, bound as `pubsub_replies`."""
 
     def find_inbox(handler: Handler, options: HandlerOptions) -> AnswerInbox | None:
@@ -140,9 +141,9 @@ def configure_pubsub_replies(graph: Any) -> SendAnswers:
         found: AnswerInbox | None = None if transactions is None else transactions.find_inbox(handler, options)
         return found
 
-    return SendAnswers(Reply(lambda: graph.sqs_client, graph.config.pubsub_replies.prefix, find_inbox))
+    return SendAnswers(Reply(lambda: as_admin(graph.sqs_client), graph.config.pubsub_replies.prefix, find_inbox))
 
 
-def configure_pubsub_replies_kept(graph: Any) -> KeepAnswers:
+def configure_pubsub_replies_kept(graph: PubSubGraph) -> KeepAnswers:
     """Configure what keeps the answers of services with what they wrote, bound as `pubsub_replies_kept`."""
     return KeepAnswers(graph.pubsub_replies.reply)

@@ -26,7 +26,7 @@ CHANGES = LifecycleChange()
 
 
 class Change(Enum):
-    """What became of a resource."""
+    """The change of a resource."""
 
     CREATED = LifecycleChange.Created
     CHANGED = LifecycleChange.Changed
@@ -84,7 +84,7 @@ def iter_media_types(resource: Any, change: Change) -> Iterable[str]:
     changes = [each for each in Change if each is not Change.ANY] if change is Change.ANY else [change]
     for each in changes:
         if isinstance(resource, type) and issubclass(resource, Schema):
-            # of whatever change its own is
+            # The change of its own media type does not matter.
             _, name = split(media_type_for(resource))
         elif resource is None:
             name = REST

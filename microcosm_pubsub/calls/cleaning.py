@@ -19,22 +19,22 @@ from os import getpid, kill, readlink
 from pathlib import Path
 from socket import gethostname
 from time import time
-from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 
 
 logger = getLogger(__name__)
 
-#: How long an answer is kept that nobody reads, in seconds.
+#: An answer that nobody reads is kept for this time, in seconds.
 RETENTION_SECONDS = 300
 
-#: When a queue is taken for nobody's, in seconds since somebody changed its attributes.
+#: A queue is taken for nobody's when its attributes were last changed this long ago, in seconds.
 MAX_AGE_SECONDS = 24 * 60 * 60
 
-#: How often a process touches its own, in seconds.
+#: A process touches its own queue at most this often, in seconds.
 TOUCH_SECONDS = 60 * 60
 
 
@@ -62,7 +62,7 @@ class ReplyQueues:
     :param now: tells the time of day, in seconds since the epoch
     """
 
-    def __init__(self, client: Any, prefix: str, now: Callable[[], float] = time) -> None:
+    def __init__(self, client: AdminQueueClient, prefix: str, now: Callable[[], float] = time) -> None:
         self.client = client
         self.prefix = prefix
         self.now = now
@@ -112,7 +112,7 @@ class ReplyQueues:
             answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
             for url in answer.get("QueueUrls") or ():
                 with suppress(*CLIENT_ERRORS):
-                    yield self._look(url)
+                    yield self._describe(url)
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -139,7 +139,7 @@ class ReplyQueues:
         if removed:
             logger.info("Removed %d reply queues of processes that are gone", len(removed))
 
-    def _look(self, url: str) -> FoundQueue:
+    def _describe(self, url: str) -> FoundQueue:
         answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
         changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
         name = url.rpartition("/")[2]

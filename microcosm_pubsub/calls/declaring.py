@@ -1,5 +1,5 @@
 """
-How tasks are declared: `@task`, `@tasks` for classes that have a queue of their own, and `@hook`.
+The declaration of tasks: `@task`, `@tasks` for classes that have a queue of their own, and `@hook`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What goes wrong with calls, and how that is written into an answer.
+The errors of calls, and how they are written into an answer.
 
 https://www.jsonrpc.org/specification#error_object has the codes.
 """
@@ -38,7 +38,7 @@ class NoLedger(ConfigurationError):
 
 class RpcError(CallError):
     """
-    What a method raises to say what went wrong, and what its caller gets.
+    The error that a method raises to say what went wrong, and that its caller gets.
 
     :param code: a whole number; those from -32768 to -32000 are JSON-RPC's own, of which -32000 is what a method raises
     :param message: one sentence

@@ -25,6 +25,7 @@ from microcosm_pubsub.calls.message import check_name
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.options import HandlerOptions
 
@@ -63,10 +64,10 @@ class Task:
         self.task_id = task_id or str(uuid4())
         self.args = args
         self.kwargs = dict(kwargs or {})
-        #: Which attempt this is, from 1; 0 before the first.
+        #: The number of the attempt, from 1; 0 before the first.
         self.attempt = 0
-        #: How often it is tried again if it fails now, as far as its retry policy and its queue allow; `on_error` may
-        #: change it.
+        #: The number of attempts left if this one fails, as its retry policy and its queue allow; `on_error` may change
+        #: it.
         self.retries: float = inf
         #: The message that is handled; None if it runs where it was sent.
         self.message: SQSMessage | None = None
@@ -96,14 +97,15 @@ class Task:
         return f"<{type(self).__name__} {self.name} {self.task_id}>"
 
 
-#: What is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task, error)`.
+#: A function that is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task,
+#: error)`.
 Hook = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskHooks:
     """
-    What is called around a task; what a hook raises is logged, and changes nothing.
+    Functions that are called around a task; an error of a hook is logged, and changes nothing.
 
     :param on_start: `on_start(task)`, before each attempt
     :param on_success: `on_success(task, result)`
@@ -180,11 +182,11 @@ class TaskFunction(Generic[P, R]):
         """
         return get_latest().task(self, *args, **kwargs)
 
-    def options(self, **options: Any) -> Sending[P]:
+    def options(self, **options: Any) -> PreparedSend[P]:
         """
         Return what sends the task with options: `SendOptions` by name.
         """
-        return Sending(self, options)
+        return PreparedSend(self, options)
 
     def _check_needs_nothing(self) -> None:
         kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -198,7 +200,7 @@ class TaskFunction(Generic[P, R]):
         return f"<task {self.name} of queue {self.queue}>"
 
 
-class Sending(Generic[P]):
+class PreparedSend(Generic[P]):
     """Send a task with options."""
 
     def __init__(self, function: TaskFunction[P, Any], options: Mapping[str, Any]) -> None:
@@ -213,7 +215,7 @@ class Sending(Generic[P]):
 class TaskRegistry:
     """Keep the tasks and the hooks that were declared, by their names."""
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: PubSubGraph) -> None:
         self.functions: dict[str, TaskFunction[..., Any]] = {}
         self.hooks: dict[str, Hook] = {}
 
@@ -230,7 +232,7 @@ class TaskRegistry:
             raise AlreadyRegisteredError(
                 f"Task {function.name} is {name_of(other.function)}; {name_of(function.function)} needs another name"
             )
-        # its module was loaded once more
+        # The module was loaded once more.
         self.functions[function.name] = function
 
     def register_hook(self, function: Hook) -> None:

@@ -1,5 +1,5 @@
 """
-What calls a function for a message: its arguments come out of the message, and what is given out of the graph.
+Handlers that call a function: its arguments come out of the message, and its components out of the graph.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CallHandler:
         self.replies = replies
         #: Whether its messages are those of tasks that are remembered.
         self.has_ledger = False
-        # by which log lines and dead letters name it
+        # Log lines and dead letters name it by these.
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
         received = Parameter("received", Parameter.POSITIONAL_ONLY, annotation=SQSMessage)

@@ -70,7 +70,7 @@ def make_execute(cls: type, queue: str) -> Callable[..., Any]:
             made[graph] = cls(graph) if takes_graph(cls) else cls()
         return made[graph].execute(Job(task.task_id, queue, method, args, cursor))
 
-    # by which log lines and errors name it
+    # Log lines and errors name it by these.
     execute.__module__, execute.__qualname__ = cls.__module__, f"{cls.__qualname__}.execute"
     return execute
 

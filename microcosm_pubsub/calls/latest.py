@@ -1,5 +1,5 @@
 """
-What sends the tasks of a process that name no graph: `resize.send(12)`.
+The sender of tasks that name no graph: `resize.send(12)`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What becomes of the arguments of a task that waits, when it is sent again.
+Merging the arguments of a task that waits with those of the same task, sent again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What stands in a call: the method, its parameters, and what its sender wants beside that.
+The form of a call: the method, its parameters, and the options of its sender.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_QUEUE_NAME_LENGTH = 80
 
 PARAMS = (dict, list, type(None))
 
-#: What names a queue of tasks, or a service: a segment of a media type.
+#: The name of a queue of tasks, or of a service: a segment of a media type.
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -42,7 +42,7 @@ class CallSchema(ConventionalMessageSchema):
     reply_to = fields.String(required=False, data_key="replyTo")
     #: In seconds since the epoch: from then on nobody waits for it.
     deadline = fields.Float(required=False)
-    #: How often a task that fails is tried again.
+    #: The number of times that a task that fails is tried again.
     retries = fields.Integer(required=False, strict=True)
     #: Whether the task is remembered: in the ledger, by its id.
     ledger = fields.Boolean(required=False, truthy={True}, falsy={False})

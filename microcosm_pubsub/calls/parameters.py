@@ -30,7 +30,7 @@ from microcosm_pubsub.producer import Producer, SNSProducer
 from microcosm_pubsub.registry.signature import NAMED, UNRESOLVED, find_names, find_signature, resolve
 
 
-#: What is given to a function where it runs: by the annotation, or by the name, of a parameter that is not data.
+#: The types of parameters that are no data, but given to a function where it runs: by the annotation, or by the name.
 GIVEN_TYPES = (SQSMessage, Producer, SNSProducer, Logger)
 GIVEN_NAMES = frozenset({"graph", "session", "dbsession"})
 
@@ -132,7 +132,7 @@ class Parameters:
         """
         by_name = self._name(params)
         try:
-            # the short way leaves out what nobody knows, and here that is a mistake
+            # The quick loader leaves out names that it does not know, and here such a name is a mistake.
             known = by_name.keys() <= self.schema.fields.keys()
             loaded = self._loader.load(by_name) if known else self.schema.load(by_name)
         except ValidationError as error:
@@ -145,7 +145,7 @@ class Parameters:
         bound.apply_defaults()
         return bound.args, bound.kwargs
 
-    # inside
+    # Internals.
 
     @cached_property
     def _loader(self) -> Loader:

@@ -1,5 +1,5 @@
 """
-How the call of a task is published.
+Publishing the call of a task.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-When a task is sent again and again.
+The times at which a task is sent again and again.
 
     @task(every=timedelta(minutes=5))
     @task(cron="0 3 * * *", timezone="Europe/Berlin")
@@ -23,9 +23,9 @@ MIN_SECONDS = 1.0
 @dataclass(frozen=True, slots=True)
 class Recurrence:
     """
-    When a task is sent.
+    The times at which a task is sent.
 
-    :param every: so long after each other, counted from the epoch: five minutes are :00, :05, ...
+    :param every: the time between two of them, counted from the epoch: five minutes are :00, :05, ...
     :param cron: or when a cron expression says, of five fields
     :param timezone: whose clock that means, by its IANA name
     :param catch_up: whether a time at which no daemon ran is made up for, once
@@ -39,7 +39,7 @@ class Recurrence:
 
     def __post_init__(self) -> None:
         if (self.every is None) == (self.cron is None):
-            raise ConfigurationError("A task is sent again `every` so long, or by `cron`: give one of them")
+            raise ConfigurationError("A task is sent again by `every`, an interval, or by `cron`: give one of them")
         if not isinstance(self.catch_up, bool):
             raise ConfigurationError(f"catch_up is {self.catch_up!r}, but must be true or false")
         if self.every is not None:

@@ -21,11 +21,12 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import INTERNAL_ERROR, RpcError
 from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
-from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import Nack
@@ -36,15 +37,15 @@ from microcosm_pubsub.types import Handler
 
 logger = getLogger(__name__)
 
-#: What a queue takes in one message, in bytes.
+#: The most bytes that a queue takes in one message.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_REPLY_BYTES = 1024 * 1024
 
-#: How many answers are remembered at most, and for how many seconds those whose request has no deadline.
+#: At most this many answers are remembered, and those whose request has no deadline for this many seconds.
 MAX_REMEMBERED = 10_000
 DEFAULT_SECONDS = 60.0
 
-#: When a request comes again that another thread is at, or whose answer could not be sent, in seconds.
+#: A request comes again after this many seconds if another thread is at it, or its answer could not be sent.
 BUSY_SECONDS = 1
 
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
@@ -61,7 +62,7 @@ class ReplyMemory:
         self.now = now
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")
-        # until when, and the answer; None while it is being made
+        # Deadline and answer by the id of the request; the answer is None while it is being made.
         self._replies: dict[str, tuple[float, str | None]] = {}
 
     def begin(self, message: SQSMessage) -> bool:
@@ -109,7 +110,7 @@ class ReplyMemory:
 
     def _forget_old(self) -> None:
         now = self.now()
-        # the oldest were put in first
+        # The oldest were put in first.
         while self._replies and (len(self._replies) >= MAX_REMEMBERED or next(iter(self._replies.values()))[0] <= now):
             self._replies.pop(next(iter(self._replies)))
 
@@ -137,7 +138,7 @@ class Reply:
 
     def __init__(
         self,
-        get_client: Callable[[], Any],
+        get_client: Callable[[], AdminQueueClient],
         prefix: str,
         find_inbox: FindInbox = lambda handler, options: None,
     ) -> None:
@@ -145,10 +146,11 @@ class Reply:
         self.get_client = get_client
         self.prefix = prefix
         self.names = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9_-]{{1,80}}")
-        #: How many were sent, had no queue any more, were refused since their queue is none of ours, or failed.
+        #: The numbers of answers that were sent, had no queue any more, were refused since their queue is none of ours,
+        #: or failed.
         self.counts: Counter[str] = Counter()
         self._urls: dict[str, str] = {}
-        self._together = Together(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
+        self._combiner = Combiner(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
 
     def send(self, message: SQSMessage, text: str) -> None:
         """
@@ -165,7 +167,7 @@ class Reply:
             )
             return
         try:
-            self._together.send((name, text))
+            self._combiner.send((name, text))
             self.counts["sent"] += 1
         except CLIENT_ERRORS as error:
             self._urls.pop(name, None)
@@ -183,7 +185,7 @@ class Reply:
         for index, (name, _) in enumerate(answers):
             by_name.setdefault(name, []).append(index)
         for name, indexes in by_name.items():
-            # of one caller that is gone, the others know nothing
+            # A caller that is gone must not cost the others their answers.
             try:
                 refused = self._send_to(name, {str(index): answers[index][1] for index in indexes})
             except CLIENT_ERRORS as error:

@@ -1,5 +1,5 @@
 """
-Where the answers to the calls of a process come to: one queue, and one thread that reads it while somebody waits.
+The queue of a process for answers, and the thread that reads it while a call waits.
 
 The queue is made at the first call, with a name that tells which process it is of, and deleted at its end. It keeps
 answers for five minutes. While no call waits, nobody asks it for anything.
@@ -24,19 +24,20 @@ from microcosm_pubsub.calls.cleaning import ReplyQueues
 from microcosm_pubsub.calls.errors import CallError, RpcTimeout, to_error
 from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
 
 
 logger = getLogger(__name__)
 
-#: How long one poll waits at most, in seconds: it cannot be told of a call that waits for less.
+#: A poll waits at most this many seconds: a call that waits for less cannot interrupt it.
 MAX_POLL_SECONDS = 2
 
-#: After an error of the queue, in seconds.
+#: The queue is asked again this many seconds after an error.
 RETRY_SECONDS = 1.0
 
 
-class Waiting:
+class OpenRequest:
     """
     A call that waits for its answer.
 
@@ -53,7 +54,7 @@ class Waiting:
         self.deadline = deadline
         self.future: Future[Any] = Future()
 
-    def give_up(self) -> None:
+    def expire(self) -> None:
         """Say that no answer came in time."""
         if not self.future.done():
             self.future.set_exception(RpcTimeout(self.method, self.seconds))
@@ -68,11 +69,11 @@ class ReplyQueue:
     :param clock: measures time, in seconds
     """
 
-    def __init__(self, client: Any, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, client: AdminQueueClient, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
         self.client = client
         self.queues = queues
         self.clock = clock
-        #: How many answers came, were late or unknown, or could not be read.
+        #: The numbers of answers that came, were late or unknown, or could not be read.
         self.counts: Counter[str] = Counter()
         self._start()
 
@@ -81,11 +82,11 @@ class ReplyQueue:
         self.url: str | None = None
         self.name = ""
         self._changed = Condition()
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, OpenRequest] = {}
         self._reader: Thread | None = None
         self._closed = False
 
-    def expect(self, method: str, seconds: float) -> tuple[str, str, Waiting]:
+    def expect(self, method: str, seconds: float) -> tuple[str, str, OpenRequest]:
         """
         Expect an answer, and return the id of the request, the name of the queue, and what waits.
 
@@ -94,14 +95,14 @@ class ReplyQueue:
         :raises CallError: if the queue cannot be made
         """
         if getpid() != self.pid:
-            # of a forked child the answers go to a queue of its own
+            # This is a forked child, which needs a queue of its own.
             self._start()
         with self._changed:
             if self._closed:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
             if self.url is None:
                 self._open()
-            waiting = Waiting(method, seconds, self.clock() + seconds)
+            waiting = OpenRequest(method, seconds, self.clock() + seconds)
             request_id = uuid4().hex
             self._waiting[request_id] = waiting
             self._changed.notify()
@@ -117,13 +118,13 @@ class ReplyQueue:
             self._closed = True
             self._changed.notify()
         for waiting in self._take_all():
-            waiting.give_up()
+            waiting.expire()
         atexit.unregister(self.close)
         # In a forked child the queue is the parent's, and stays.
         if self.url is not None and getpid() == self.pid:
             self.queues.delete(self.url)
 
-    # inside
+    # Internals.
 
     def _open(self) -> None:
         self.name, self.url = self.queues.create()
@@ -143,7 +144,7 @@ class ReplyQueue:
                 self._receive(url)
             except Exception as error:
                 self._lose(error)
-            self._give_up_late()
+            self._expire_late()
 
     def _wait_for_calls(self) -> str | None:
         """Return the queue when calls wait; None at the end."""
@@ -151,9 +152,9 @@ class ReplyQueue:
             while not self._closed:
                 if self._waiting and self.url is not None:
                     return self.url
-                # without a queue, the next call makes one; those that wait are given up meanwhile
+                # Without a queue, the next call makes one; open requests expire meanwhile.
                 self._changed.wait(RETRY_SECONDS if self._waiting else None)
-                self._give_up_late()
+                self._expire_late()
             return None
 
     def _receive(self, url: str) -> None:
@@ -196,12 +197,12 @@ class ReplyQueue:
         left = min(ends, default=self.clock()) - self.clock()
         return max(0, min(MAX_POLL_SECONDS, ceil(left)))
 
-    def _give_up_late(self) -> None:
+    def _expire_late(self) -> None:
         now = self.clock()
         late = [request_id for request_id, waiting in list(self._waiting.items()) if waiting.deadline <= now]
         for request_id in late:
             if waiting := self._waiting.pop(request_id, None):
-                waiting.give_up()
+                waiting.expire()
 
     def _lose(self, error: Exception) -> None:
         """Go on after an error of the queue: with another queue, if it is gone."""
@@ -212,7 +213,7 @@ class ReplyQueue:
             expected = isinstance(error, CLIENT_ERRORS)
             logger.warning("Cannot read the reply queue %s: %s", self.name, code, exc_info=not expected)
             if code in NO_QUEUE:
-                # the answers to what waits now will not come; later calls name another queue
+                # The answers to open requests will not come; later calls name another queue.
                 self.url = None
                 try:
                     self._open()
@@ -220,7 +221,7 @@ class ReplyQueue:
                     logger.warning("%s", failure)
             self._changed.wait(RETRY_SECONDS)
 
-    def _take_all(self) -> list[Waiting]:
+    def _take_all(self) -> list[OpenRequest]:
         taken = []
         while self._waiting:
             try:

@@ -14,15 +14,17 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.cleaning import ReplyQueues
+from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.plain import to_plain
-from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
-from microcosm_pubsub.calls.together import Together
+from microcosm_pubsub.calls.reply_queue import OpenRequest, ReplyQueue
+from microcosm_pubsub.clients.protocols import as_admin
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer import PubsubMessage
 
 
@@ -36,15 +38,18 @@ class Rpc:
     :param now: tells the time of day, in seconds since the epoch
     """
 
-    def __init__(self, graph: Any, prefix: str, timeout_seconds: float = 10.0, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self, graph: PubSubGraph, prefix: str, timeout_seconds: float = 10.0, now: Callable[[], float] = time
+    ) -> None:
         self.producer = graph.sns_producer
         self.schemas = graph.pubsub_message_schema_registry
         self.timeout_seconds = timeout_seconds
         self.now = now
-        self.queues = ReplyQueues(graph.sqs_client, prefix)
-        self.replies = ReplyQueue(graph.sqs_client, self.queues)
-        # a request that waited for the commit of a handler's transaction would wait for itself
-        self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
+        client = as_admin(graph.sqs_client)
+        self.queues = ReplyQueues(client, prefix)
+        self.replies = ReplyQueue(client, self.queues)
+        # A request must not wait for the commit of a handler's transaction, which would wait for its answer.
+        self.requests = Combiner(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
     def call(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
         """
@@ -109,11 +114,11 @@ class Rpc:
         """Delete the reply queue; who waits has `RpcTimeout`."""
         self.replies.close()
 
-    # inside
+    # Internals.
 
     def _send(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
-    ) -> tuple[str, Waiting]:
+    ) -> tuple[str, OpenRequest]:
         seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
             raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")
@@ -190,7 +195,7 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 @defaults(
     timeout_seconds=typed(values.number("pubsub_rpc.timeout_seconds", minimum=0), default_value=10.0),
 )
-def configure_pubsub_rpc(graph: Any) -> Rpc:
+def configure_pubsub_rpc(graph: PubSubGraph) -> Rpc:
     """
     Configure the caller of a graph, bound as `pubsub_rpc`.
 

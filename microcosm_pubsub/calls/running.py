@@ -26,7 +26,7 @@ logger = getLogger(__name__)
 
 
 class Record(Protocol):
-    """What is remembered of a task that runs."""
+    """The record of a task that runs."""
 
     cursor: dict[str, Any]
     value: Any
@@ -65,9 +65,9 @@ class QueueHandler:
         self.functions = {function.name: function for function in functions}
         self.hooks = hooks
         self.find_hook = find_hook
-        #: How often hooks failed, by what they were called for.
+        #: The number of failures of hooks, by the event that they were called for.
         self.failed_hooks: Counter[str] = Counter()
-        #: What runs here and now, by the id of its message, and what became of it.
+        #: The runs of tasks that run at once, without a queue, by the id of their message; None before one begins.
         self.local: dict[str, TaskRun | None] = {}
         self.__qualname__ = f"tasks of queue {queue}"
 
@@ -146,7 +146,7 @@ class QueueHandler:
         for event, name in names.items():
             known = self.find_hook(name)
             if known is None:
-                # the task itself can run
+                # The task itself can run without it.
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s, for %s of a task, is not declared here by @hook", name, event)
             elif event in TaskHooks.__dataclass_fields__:
@@ -180,7 +180,7 @@ class TaskRun:
         self.hooks = hooks
         self.failed_hooks = failed_hooks
         self.value: Any = None
-        # as it was found, whatever is changed of it for this message
+        # The route as it was found, before anything changed it for this message.
         self.route = task.message.route if task.message is not None else None
 
     def start(self) -> None:
@@ -213,7 +213,7 @@ class TaskRun:
             hook: Hook | None = getattr(hooks, event)
             if hook is None:
                 continue
-            # a hook is foreign code that looks on: what it raises must not be taken for what the task raised
+            # A hook is user code that looks on: its error must not be taken for the task's.
             try:
                 hook(self.task, *args)
             except Exception:

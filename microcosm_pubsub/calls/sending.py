@@ -1,5 +1,5 @@
 """
-How a task is sent: elsewhere or here, now or later, with hooks of its own.
+Sending a task: elsewhere or here, now or later, with hooks of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_KEY_LENGTH = 200
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """
-    How a task is sent.
+    The options with which a task is sent.
 
     :param is_async: whether it runs elsewhere, some time; else it runs here and now, with the same hooks and retries,
         and sending it returns its value, or raises what it raised
@@ -75,7 +75,7 @@ class SendOptions:
             raise ConfigurationError(f"merge is {self.merge!r}, but must be {', '.join(MERGES)}, or a function")
         if self.cursor_key is None and self.merge != "keep":
             raise ConfigurationError("merge is of use with a cursor_key alone")
-        # the times and the group, as the producer judges them
+        # The producer's own checks judge the times and the group.
         self.to_publish_options()
 
     def with_options(self, more: Mapping[str, Any]) -> SendOptions:
@@ -101,7 +101,7 @@ class SendOptions:
 DEFAULT_SEND_OPTIONS = SendOptions()
 
 
-#: What handles of the ledger have beside.
+#: Attributes that handles of the ledger have beside these.
 LEDGER_NAMES = ("state", "result", "error", "cancel", "retry", "is_new", "row")
 
 
@@ -127,7 +127,7 @@ class TaskHandle:
 
 
 class Sender(Protocol):
-    """What sends a task."""
+    """Sends tasks."""
 
     def send(
         self, function: TaskFunction[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions

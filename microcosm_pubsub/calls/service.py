@@ -70,7 +70,7 @@ class Service:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # an abstract one has none
+        # An abstract service has no name.
         if cls.__dict__.get("name"):
             _declare(cls)
 
@@ -235,7 +235,7 @@ def service(name: str) -> Callable[[S], S]:
 
 def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
     """Return a daemon that runs one service, and nothing else."""
-    # only programs that are daemons need all that
+    # Imported here, since only programs that are daemons need it.
     from microcosm_pubsub.daemon import ConsumerDaemon
     from microcosm_pubsub.daemon.process import rebuild
 

@@ -25,6 +25,7 @@ from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 
 
@@ -40,7 +41,7 @@ class Tasks(TaskSender):
 
     def __init__(
         self,
-        graph: Any,
+        graph: PubSubGraph,
         queues: Iterable[str] | None = None,
         hooks: TaskHooks = NO_HOOKS,
         components: Iterable[str] = (),
@@ -50,7 +51,7 @@ class Tasks(TaskSender):
         self.schemas = graph.pubsub_message_schema_registry
         self.registry: TaskRegistry = graph.pubsub_task_registry
         self.local = LocalRuns(graph, hooks)
-        #: What remembers tasks; None without a database.
+        #: The ledger, which remembers tasks; None without a database.
         self.ledger = find_component(graph, "pubsub_ledger")
         records = None if self.ledger is None else self.ledger.runs
         by_queue: dict[str, list[TaskFunction[..., Any]]] = {}
@@ -63,7 +64,7 @@ class Tasks(TaskSender):
             raise ConfigurationError(
                 f"No task is declared for queue {', '.join(unknown)}; there are {', '.join(sorted(by_queue)) or 'none'}"
             )
-        #: What handles the tasks of each queue that run here, by their media type.
+        #: The handlers of the queues of tasks that run here, by media type.
         self.handlers = {
             make_task_media_type(queue): QueueHandler(
                 queue, by_queue[queue], hooks, self.registry.hooks.get, records, self.remembers
@@ -199,7 +200,7 @@ class LocalRuns:
     :param hooks: are called around every task
     """
 
-    def __init__(self, graph: Any, hooks: TaskHooks) -> None:
+    def __init__(self, graph: PubSubGraph, hooks: TaskHooks) -> None:
         self.hooks = hooks
         self.dispatcher = SQSMessageDispatcher(
             # A consumer would receive and settle, which nobody does here.
@@ -223,9 +224,9 @@ class LocalRuns:
         """
         handler = QueueHandler(task.function.queue, [task.function], self.hooks, hooks.get)
         if hooks:
-            # these need no name that others know
+            # These hooks need no name that other processes know.
             call["hooks"] = {event: event for event in hooks}
-        # as it would travel
+        # The call goes through JSON, as it would on its way.
         content = loads(dumps({**call, "opaqueData": {IDENTITY_KEY: task.task_id}}))
         policy = task.function.handler_options.retry
         if "retries" not in content and (policy is None or policy.max_attempts is None):
@@ -271,7 +272,7 @@ def accept_hooks(value: Any) -> TaskHooks:
     hooks=typed(accept_hooks, default_value=None),
     components=typed(values.names("pubsub_tasks.components"), default_value=None),
 )
-def configure_pubsub_tasks(graph: Any) -> Tasks:
+def configure_pubsub_tasks(graph: PubSubGraph) -> Tasks:
     """
     Configure the tasks of a graph, bound as `pubsub_tasks`.
 

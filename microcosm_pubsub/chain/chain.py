@@ -41,7 +41,7 @@ class Chain:
     :raises ConfigurationError: if a link cannot be called
     """
 
-    #: What makes a link meet the context, from the inside out.
+    #: Decorators that let a link meet the context, from the inside out.
     context_decorators: Sequence[ContextDecorator] = list(DECORATORS)
 
     #: Makes the context of a run that is given none.
@@ -105,7 +105,7 @@ class Chain:
         return f"Chain({', '.join(describe(link) for link in self.links)})"
 
     def _is_plain(self) -> bool:
-        # of the class, for a property may need what a subclass has not yet set
+        # The class is asked, for a property may need attributes that a subclass has not yet set.
         cls = type(self)
         replaced = cls.context_decorators != DECORATORS or cls.apply_decorators is not APPLY
         return not replaced and vars(self).keys().isdisjoint(("context_decorators", "apply_decorators"))

@@ -1,5 +1,5 @@
 """
-What the links of a chain share.
+The context that the links of a chain share.
 
 A context is a dict that refuses to overwrite a key, so that a link never changes what an earlier
 one has found. Its keys are its attributes too, and it names itself `context`, which is not one of its items. A local

@@ -1,5 +1,5 @@
 """
-What a function says about itself as a link of a chain.
+Decorators by which a function describes itself as a link of a chain.
 
 `extracts` names what it returns, `binds` renames keys for it. Both leave the function that they are
 given as it is and return another one, so that `extracts("a")(function)` can be written in a chain.

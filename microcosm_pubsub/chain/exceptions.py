@@ -1,5 +1,5 @@
 """
-What can go wrong in a chain.
+The errors of chains.
 
     ChainError                     a chain that cannot go on
      ├── ContextKeyNotFound        a link needs a key that the context does not hold
@@ -10,12 +10,12 @@ from microcosm_pubsub.errors import PubSubError
 
 
 class ChainError(PubSubError):
-    """Tell why a chain cannot go on."""
+    """Raised when a chain cannot go on, with the reason."""
 
 
 class ContextKeyNotFound(ChainError):
     """
-    Tell that a link needs a key that the context does not hold.
+    Raised when a link needs a key that the context does not hold.
 
     :param link: the name of the link
     :param key: the missing key
@@ -35,7 +35,7 @@ class ContextKeyNotFound(ChainError):
 
 class AttributeNotFound(ChainError):
     """
-    Tell that a path leads to an attribute, or a key, that is not there.
+    Raised when a path leads to an attribute, or a key, that is not there.
 
     :param reached: the path up to there
     :param name: the missing part of it

@@ -1,5 +1,5 @@
 """
-How a link meets the context.
+The way in which a link meets the context.
 
 A link is any callable. `compile_link` turns it, once, into a step: a function of a context that
 finds the link's arguments, under other names if it `binds` some, calls it, and stores what it
@@ -21,12 +21,12 @@ from microcosm_pubsub.errors import ConfigurationError
 Context = dict[str, Any]
 Step = Callable[[Context], Any]
 
-#: What a statement asks for: a key of the context, or a function whose arguments are those of a link.
+#: The question of a statement: a key of the context, or a function whose arguments are those of a link.
 Question = str | Callable[..., Any]
 
 NONE_GIVEN: Mapping[str, Any] = {}
 
-#: What is known of the parameters of a builtin that does not tell them.
+#: The parameters of a builtin that does not tell them.
 NO_PARAMETERS: Mapping[str, Parameter] = {}
 
 

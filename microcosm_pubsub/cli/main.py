@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ConfigurationError as error:
         sys.exit(f"pubsub: {error}")
     if args.call is not run.main:
-        # the commands of others need not have the flag
+        # A plugin's command need not have the flag.
         level = DEBUG if getattr(args, "debug", False) else WARNING
         basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:

@@ -16,11 +16,11 @@ from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
-from microcosm_pubsub.topology.applying import Applying
 from microcosm_pubsub.topology.comparison import Comparison, Item
 from microcosm_pubsub.topology.engine import make_graph, open_engine
-from microcosm_pubsub.topology.existing import Existing
+from microcosm_pubsub.topology.inventory import Inventory
 from microcosm_pubsub.topology.plan import Topology
+from microcosm_pubsub.topology.provisioner import Provisioner
 
 
 STYLES = {"missing": "bold red", "differs": "yellow", "there": "green", "unknown": "bold red"}
@@ -57,7 +57,7 @@ def apply(args: Namespace, topology: Topology) -> int:
             print_items(items)
         done = []
         if args.yes:
-            for line in Applying(comparison, items).run():
+            for line in Provisioner(comparison, items).run():
                 done.append(line)
                 if not args.json:
                     print(line, flush=True)
@@ -73,8 +73,8 @@ def compare(args: Namespace, topology: Topology) -> Iterator[tuple[Comparison, s
     """Give what compares a topology with what there is where the flags and the configuration say, and its name."""
     graph = make_graph(find_daemon(args), make_overrides(args))
     with open_engine(graph) as engine:
-        existing = Existing(engine.queue_client, engine.topic_client)
-        yield Comparison(topology, existing, has_rights=engine.broker is None), engine.name
+        inventory = Inventory(engine.queue_client, engine.topic_client)
+        yield Comparison(topology, inventory, has_rights=engine.broker is None), engine.name
 
 
 def make_overrides(args: Namespace) -> dict[str, Any]:

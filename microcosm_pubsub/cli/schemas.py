@@ -10,7 +10,6 @@ from collections.abc import Callable
 from importlib import import_module
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
@@ -22,6 +21,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.gate.asyncapi import make_document
 from microcosm_pubsub.gate.description import MessageDescription, describe_messages
 from microcosm_pubsub.gate.lock import LOCK_FILE, compare, read_lock, write_lock
+from microcosm_pubsub.graph import PubSubGraph
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -138,7 +138,7 @@ def print_asyncapi(args: Namespace) -> int:
 
 class Program:
     """
-    What there is to know of a daemon, or of a module.
+    A daemon, or a module, and its schemas.
 
     :param name: of the daemon or the module
     :param graph: has the schemas
@@ -146,7 +146,7 @@ class Program:
     :param queue: the name of its queue, if it has one
     """
 
-    def __init__(self, name: str, graph: Any, handled: list[str], queue: str | None) -> None:
+    def __init__(self, name: str, graph: PubSubGraph, handled: list[str], queue: str | None) -> None:
         self.name = name
         self.handled = handled
         self.queue = queue
@@ -171,7 +171,7 @@ def load(target: str) -> Program:
     try:
         import_module(module)
     except Exception as error:
-        # a module is foreign code, which is run here for the first time
+        # A module is user code, which runs here for the first time.
         raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
     graph = create_object_graph("schemas", testing=True)
     graph.use("pubsub_message_schema_registry", "sns_topic_arns")

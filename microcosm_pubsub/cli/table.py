@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-#: Where there is no terminal, lines are so long.
+#: Lines are this long where there is no terminal.
 DEFAULT_WIDTH = 160
 
 

@@ -18,7 +18,7 @@ from microcosm_pubsub.topology.permissions import ANY_ACCOUNT, ANY_REGION, POLIC
 from microcosm_pubsub.topology.plan import Topology, plan
 
 
-#: What `pubsub topology` can be asked; if it is asked nothing, it prints what there has to be.
+#: The actions of `pubsub topology`; without one it prints the topology.
 PRINT = "print"
 ACTIONS = (PRINT, "diff", "apply")
 
@@ -49,7 +49,7 @@ def complete(argv: Sequence[str]) -> list[str]:
     argparse has no command that may be left out: an optional positional argument would take the daemon's name for it.
     """
     words = list(argv)
-    # behind the flag that names a file, and its value
+    # The subcommand stands behind the flag that names a file, and its value.
     index = 2 if words[:1] == ["-c"] else 0
     if words[index : index + 1] == ["topology"]:
         asked = words[index + 1 : index + 2]
@@ -78,7 +78,7 @@ def add_plan_flags(parser: ArgumentParser) -> None:
         type=positive_integer,
         default=5,
         metavar="N",
-        help="after so many receives a message goes to the dead-letter queue; 5 by default",
+        help="after N receives a message goes to the dead-letter queue; 5 by default",
     )
     parser.add_argument("--kms-key", metavar="KEY", help="the id, ARN or alias of a key, by which all is encrypted")
 
@@ -123,6 +123,6 @@ def print_topology(args: Namespace) -> None:
 
 def print_policy(args: Namespace) -> None:
     """Print what somebody must be allowed."""
-    # a program that only handles may publish what it handles too, if nothing else is known
+    # A program that only handles may publish the media types that it handles, if nothing else is known.
     topology = read_plan(args, args.producers or args.role == "producer")
     print(dumps(POLICIES[args.role](topology, args.region, args.account), indent=2))

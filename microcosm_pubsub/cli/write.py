@@ -4,11 +4,11 @@ Publish a message by hand.
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.conventions import created
+from microcosm_pubsub.graph import PubSubGraph
 
 
 def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
@@ -36,5 +36,5 @@ def main(args: Namespace) -> None:
             "endpoint_url": args.endpoint_url,
         },
     }
-    graph: Any = create_object_graph("pubsub", loader=load_from_dict(config))
+    graph: PubSubGraph = create_object_graph("pubsub", loader=load_from_dict(config))
     print(graph.sns_producer.produce(media_type, uri=args.uri))

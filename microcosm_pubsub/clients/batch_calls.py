@@ -6,11 +6,12 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Delete
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
+from microcosm_pubsub.message.raw import BatchAnswer
 
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def split_calls(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[start : start + MAX_BATCH_ENTRIES] for start in range(0, len(items), MAX_BATCH_ENTRIES))
 
 
-def read_failures(answer: Mapping[str, Any]) -> dict[str, Failure]:
+def read_failures(answer: BatchAnswer) -> dict[str, Failure]:
     """Return the entries that an answer calls failed, by their ids."""
     return {
         str(entry.get("Id")): Failure(str(entry.get("Code")), bool(entry.get("SenderFault")))

@@ -21,7 +21,14 @@ from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.trace_header import add_trace_header
-from microcosm_pubsub.fast.transport import Parts, attach, choose_parts, client_transport, find_hindrance, start
+from microcosm_pubsub.fast.transport import (
+    TransportParts,
+    attach,
+    choose_parts,
+    client_transport,
+    find_hindrance,
+    start,
+)
 from microcosm_pubsub.version import VERSION
 
 
@@ -39,7 +46,7 @@ def make_client(
     max_pool_connections: int,
     max_attempts: int,
     default_region: str | None = None,
-    transport: str | Parts = "auto",
+    transport: str | TransportParts = "auto",
     is_traced: bool = False,
 ) -> Any:
     """
@@ -59,7 +66,7 @@ def make_client(
     :raises ConfigurationError: if it cannot be made
     """
     check_endpoint(endpoint_url)
-    parts = transport if isinstance(transport, Parts) else choose_parts("botocore" if PLAIN else transport)
+    parts = transport if isinstance(transport, TransportParts) else choose_parts("botocore" if PLAIN else transport)
     config = _make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts)
     try:
         session = boto3.Session(profile_name=profile_name)
@@ -67,7 +74,7 @@ def make_client(
             attach(session, parts)
         client = session.client(
             service,
-            # an engine on this machine has no region, but its requests are signed for one
+            # An engine on this machine has no region, but its requests are signed for one.
             region_name=region_name
             or session.region_name
             or default_region
@@ -83,7 +90,7 @@ def make_client(
     except ProfileNotFound as error:
         raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error
     except (InvalidRegionError, ValueError) as error:
-        # botocore raises ValueError for an endpoint that is no URL
+        # botocore raises ValueError for an endpoint that is no URL.
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
     if is_traced:
         client.meta.events.register("before-call", add_trace_header)

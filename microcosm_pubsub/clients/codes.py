@@ -1,5 +1,5 @@
 """
-What the errors of clients mean: what passes, and what stays until somebody changes something.
+The meaning of clients' errors: some pass, others stay until somebody changes something.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from botocore.parsers import ResponseParserError
 from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 
 
-#: What botocore raises, beside errors of its own, for an answer that something on the way made up: its parser stumbles.
+#: The errors of botocore's parser, beside its own, for an answer that something on the way made up.
 UNREADABLE_ANSWER = (AttributeError, LookupError, RecursionError, ResponseParserError, TypeError, ValueError)
 
-#: What a client raises when a call fails.
+#: The errors of a client when a call fails.
 CLIENT_ERRORS = (BotoCoreError, ClientError, *UNREADABLE_ANSWER)
 
 #: Error codes that stay until somebody changes something, with what to change.

@@ -4,7 +4,7 @@ The clients of a graph: boto3's, the broker's, a reader of a file, or one that r
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from microcosm.api import typed
 
@@ -15,6 +15,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.fast.transport import TRANSPORTS
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import LAMBDA, Reader, SQSFileReader, SQSStdInReader, is_path, is_stdin, is_url
 
 
@@ -32,7 +33,7 @@ def pool_defaults(key: str) -> dict[str, Any]:
     read_timeout=typed(values.number("sqs_client.read_timeout", minimum=0), default_value=60.0),
     **pool_defaults("sqs_client"),
 )
-def configure_sqs_client(graph: Any) -> QueueClient:
+def configure_sqs_client(graph: PubSubGraph) -> QueueClient:
     """
     Configure the client of the graph's queue, bound as `sqs_client`.
 
@@ -44,7 +45,7 @@ def configure_sqs_client(graph: Any) -> QueueClient:
     if isinstance(source, Reader):
         return source
     if graph.metadata.testing:
-        return cast(QueueClient, graph.pubsub_testing.sqs_client)
+        return graph.pubsub_testing.sqs_client
     if source == LAMBDA:
         return Reader()
     if source and is_stdin(source):
@@ -55,26 +56,24 @@ def configure_sqs_client(graph: Any) -> QueueClient:
         # Before a client is made, which may lack a region as well.
         raise ConfigurationError(f"Cannot read messages from {source}: there is no such file")
     if graph.pubsub_broker is not None:
-        return cast(QueueClient, graph.pubsub_broker.queue_client)
-    return cast(
-        QueueClient,
-        make_client(
-            "sqs",
-            profile_name=consumer.profile_name,
-            region_name=consumer.region_name or region_of(source),
-            endpoint_url=consumer.endpoint_url or endpoint_of(source),
-            connect_timeout=config.connect_timeout,
-            read_timeout=config.read_timeout,
-            max_pool_connections=config.max_pool_connections,
-            max_attempts=config.max_attempts,
-            transport=config.transport,
-            is_traced=find_component(graph, "pubsub_traces") is not None,
-        ),
+        return graph.pubsub_broker.queue_client
+    client: QueueClient = make_client(
+        "sqs",
+        profile_name=consumer.profile_name,
+        region_name=consumer.region_name or region_of(source),
+        endpoint_url=consumer.endpoint_url or endpoint_of(source),
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        max_pool_connections=config.max_pool_connections,
+        max_attempts=config.max_attempts,
+        transport=config.transport,
+        is_traced=find_component(graph, "pubsub_traces") is not None,
     )
+    return client
 
 
 @defaults(**pool_defaults("sns_client"))
-def configure_sns_client(graph: Any) -> TopicClient:
+def configure_sns_client(graph: PubSubGraph) -> TopicClient:
     """
     Configure the client of the graph's topics, bound as `sns_client`.
 
@@ -82,25 +81,23 @@ def configure_sns_client(graph: Any) -> TopicClient:
     """
     producer, config = graph.config.sns_producer, graph.config.sns_client
     if graph.metadata.testing:
-        return cast(TopicClient, graph.pubsub_testing.sns_client)
+        return graph.pubsub_testing.sns_client
     if graph.pubsub_broker is not None:
-        return cast(TopicClient, graph.pubsub_broker.topic_client)
+        return graph.pubsub_broker.topic_client
     arns = graph.sns_topic_arns
     region = next(filter(None, map(region_of_arn, [arns.default or "", *arns.values()])), None)
-    return cast(
-        TopicClient,
-        make_client(
-            "sns",
-            profile_name=producer.profile_name,
-            region_name=producer.region_name or region,
-            endpoint_url=producer.endpoint_url,
-            connect_timeout=producer.connect_timeout,
-            read_timeout=producer.read_timeout,
-            max_pool_connections=config.max_pool_connections,
-            max_attempts=config.max_attempts,
-            transport=config.transport,
-            is_traced=find_component(graph, "pubsub_traces") is not None,
-            # without a topic nothing can be published, and the region does not matter
-            default_region=LOCAL_REGION,
-        ),
+    client: TopicClient = make_client(
+        "sns",
+        profile_name=producer.profile_name,
+        region_name=producer.region_name or region,
+        endpoint_url=producer.endpoint_url,
+        connect_timeout=producer.connect_timeout,
+        read_timeout=producer.read_timeout,
+        max_pool_connections=config.max_pool_connections,
+        max_attempts=config.max_attempts,
+        transport=config.transport,
+        is_traced=find_component(graph, "pubsub_traces") is not None,
+        # Without a topic nothing can be published, and the region does not matter.
+        default_region=LOCAL_REGION,
     )
+    return client

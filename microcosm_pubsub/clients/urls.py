@@ -1,5 +1,5 @@
 """
-What URLs and ARNs say of regions and endpoints, and which endpoints are refused.
+The regions and endpoints in URLs and ARNs, and the endpoints that are refused.
 """
 
 from __future__ import annotations

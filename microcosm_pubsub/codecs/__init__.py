@@ -1,5 +1,5 @@
 """
-What a message says, as JSON text, by a marshmallow schema.
+The content of a message, as JSON text, by a marshmallow schema.
 
 `PubSubMessageSchema` is the base of all messages; `PubSubMessageCodec` pairs a schema with the text. A `ContentCodec`
 does the same for other classes, see `payloads`.

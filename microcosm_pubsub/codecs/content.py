@@ -1,5 +1,5 @@
 """
-What turns content into a message's text and back, whatever class stands for the content.
+The protocol of codecs: content to a message's text and back, whatever class stands for the content.
 
 `PubSubMessageCodec` does so by a marshmallow schema, and gives dicts. Others give instances of the class that a handler
 asks for; `pubsub_content_codecs` lists what makes them.

@@ -16,7 +16,7 @@ def iter_load_only(schema: Schema, seen: tuple[type[Schema], ...] = ()) -> Itera
         if field.load_only:
             yield name
         field = field.inner if isinstance(field, fields.List) else field
-        # a schema may nest itself
+        # A schema may nest itself.
         if isinstance(field, fields.Nested) and type(field.schema) not in seen:
             yield from (f"{name}.{inner}" for inner in iter_load_only(field.schema, (*seen, type(schema))))
 

@@ -46,7 +46,7 @@ class PubSubMessageSchema(Schema):
             raise ValidationError("Not a valid string.")
         return obj
 
-    #: the type whose values this method returns as they are
+    #: The type whose values this method returns as they are.
     deserialize_media_type.as_is = str  # type: ignore[attr-defined]
 
 

@@ -1,5 +1,5 @@
 """
-What a forked child starts anew: connections, pools, locks and threads of its own.
+The renewal of a forked child: connections, pools, locks and threads of its own.
 
 A child that goes on with its parent's connections reads its parent's answers, and one that takes a lock waits for ever
 if another thread of its parent held it. Whoever has such things says here how to start anew.
@@ -35,7 +35,7 @@ _owners: dict[int, tuple[ref[Any], Callable[[Any], None]]] = {}
 _held_still: WeakKeyDictionary[Any, Callable[[Any], Lockable]] = WeakKeyDictionary()
 _holding: list[Lockable] = []
 
-#: What is not used any more, and must not be closed either: the parent still uses the other end.
+#: Objects that are not used any more, and must not be closed either: the parent still uses the other end.
 _inherited: list[Any] = []
 
 
@@ -93,7 +93,7 @@ def _start_all_anew() -> None:
         owner = reference()
         if owner is None:
             continue
-        # One that cannot start anew must not keep the others from it, nor the child from running.
+        # An object that cannot start anew must not keep the others from it, nor the child from running.
         try:
             start_anew(owner)
         except Exception:

@@ -1,14 +1,15 @@
 """
-What we ask of microcosm beyond its own functions.
+Helpers for microcosm's graphs, beyond its own functions.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from microcosm import api
 from microcosm.errors import LockedGraphError, NotBoundError
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,7 +21,7 @@ def defaults(**values: Any) -> Callable[[F], F]:
     return decorator
 
 
-def use_parts(graph: Any, parts: Iterable[Any]) -> tuple[Any, ...]:
+def use_parts(graph: PubSubGraph, parts: Iterable[Any]) -> tuple[Any, ...]:
     """
     Return what a list of binding names and of other things stands for: components by name, the others as they are.
 
@@ -32,15 +33,21 @@ def use_parts(graph: Any, parts: Iterable[Any]) -> tuple[Any, ...]:
         raise ConfigurationError(f"{error}: correct the name, or import the module that binds it") from error
 
 
-def find_parts(graph: Any, *names: str) -> tuple[Any, ...]:
+def find_parts(graph: PubSubGraph, *names: str) -> tuple[Any, ...]:
     """Return the components of these names that there are: parts that stand beside the core, and may be missing."""
     found = (find_component(graph, name) for name in names)
     return tuple(part for part in found if part is not None)
 
 
-def find_component(graph: Any, name: str) -> Any:
+def find_component(graph: PubSubGraph, name: str) -> Any:
     """Return a component of the graph, or None if it is not bound, or too late to be made."""
     try:
         return graph[name]
     except (LockedGraphError, NotBoundError):
         return None
+
+
+def find_factories(graph: Any) -> Mapping[str, Callable[..., Any]]:
+    """Return the factory of each name that is bound."""
+    factories: Mapping[str, Callable[..., Any]] = graph._registry.all
+    return factories

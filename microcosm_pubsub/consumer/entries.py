@@ -1,5 +1,5 @@
 """
-What is to become of messages at their queue, and what the queue did not take.
+The entries of calls that settle messages, and those that the queue did not take.
 """
 
 from __future__ import annotations

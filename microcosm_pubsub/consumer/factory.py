@@ -12,15 +12,17 @@ from microcosm.api import typed
 
 from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, make_backoff_policy
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import QueueClient, as_admin
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES, MAX_VISIBILITY_TIMEOUT_SECONDS, MAX_WAIT_SECONDS
 from microcosm_pubsub.consumer.sqs import SQSConsumer
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import Reader, SQSJsonReader, is_stdin, is_url
 
 
-def resolve_queue_url(client: Any, source: str | Reader, testing: bool) -> str:
+def resolve_queue_url(client: QueueClient, source: str | Reader, testing: bool) -> str:
     """
     Return the URL of a queue that is given by its URL or its name.
 
@@ -37,7 +39,7 @@ def resolve_queue_url(client: Any, source: str | Reader, testing: bool) -> str:
             "lines, nor STDIN"
         )
     try:
-        return str(client.get_queue_url(QueueName=source)["QueueUrl"])
+        return str(as_admin(client).get_queue_url(QueueName=source)["QueueUrl"])
     except CLIENT_ERRORS as error:
         raise QueueAccessError(
             f"Cannot look up the URL of queue {source!r}: {error_code(error)}; check the name, the region and "
@@ -80,7 +82,7 @@ def accept_source(value: Any) -> str | Reader:
         default_value=DEFAULT_TIMEOUT_SECONDS,
     ),
 )
-def configure_sqs_consumer(graph: Any) -> SQSConsumer:
+def configure_sqs_consumer(graph: PubSubGraph) -> SQSConsumer:
     """Configure the graph's consumer, bound as `sqs_consumer`."""
     config = graph.config.sqs_consumer
     # where queues are made when they are asked for, a daemon's is called as it is

@@ -7,16 +7,17 @@ gives what returns the answer, or raises the client's error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, convert_receive_error, error_code
 from microcosm_pubsub.clients.batch_calls import read_failures
 from microcosm_pubsub.consumer.entries import Entry, Refusal, settle_error
+from microcosm_pubsub.message.raw import BatchAnswer, RawMessage, ReceiveAnswer
 
 
-#: What we ask SQS to tell of a message, under the name that every SQS-compatible engine knows.
+#: The attributes that SQS is asked for, under the name that every SQS-compatible engine knows.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 ATTRIBUTES = [
     "ApproximateFirstReceiveTimestamp",
@@ -63,7 +64,7 @@ class QueueCalls:
             parameters["ReceiveRequestAttemptId"] = attempt_id
         return parameters
 
-    def read_received(self, get: Callable[[], Any]) -> Sequence[Mapping[str, Any]]:
+    def read_received(self, get: Callable[[], ReceiveAnswer]) -> Sequence[RawMessage]:
         """
         Return the raw messages of a receive.
 
@@ -99,7 +100,7 @@ class QueueCalls:
             ],
         }
 
-    def read_refusals(self, entries: Sequence[Entry], get: Callable[[], Any]) -> list[Refusal]:
+    def read_refusals(self, entries: Sequence[Entry], get: Callable[[], BatchAnswer]) -> list[Refusal]:
         """
         Return those of some messages that the queue refused to settle; the others know that they are settled.
 

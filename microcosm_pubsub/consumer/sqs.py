@@ -7,11 +7,10 @@ that says so in `error`, and its neighbours come as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from logging import getLogger
-from typing import Any
 
 from microcosm_pubsub.backoff import BackoffPolicy, growing
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, error_code
@@ -23,6 +22,7 @@ from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import RawMessage, ReceiveAnswer
 
 
 logger = getLogger("microcosm_pubsub.consumer")
@@ -89,7 +89,7 @@ class SQSConsumer:
         call = self.calls.receive(limit, visibility_timeout_seconds, attempt_id)
         return self.read_messages(partial(self.sqs_client.receive_message, **call))
 
-    def read_messages(self, get: Callable[[], Any]) -> list[SQSMessage]:
+    def read_messages(self, get: Callable[[], ReceiveAnswer]) -> list[SQSMessage]:
         """
         Return the messages of a receive; see `consume` for what it raises.
 
@@ -97,13 +97,13 @@ class SQSConsumer:
         """
         return [self.read(raw) for raw in self.calls.read_received(get)]
 
-    def read(self, raw: Mapping[str, Any]) -> SQSMessage:
+    def read(self, raw: RawMessage) -> SQSMessage:
         """
         Return the message that a raw one is; a body that cannot be decoded is said in its `error`.
 
         :param raw: a message as `receive_message` gives it
         """
-        # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this
+        # Schemas and envelopes are user code that reads bytes of others: an error concerns this
         # message alone.
         try:
             return self.envelope.parse_raw_message(self, raw)
@@ -224,7 +224,7 @@ class SQSConsumer:
         Return for how long a message is hidden that is given up, but did not get into a dead-letter queue.
 
         It grows only if there is none to go to: one that fails for a moment must not cost hours, nor block a FIFO
-        group for so long.
+        group for that long.
 
         :param visibility_timeout_seconds: what the nack itself asks for, which wins
         """

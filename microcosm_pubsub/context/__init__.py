@@ -1,5 +1,5 @@
 """
-What is known while a message is handled, and what goes on with the messages that it causes.
+The context in which a message is handled, and that goes on with the messages that it causes.
 """
 
 from microcosm_pubsub.context.current import current_message, current_messages, current_messages_or_none, handling

@@ -51,7 +51,7 @@ class MessageLogRecord(BaseRecord):  # type: ignore[valid-type, misc]
     record's own attributes, which formatters list, when they do.
     """
 
-    # a slot, so that formatters do not list it
+    # It is a slot, so that formatters do not list it.
     __slots__ = ("_message_context",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -69,7 +69,7 @@ class MessageLogRecord(BaseRecord):  # type: ignore[valid-type, misc]
         if self._message_context:
             for key, value in self._message_context.items():
                 self.__dict__.setdefault(key, value)
-        # what LogRecord does, without another call for each line
+        # LogRecord does the same, by another call for each line.
         text = str(self.msg) % self.args if self.args else str(self.msg)
         return FinishedText(text) if self.name.startswith(OUR_LOGGERS) else text
 

@@ -1,5 +1,5 @@
 """
-What goes on with the messages that a message causes: its opaque data, its names, and one hop less to go.
+The data that goes on with the messages that a message causes: its opaque data, its names, and one hop less to go.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class SQSMessageContext:
 
     Bound as `sqs_message_context`.
 
-    :param graph: config `sqs_message_context`: `enable_ttl`, whether messages may only cause so many
-        further hops, and `initial_ttl`, how many those are for a message that does not tell
+    :param graph: config `sqs_message_context`: `enable_ttl`, whether messages may only cause a number of
+        further hops, and `initial_ttl`, that number for a message that does not tell
     """
 
     def __init__(self, graph: Any) -> None:

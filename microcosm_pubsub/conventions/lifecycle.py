@@ -21,7 +21,7 @@ class LifecycleChange(set[str]):
 
     def find(self, media_type: str) -> str | None:
         """Return the lifecycle change that a media type holds, if any."""
-        # a change is followed by the name of what changed
+        # A change is followed by the name of the resource.
         return next((part for part in media_type.split(".")[:-1] if part in self), None)
 
     def matches(self, media_type: str) -> bool:

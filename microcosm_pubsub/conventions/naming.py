@@ -1,5 +1,5 @@
 """
-How media types are spelled.
+The spelling of media types.
 
     application/vnd.{organization}.pubsub._.{change}.{name}
 
@@ -15,7 +15,7 @@ from inflection import underscore
 #: The organization of media types that name none, unless `PUBSUB_ORGANIZATION` says otherwise.
 DEFAULT_ORGANIZATION = "globality"
 
-#: What happened to a resource, unless a media type says otherwise.
+#: The change of a resource, unless a media type says otherwise.
 CREATED = "created"
 
 

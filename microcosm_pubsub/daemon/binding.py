@@ -1,5 +1,5 @@
 """
-Which handlers a daemon runs: those that its components name, tasks among them, or all that are registered.
+The handlers that a daemon runs: those that its components name, tasks among them, or all that are registered.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.types import Handler, Handlers
 
 
@@ -41,7 +42,9 @@ def split_names(components: Iterable[str], tasks: Collection[str]) -> tuple[list
     return [name for name in names if name in tasks], [name for name in names if name not in tasks]
 
 
-def bind_handlers(graph: Any, components: Iterable[str], with_tasks: bool, and_queues: bool) -> dict[str, Handler]:
+def bind_handlers(
+    graph: PubSubGraph, components: Iterable[str], with_tasks: bool, and_queues: bool
+) -> dict[str, Handler]:
     """
     Return the handler of each media type that a daemon runs.
 
@@ -58,7 +61,7 @@ def bind_handlers(graph: Any, components: Iterable[str], with_tasks: bool, and_q
     return bound
 
 
-def provision_subscriptions(graph: Any, broker: Any, handlers: Handlers) -> None:
+def provision_subscriptions(graph: PubSubGraph, broker: Any, handlers: Handlers) -> None:
     """Let a daemon's queue on the broker get the messages that its handlers take, if these say what they are."""
     if not graph.sqs_envelope.names_media_types:
         return

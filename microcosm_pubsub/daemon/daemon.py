@@ -33,18 +33,19 @@ from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.health import Report, Route
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.retry import RetryPolicy
-from microcosm_pubsub.types import Layer, Observer, UnitLayer
+from microcosm_pubsub.types import Handler, Layer, Observer, UnitLayer
 from microcosm_pubsub.worker.settings import WorkerSettings
 
 
-#: What these tell at INFO is said better.
+#: Our own log lines say better what these log at INFO.
 QUIET_LOGGERS = ["botocore.credentials"]
 
-#: Where health checks are served with `--heartbeat-threshold-seconds` and no port.
+#: Health checks are served at this port with `--heartbeat-threshold-seconds` and no port.
 DEFAULT_PORT = 80
 
 
@@ -87,29 +88,29 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
     #: Binding names of services to run beside the worker, see `daemon.services`.
     services: Sequence[str] = ()
 
-    #: What else is served with the health checks: a function by the path that it answers.
+    #: Routes that are served with the health checks: a function by the path that it answers.
     routes: Mapping[str, Route] = {}
 
-    #: How many handlers run at a time, each in a thread of its own; more than one only if they and the components
-    #: that they use may be used by several threads at once.
+    #: The number of handlers that run at a time, each in a thread of its own; more than one only if they and the
+    #: components that they use may be used by several threads at once.
     workers: int | None = None
 
     #: Whether every handler runs in a database transaction, not only those whose `@handles` says so.
     transaction: bool | None = None
 
-    #: What an operator decides about the worker, which configuration may change.
+    #: The worker's settings, which an operator decides and configuration may change.
     settings: WorkerSettings | None = None
 
-    #: What becomes of messages that were not handled, if their handler's `@handles` does not say.
+    #: The retry policy of handlers whose `@handles` names none.
     retry: RetryPolicy | None = None
 
-    #: What becomes of messages without a handler or schema, "ack", "nack" or "dead_letter"; and which of them are
-    #: expected, and acked without a word.
+    #: The action for messages without a handler or schema, "ack", "nack" or "dead_letter"; and the media types of those
+    #: that are expected, and acked without a word.
     unhandled: str | None = None
     ignore: list[str] | None = None
 
-    #: Whose tasks run here: by default those of all queues, unless `components` name handlers or tasks; and what is
-    #: called around each: `TaskHooks`.
+    #: The queues whose tasks run here: by default all, unless `components` name handlers or tasks; and the hooks that
+    #: are called around each task: `TaskHooks`.
     task_queues: Sequence[str] | None = None
     task_hooks: Any = None
 
@@ -123,7 +124,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         super().__init__()
         self.event = event
         self.is_stopping = False
-        self.bound_handlers: dict[str, Callable[[Any], Any]] = {}
+        self.bound_handlers: dict[str, Handler] = {}
 
     @property
     def loader(self) -> Callable[[Any], Any]:
@@ -161,7 +162,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """Use the components, and bind the handlers."""
         broker = graph.pubsub_broker
         if broker is not None and graph.sqs_client is not broker.queue_client:
-            # messages come from somewhere else, such as a file
+            # Messages come from somewhere else, such as a file.
             broker = None
         if broker is not None:
             broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
@@ -184,7 +185,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """
         Make a daemon with its graph for a test, without starting it.
 
-        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.mock_sns`.
+        Its `graph.sns_producer` only records what is produced, unless the loader sets `sns_producer.record_only` false.
 
         :param loader: gives configuration
         :param cache: keeps components for the next test; a new one for each by default
@@ -210,7 +211,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         daemon.graph = daemon.create_object_graph(daemon.args)
         return daemon
 
-    def __call__(self, graph: Any) -> None:
+    def __call__(self, graph: PubSubGraph) -> None:
         """
         Handle the messages of one receive.
 
@@ -225,7 +226,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             graph.logger.warning("%s", error)
             raise SleepNow from error
         if graph.metadata.testing and not results:
-            # a queue in memory does not wait for messages
+            # A queue in memory does not wait for messages.
             raise SleepNow
 
     def process(self, event: Any = None, context: Any = None) -> Any:

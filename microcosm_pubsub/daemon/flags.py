@@ -26,7 +26,7 @@ def add_flags(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="how many handlers run at a time (1)")
     parser.add_argument("--drain", action="store_true", help="exit when the queue stays empty")
-    # without a port nothing is served
+    # Without a port nothing is served.
     parser.set_defaults(healthcheck_port=None)
     parser.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
 

@@ -1,5 +1,5 @@
 """
-Where each value of a daemon's configuration comes from.
+The origin of each value of a daemon's configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Values of such keys are not shown.
 SECRET = re.compile(r"password|passwd|secret|token|api_key|private|credential|dsn", re.IGNORECASE)
 
-#: What stands for a secret.
+#: The placeholder of a secret.
 HIDDEN = "(hidden)"
 
 #: The password in a URL: https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1
@@ -31,7 +31,7 @@ URL_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class EffectiveSetting:
     """
     One value of a configuration.
 
@@ -46,7 +46,7 @@ class Setting:
     origin: str
 
 
-def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Setting]:
+def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[EffectiveSetting]:
     """
     Iterate over the configuration of a daemon, by key; no component is made for it.
 
@@ -61,7 +61,7 @@ def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Setting]:
         root_path=daemon.root_path,
         loader=daemon.loader,
     )
-    # the later ones win
+    # Later sources win.
     sources = [
         ("class", attributes_to_config(daemon)),
         ("defaults", load_from_dict(daemon.defaults)(graph.metadata)),
@@ -75,7 +75,7 @@ def iter_settings(daemon: ConsumerDaemon, args: Namespace) -> Iterator[Setting]:
             origin = make_variable(daemon.name, path)
         elif path == ("pubsub_broker", "url") and not value and environ.get("PUBSUB_BROKER_URL"):
             value, origin = environ["PUBSUB_BROKER_URL"], "PUBSUB_BROKER_URL"
-        yield Setting(".".join(path), hide_secrets(path, value), origin)
+        yield EffectiveSetting(".".join(path), hide_secrets(path, value), origin)
 
 
 def iter_values(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -1,5 +1,5 @@
 """
-What a daemon's process has to do with others: signals, exit codes, and reports to its supervisor.
+The dealings of a daemon's process with others: signals, exit codes, and reports to its supervisor.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from microcosm_pubsub.health import Report
 from microcosm_pubsub.worker.worker import Worker
 
 
-#: What tells a daemon to stop, and what tells it to pause or resume.
+#: The signals that stop a daemon, and those that pause or resume it.
 STOP_SIGNALS = (SIGINT, SIGTERM)
 PAUSE_SIGNAL = SIGUSR2
 SIGNALS = (*STOP_SIGNALS, PAUSE_SIGNAL)
@@ -29,7 +29,7 @@ EXIT_USAGE = 2
 EXIT_RESTART = 3
 EXIT_RECYCLED = 4
 
-#: How often a process tells its supervisor how it fares.
+#: A process reports to its supervisor at this interval, in seconds.
 REPORT_SECONDS = 1.0
 
 
@@ -74,7 +74,7 @@ class Reporter:
         try:
             self.send_report(self.get_report())
         except OSError:
-            # nobody is left to pass signals on
+            # The supervisor would have passed the signals on.
             self.worker.dispatcher.logger.error("The supervisor is gone: stopping")
             self.send_report = None
             self.worker.stop()

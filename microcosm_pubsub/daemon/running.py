@@ -13,10 +13,12 @@ from microcosm.registry import get_defaults
 
 from microcosm_pubsub.clients import describe_client
 from microcosm_pubsub.config import values
+from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
 from microcosm_pubsub.daemon.services import Services
 from microcosm_pubsub.errors import PubSubError, QueueAccessError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.health import Answer, HealthServer, Report, Route, report_routes
 from microcosm_pubsub.meters.prometheus import METRICS_PATH, PrometheusMeter
 from microcosm_pubsub.types import Handlers
@@ -27,11 +29,11 @@ from microcosm_pubsub.worker.worker import Ending, Worker
 
 
 class Prepared(Protocol):
-    """What is run of a daemon."""
+    """A daemon as it is run."""
 
     name: str
     args: Any
-    graph: Any
+    graph: PubSubGraph
     bound_handlers: Handlers
     is_stopping: bool
     routes: Mapping[str, Route]
@@ -101,7 +103,7 @@ def measures_for_prometheus(daemon: Any) -> bool:
     return "prometheus" in values.names("pubsub_meters.names")(config.get("pubsub_meters", {}).get("names", []))
 
 
-def metrics_routes(graph: Any) -> dict[str, Route]:
+def metrics_routes(graph: PubSubGraph) -> dict[str, Route]:
     """Return the route by which Prometheus comes for what is measured; none if it is not measured for that."""
     pages = [meter.page for meter in graph.pubsub_meters.meters if isinstance(meter, PrometheusMeter)]
     return {METRICS_PATH: lambda: Answer(*pages[0]())} if pages else {}
@@ -110,7 +112,7 @@ def metrics_routes(graph: Any) -> dict[str, Route]:
 def warn_of_doubts(daemon: Prepared) -> None:
     """Log what may be meant so, but probably is not: configuration that nobody reads, and a daemon without handlers."""
     graph = daemon.graph
-    for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), graph._registry.all, graph.metadata.name):
+    for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), find_factories(graph), graph.metadata.name):
         graph.logger.warning("%s", text)
     if not daemon.bound_handlers:
         action = {"ack": "deleted", "nack": "left to others", "dead_letter": "sent to the dead-letter queue"}
@@ -122,11 +124,11 @@ def warn_of_doubts(daemon: Prepared) -> None:
         )
 
 
-def our_keys(graph: Any) -> dict[str, set[str]]:
+def our_keys(graph: PubSubGraph) -> dict[str, set[str]]:
     """Return the keys of each section of configuration that is ours."""
     keys = {
         name: set(get_defaults(factory))
-        for name, factory in graph._registry.all.items()
+        for name, factory in find_factories(graph).items()
         if str(getattr(factory, "__module__", "")).startswith("microcosm_pubsub.")
     }
     # Topics may stand under lifecycle changes, which users add to.

@@ -1,5 +1,6 @@
 """
-What runs beside the worker of a daemon: started before its first receive, stopped after its last message is settled.
+Services that run beside the worker of a daemon: started before its first receive, stopped after its last message is
+settled.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 logger = getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What every service has.
+#: The methods of every service.
 METHODS = ("start", "stop", "problems", "gauges")
 
 NOTHING: Mapping[str, float] = {}
@@ -111,7 +113,7 @@ def name_of(service: Service) -> str:
 
 
 @defaults(names=typed(values.names("pubsub_services.names"), default_factory=list))
-def configure_pubsub_services(graph: Any) -> tuple[Service, ...]:
+def configure_pubsub_services(graph: PubSubGraph) -> tuple[Service, ...]:
     """
     Configure the services beside the worker, bound as `pubsub_services`.
 

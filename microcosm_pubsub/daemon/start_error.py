@@ -1,5 +1,5 @@
 """
-What keeps a daemon from starting, in one line.
+The description, in one line, of an error that keeps a daemon from starting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from microcosm.errors import (
 from microcosm_pubsub.errors import PubSubError
 
 
-#: What microcosm raises when a graph cannot be made.
+#: The errors of microcosm when a graph cannot be made.
 GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundError, ValidationError)
 
 

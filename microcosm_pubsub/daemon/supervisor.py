@@ -41,10 +41,10 @@ MIN_RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 30.0
 LIVED_SECONDS = 60.0
 
-#: A child that died so often without having lived will not live.
+#: A child that died this many times without having lived will not live.
 MAX_DEATHS = 5
 
-#: How often the parent looks at its signals.
+#: The parent looks at its signals at this interval, in seconds.
 WATCH_SECONDS = 0.25
 
 #: How old a report may be, if `--heartbeat-threshold-seconds` does not say.
@@ -96,7 +96,7 @@ class Supervisor:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.target = target
-        # fork would copy the locks of other threads, and the sockets of clients
+        # A fork would copy the locks of other threads, and the sockets of clients.
         self.context = get_context("spawn")
         self.children = [Child() for _ in range(processes)]
         self.heartbeat_threshold_seconds = heartbeat_threshold_seconds
@@ -106,7 +106,7 @@ class Supervisor:
             self.health_server = HealthServer(all_routes, healthcheck_host, healthcheck_port)
         self.clock = clock
         self.measures = measures
-        #: What the children measure.
+        #: The sums of the children's metrics.
         self.metrics: SummedPage | None = None
         self.stopping = False
         self.exit_code = EXIT_OK
@@ -162,7 +162,7 @@ class Supervisor:
         child.process = self.context.Process(target=run_child, args=(self.target, theirs))
         child.connection, child.started_at, child.restart_at = ours, self.clock(), None
         child.report, child.reported_at = {}, None
-        # children inherit the mask: a signal waits until they are ready for it
+        # Children inherit the mask: a signal waits until they are ready for it.
         pthread_sigmask(SIG_BLOCK, SIGNALS)
         child.process.start()
         pthread_sigmask(SIG_UNBLOCK, SIGNALS)
@@ -224,7 +224,7 @@ class Supervisor:
         if code == EXIT_RECYCLED and not self.stopping:
             child.restart_at = self.clock()
         elif code in (EXIT_OK, EXIT_RECYCLED) or (self.stopping and -code in STOP_SIGNALS):
-            # a signal kills a process that has ended but for its last moments
+            # A signal kills a process that has nearly ended.
             child.ended = True
         elif self.stopping or code in (EXIT_LASTING, EXIT_USAGE):
             self._fail(child, code, f"Process {pid} ended with code {code}")

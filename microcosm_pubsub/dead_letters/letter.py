@@ -13,6 +13,7 @@ from typing import Any
 from microcosm_pubsub.dead_letters.reason import Reason, count_redrives
 from microcosm_pubsub.envelope import CodecSQSEnvelope, SQSEnvelope
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import RawMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Letter:
     :param reason: why it is there, if the message says
     """
 
-    raw: Mapping[str, Any] = field(repr=False)
+    raw: RawMessage = field(repr=False)
     media_type: str | None
     content: Any = field(repr=False)
     decode_error: str | None
@@ -103,18 +104,18 @@ class Letter:
         }
 
     @property
-    def _attributes(self) -> Mapping[str, Any]:
+    def _attributes(self) -> Mapping[str, str]:
         return self.raw.get("Attributes") or {}
 
 
-def read_letter(raw: Mapping[str, Any], envelope: SQSEnvelope) -> Letter:
+def read_letter(raw: RawMessage, envelope: SQSEnvelope) -> Letter:
     """
     Return the letter that a raw message is; nothing that it holds makes this fail.
 
     :param envelope: decodes the body
     """
     media_type, content, decode_error = None, None, None
-    # Schemas and envelopes are foreign code that reads foreign bytes: whatever it raises concerns this message alone.
+    # Schemas and envelopes are user code that reads bytes of others: an error concerns this message alone.
     try:
         message: SQSMessage = envelope.parse_raw_message(None, raw)
         media_type, content = message.media_type, message.content
@@ -127,12 +128,12 @@ def read_letter(raw: Mapping[str, Any], envelope: SQSEnvelope) -> Letter:
     return Letter(raw, media_type, content, decode_error, Reason.from_attributes(raw.get("MessageAttributes")))
 
 
-def read_outside(raw: Mapping[str, Any]) -> Letter:
+def read_outside(raw: RawMessage) -> Letter:
     """Return the letter that a raw message is, without looking at its body."""
     return Letter(raw, None, None, None, Reason.from_attributes(raw.get("MessageAttributes")))
 
 
-def _read_as_written(raw: Mapping[str, Any], envelope: SQSEnvelope) -> tuple[str | None, Any]:
+def _read_as_written(raw: RawMessage, envelope: SQSEnvelope) -> tuple[str | None, Any]:
     # The same holds here as above.
     try:
         if isinstance(envelope, CodecSQSEnvelope):

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 
 
 #: The most messages that a task moves per second.
@@ -28,7 +29,7 @@ ENDED: Final = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    Tell how far a task is.
+    The progress of a task.
 
     :param status: `RUNNING`, `COMPLETED`, `CANCELLING`, `CANCELLED` or `FAILED`
     :param failure: why it failed, in a word of SQS
@@ -49,23 +50,25 @@ class MoveTask:
     :param handle: the task's handle; None for one that somebody else has started
     """
 
-    def __init__(self, client: Any, source_arn: str, handle: str | None = None) -> None:
+    def __init__(self, client: AdminQueueClient, source_arn: str, handle: str | None = None) -> None:
         self.client = client
         self.source_arn = source_arn
         self.handle = handle
 
     @classmethod
-    def find_running(cls, client: Any, source_arn: str) -> MoveTask | None:
+    def find_running(cls, client: AdminQueueClient, source_arn: str) -> MoveTask | None:
         """Return the task that moves messages out of a queue already, if there is one."""
         task = cls(client, source_arn)
         try:
-            progress = task.look()
+            progress = task.read_progress()
         except (AttributeError, *CLIENT_ERRORS):
             return None
         return task if progress is not None and progress.status not in ENDED else None
 
     @classmethod
-    def start(cls, client: Any, source_arn: str, target_arn: str, rate: int | None = None) -> MoveTask | None:
+    def start(
+        cls, client: AdminQueueClient, source_arn: str, target_arn: str, rate: int | None = None
+    ) -> MoveTask | None:
         """Start a task and return it, or None if the engine, or the policy of who asks, does not have it."""
         more = {} if rate is None else {"MaxNumberOfMessagesPerSecond": rate}
         try:
@@ -74,7 +77,7 @@ class MoveTask:
             return None
         return cls(client, source_arn, str(answer["TaskHandle"]))
 
-    def look(self) -> Progress | None:
+    def read_progress(self) -> Progress | None:
         """Return how far the queue's latest task is; None if there is none."""
         results = self.client.list_message_move_tasks(SourceArn=self.source_arn, MaxResults=1).get("Results")
         if not results:
@@ -94,7 +97,7 @@ class MoveTask:
         :param pause: waits for the given number of seconds, and returns whether to stop
         """
         while True:
-            progress = self.look()
+            progress = self.read_progress()
             if progress is not None:
                 yield progress
                 if progress.status in ENDED:

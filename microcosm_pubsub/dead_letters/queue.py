@@ -1,5 +1,5 @@
 """
-Where the dead-letter queue of a queue is.
+The search for the dead-letter queue of a queue.
 
 It is what configuration says, else what the queue's redrive policy says, if that may be read. It is looked up when it
 is first needed: consuming needs no right to read a queue's attributes, and a daemon that never fails never asks.
@@ -12,10 +12,10 @@ from json import loads
 from logging import getLogger
 from threading import Lock
 from time import monotonic
-from typing import Any
 from urllib.parse import urlsplit
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient, QueueClient, can_administrate
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import ConfigurationError
 
@@ -23,7 +23,7 @@ from microcosm_pubsub.errors import ConfigurationError
 #: Queues without a known dead-letter queue are looked at again so seldom, as their policies seldom change.
 LOOK_AGAIN_SECONDS = 300.0
 
-#: After an error that may pass, we look again sooner.
+#: The queue is looked at again this many seconds after an error that may pass.
 TRY_AGAIN_SECONDS = 10.0
 
 
@@ -42,7 +42,7 @@ class DeadLetterQueue:
 
     def __init__(
         self,
-        client: Any,
+        client: QueueClient,
         source_url: str,
         url: str | None = None,
         clock: Callable[[], float] = monotonic,
@@ -57,7 +57,7 @@ class DeadLetterQueue:
         renew_lock_in_child(self, "_lock")
         self._look_at: float | None = None
         self._found_url: str | None = None
-        #: whether the last look failed for a reason that may pass
+        #: Whether the last look failed for a reason that may pass.
         self._unsure = False
         self._arn: str | None = None
 
@@ -91,23 +91,23 @@ class DeadLetterQueue:
         return self.find() is None and not self._unsure
 
     def _look_up(self) -> str | None:
-        # files, stdin and Lambda's events are no queues, and have no attributes
-        get_attributes = getattr(self.client, "get_queue_attributes", None)
-        if get_attributes is None:
+        if not can_administrate(self.client):
             return None
-        answer = get_attributes(QueueUrl=self.source_url, AttributeNames=["QueueArn", "RedrivePolicy"])
+        answer = self.client.get_queue_attributes(
+            QueueUrl=self.source_url, AttributeNames=["QueueArn", "RedrivePolicy"]
+        )
         attributes = answer.get("Attributes") or {}
         if not attributes:
             # Every queue has an ARN: an answer without one says nothing of the policy.
             raise KeyError("Attributes")
         self._arn = attributes.get("QueueArn") or self._arn
         target = target_of_policy(attributes.get("RedrivePolicy"))
-        return None if target is None else self._url_of(target)
+        return None if target is None else self._url_of(self.client, target)
 
-    def _url_of(self, arn: str) -> str:
+    def _url_of(self, client: AdminQueueClient, arn: str) -> str:
         name, account = arn.split(":")[-1], arn.split(":")[-2]
         try:
-            return str(self.client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+            return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
         except CLIENT_ERRORS as error:
             derived = sibling_url(self.source_url, name)
             if derived is None or "AccessDenied" not in error_code(error):
@@ -115,10 +115,10 @@ class DeadLetterQueue:
             return derived
 
 
-def target_of_policy(policy: Any) -> str | None:
+def target_of_policy(policy: str | None) -> str | None:
     """Return the ARN of the dead-letter queue that a redrive policy names, if it does."""
     try:
-        arn = loads(policy)["deadLetterTargetArn"]
+        arn = loads(policy or "")["deadLetterTargetArn"]
     except (KeyError, TypeError, ValueError):
         return None
     return arn if isinstance(arn, str) and arn.count(":") >= 5 else None

@@ -11,7 +11,7 @@ from time import monotonic
 
 class TokenBucket:
     """
-    Let so many messages through in a second, on average, and at most those of a second at once.
+    Let a number of messages through in a second, on average, and at most those of a second at once.
 
     https://en.wikipedia.org/wiki/Token_bucket
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
+
+from microcosm_pubsub.message.raw import MessageAttribute, MessageAttributes
 
 
 #: The most attributes that a message may have.
@@ -32,13 +34,11 @@ LAST_TIME: Final = f"{PREFIX}last_time"
 FIRST_TIME: Final = f"{PREFIX}first_time"
 BY_IMPORTANCE: Final = (SOURCE, REDRIVES, ERROR, OUTCOME, HANDLER, ATTEMPTS, MESSAGE_ID, LAST_TIME, FIRST_TIME)
 
-#: Those that a message carries only while it is in a dead-letter queue.
+#: The attributes that a message carries only while it is in a dead-letter queue.
 OF_A_STAY: Final = frozenset(BY_IMPORTANCE) - {REDRIVES}
 
 #: Longer names are cut: what is said of a message must not outgrow it.
 MAX_NAME_LENGTH: Final = 200
-
-Attributes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reason:
     redrives: int = 0
     message_id: str | None = None
 
-    def to_attributes(self) -> dict[str, dict[str, str]]:
+    def to_attributes(self) -> dict[str, MessageAttribute]:
         """Return the message attributes that say it, the most important first; what is not known is left out."""
         values: dict[str, str | int | datetime | None] = {
             SOURCE: self.source,
@@ -83,7 +83,7 @@ class Reason:
         return {name: _to_attribute(values[name]) for name in BY_IMPORTANCE if values[name] not in (None, "")}
 
     @classmethod
-    def from_attributes(cls, attributes: Attributes | None) -> Reason | None:
+    def from_attributes(cls, attributes: MessageAttributes | None) -> Reason | None:
         """Return the reason that message attributes say, or None if they say none; what cannot be read is unknown."""
         texts = {name: _text(attribute) for name, attribute in (attributes or {}).items() if name in OF_A_STAY}
         if not any(texts.values()):
@@ -101,12 +101,12 @@ class Reason:
         )
 
 
-def count_redrives(attributes: Attributes | None) -> int:
+def count_redrives(attributes: MessageAttributes | None) -> int:
     """Return how often a message was sent back from a dead-letter queue, as far as it tells."""
     return _to_count(_text((attributes or {}).get(REDRIVES))) or 0
 
 
-def add_reason(attributes: Attributes | None, reason: Reason) -> dict[str, Mapping[str, Any]]:
+def add_reason(attributes: MessageAttributes | None, reason: Reason) -> dict[str, MessageAttribute]:
     """
     Return a message's attributes with the reason, in place of an earlier one.
 
@@ -123,7 +123,7 @@ def add_reason(attributes: Attributes | None, reason: Reason) -> dict[str, Mappi
     return {**own, **dict(list(ours.items())[: max(0, room)])}
 
 
-def remove_reason(attributes: Attributes | None) -> dict[str, Mapping[str, Any]]:
+def remove_reason(attributes: MessageAttributes | None) -> dict[str, MessageAttribute]:
     """Return the attributes with which a message is sent back: its own, and one more redrive if there is room."""
     own = without_reason(attributes)
     if len(own) < MAX_MESSAGE_ATTRIBUTES:
@@ -131,7 +131,7 @@ def remove_reason(attributes: Attributes | None) -> dict[str, Mapping[str, Any]]
     return own
 
 
-def without_reason(attributes: Attributes | None) -> dict[str, Mapping[str, Any]]:
+def without_reason(attributes: MessageAttributes | None) -> dict[str, MessageAttribute]:
     """Return a message's own attributes."""
     return {name: attribute for name, attribute in (attributes or {}).items() if name not in BY_IMPORTANCE}
 
@@ -151,7 +151,7 @@ def _with_redrives(reason: Reason, redrives: int) -> Reason:
     )
 
 
-def _to_attribute(value: Any) -> dict[str, str]:
+def _to_attribute(value: str | int | datetime | None) -> MessageAttribute:
     if isinstance(value, int):
         return {"DataType": "Number", "StringValue": str(value)}
     text = value.astimezone(UTC).isoformat(timespec="milliseconds") if isinstance(value, datetime) else str(value)
@@ -160,13 +160,13 @@ def _to_attribute(value: Any) -> dict[str, str]:
     return {"DataType": "String", "StringValue": printable}
 
 
-def _text(attribute: Any) -> str:
+def _text(attribute: object) -> str:
     value = attribute.get("StringValue") if isinstance(attribute, Mapping) else None
     return value if isinstance(value, str) else ""
 
 
 def _to_count(text: str | None) -> int | None:
-    # of another's making, it may be any number, or none
+    # The sender may be anybody: the text may be any number, or none.
     return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 9 else None
 
 

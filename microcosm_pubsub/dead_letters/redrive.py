@@ -17,14 +17,15 @@ from microcosm_pubsub.dead_letters.letter import Letter
 from microcosm_pubsub.dead_letters.rate import TokenBucket
 from microcosm_pubsub.dead_letters.reason import remove_reason, without_reason
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender, Raw
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage, QueueSender
 from microcosm_pubsub.dead_letters.sources import Targets
 from microcosm_pubsub.message import Groups
+from microcosm_pubsub.message.raw import RawMessage
 
 
 MAX_REDRIVES: Final = 3
 
-#: While we wait, leases are looked after so often.
+#: While we wait, leases are looked after at this interval, in seconds.
 MAX_PAUSE_SECONDS: Final = 1.0
 
 FILTERED: Final = "not chosen by the filters"
@@ -36,7 +37,7 @@ LOST: Final = "hidden for too short a time, and perhaps received by somebody els
 @dataclass(slots=True)
 class Tally:
     """
-    Tell what became of the messages.
+    The numbers of messages by what became of them.
 
     :param sent: how many were sent to each queue
     :param kept: how many stay, for each reason
@@ -60,7 +61,7 @@ class Redrive:
     :param targets: knows whereto
     :param read: decodes a message
     :param choose: tells whether a message is to be sent back
-    :param max_redrives: one that was sent back so often stays; None for no limit
+    :param max_redrives: a message that was sent back this many times stays; None for no limit
     :param max_messages: the most that are sent
     :param bucket: keeps to a rate
     :param pause: waits for the given number of seconds, and returns whether to stop
@@ -71,7 +72,7 @@ class Redrive:
         self,
         scan: Scan,
         targets: Targets,
-        read: Callable[[Raw], Letter],
+        read: Callable[[RawMessage], Letter],
         choose: Callable[[Letter], bool],
         pause: Callable[[float], bool],
         max_redrives: int | None = MAX_REDRIVES,
@@ -196,7 +197,7 @@ class Redrive:
         self._failed.block(letter.group_id)
 
 
-def to_outgoing(raw: Raw) -> Outgoing:
+def to_outgoing(raw: RawMessage) -> OutgoingMessage:
     """Return a message as it is sent back: without its reason, and counted."""
     attributes = raw.get("MessageAttributes")
-    return Outgoing(raw, remove_reason(attributes), bare=without_reason(attributes))
+    return OutgoingMessage(raw, remove_reason(attributes), bare=without_reason(attributes))

@@ -20,15 +20,16 @@ from email.utils import parsedate_to_datetime
 from math import inf
 from time import monotonic, time
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.dead_letters.sender import Raw
+from microcosm_pubsub.message.raw import BatchAnswer, RawMessage
 
 
-#: For how long a message is hidden, before more time is asked for.
+#: A message is hidden for this many seconds, before more time is asked for.
 VISIBILITY_SECONDS: Final = 60
 
 #: A receive that waits asks all servers of SQS, one that does not only some of them.
@@ -38,7 +39,8 @@ WAIT_SECONDS: Final = 1
 #: So many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
 MAX_EMPTY_RECEIVES: Final = 3
 
-#: Where more is hidden at once than can be extended in half of that time, it is hidden for longer to begin with.
+#: If more messages are hidden at once than can be extended in half of that time, they are hidden for longer to begin
+#: with.
 RENEWED_PER_SECOND: Final = 100
 
 #: The most messages that a standard queue hides at once, about; a FIFO queue hides fewer.
@@ -52,13 +54,13 @@ COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotV
 class Held:
     """A received message that is hidden for us, and until when."""
 
-    raw: Raw
+    raw: RawMessage
     until: float
 
 
 class Scan:
     """
-    Receive what a queue holds, each message once: as a context manager, which begins, and gives back what was not
+    Receive what a queue holds, each message once: as a context manager, which begins, and releases what was not
     deleted.
 
     :param client: boto3's SQS client, or one like it
@@ -73,7 +75,7 @@ class Scan:
 
     def __init__(
         self,
-        client: Any,
+        client: AdminQueueClient,
         queue_url: str,
         limit: int | None = None,
         stopped: Callable[[], bool] = lambda: False,
@@ -90,13 +92,13 @@ class Scan:
         self.visibility_seconds = visibility_seconds
         self.wait_seconds = wait_seconds
         self.clock = clock
-        #: How many messages there are by the queue's own count, where it tells: to receive, and hidden from us.
+        #: The numbers of messages by the queue's own count, if it gives one: to receive, and hidden from us.
         self.expected: int | None = None
         self.hidden = 0
-        #: How many messages were received, and how many of those were sent too late to be of this scan.
+        #: The number of messages that were received, and of those that were sent too late to be of this scan.
         self.seen = 0
         self.later = 0
-        #: How many could not be given back, and stay hidden until their time is over.
+        #: The number of messages that could not be released, and stay hidden until their time is over.
         self.unreleased = 0
         self._held: dict[str, Held] = {}
         self._known: set[str] = set()
@@ -127,11 +129,11 @@ class Scan:
             return until_ms
         counts = [int((answer.get("Attributes") or {}).get(name, 0)) for name in COUNTS]
         self.expected, self.hidden = counts
-        # the queue's clock is the one that counts, and tells whole seconds
+        # The queue's clock counts, and tells whole seconds.
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         return until_ms if date is None else parsedate_to_datetime(date).timestamp() * 1000 + 999
 
-    def __iter__(self) -> Iterator[Raw]:
+    def __iter__(self) -> Iterator[RawMessage]:
         while messages := self.receive():
             yield from messages
 
@@ -147,7 +149,7 @@ class Scan:
     ) -> None:
         self.release()
 
-    def receive(self) -> list[Raw]:
+    def receive(self) -> list[RawMessage]:
         """Return the next messages; none if there are no more."""
         while not self._is_over():
             self.keep()
@@ -174,7 +176,7 @@ class Scan:
     def _has_seen_all(self) -> bool:
         return self.expected is not None and self.seen + self.later >= self.expected
 
-    def _receive(self) -> list[Raw]:
+    def _receive(self) -> list[RawMessage]:
         wanted = MAX_RECEIVE_MESSAGES if self.limit is None else min(MAX_RECEIVE_MESSAGES, self.limit - self.seen)
         began = self.clock()
         try:
@@ -182,7 +184,7 @@ class Scan:
                 QueueUrl=self.queue_url,
                 MaxNumberOfMessages=wanted,
                 VisibilityTimeout=self.visibility_seconds,
-                # the queue's count is approximate: when it is reached, one more look, without waiting
+                # The queue's count is approximate: when it is reached, one more receive follows, without waiting.
                 WaitTimeSeconds=0 if self._has_seen_all else self.wait_seconds,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
@@ -190,16 +192,16 @@ class Scan:
         except CLIENT_ERRORS as error:
             if error_code(error) not in ("OverLimit", "AWS.SimpleQueueService.OverLimit"):
                 raise
-            # more than this cannot be hidden at once
+            # SQS hides no more messages at once.
             self._full = True
             return []
-        messages: list[Raw] = answer.get("Messages") or []
+        messages: list[RawMessage] = answer.get("Messages") or []
         for message in messages:
             self._held[message["MessageId"]] = Held(message, began + self.visibility_seconds)
         self._renew_at = min(self._renew_at, began + self.visibility_seconds / 2)
         return messages
 
-    def _take(self, message: Raw) -> bool:
+    def _take(self, message: RawMessage) -> bool:
         """Return whether a received message is a new one of this scan."""
         message_id = message["MessageId"]
         if message_id in self._known:
@@ -222,12 +224,12 @@ class Scan:
         first = min((held.until for held in self._held.values()), default=inf)
         self._renew_at = first - self.visibility_seconds / 2
 
-    def holds(self, message: Raw) -> bool:
+    def holds(self, message: RawMessage) -> bool:
         """Return whether a message is still hidden for us, for a while."""
         held = self._held.get(message["MessageId"])
         return held is not None and held.until > self.clock()
 
-    def delete(self, messages: Sequence[Raw]) -> list[Raw]:
+    def delete(self, messages: Sequence[RawMessage]) -> list[RawMessage]:
         """Delete messages, and return those that could not be deleted."""
         held = [self._held.get(message["MessageId"], Held(message, 0)) for message in messages]
         failed = self._call_twice(self.client.delete_message_batch, held, {})
@@ -236,7 +238,7 @@ class Scan:
                 self._held.pop(item.raw["MessageId"], None)
         return [item.raw for item in failed]
 
-    def release(self, keeping: Raw | None = None) -> None:
+    def release(self, keeping: RawMessage | None = None) -> None:
         """Make what is held visible again, but for one message perhaps."""
         held = [item for item in self._held.values() if keeping is None or item.raw is not keeping]
         failed = {item.raw["MessageId"] for item in self._change(held, 0)}
@@ -253,11 +255,11 @@ class Scan:
                 item.until = began + seconds
         return failed
 
-    def _call_twice(self, call: Callable[..., Any], held: Sequence[Held], more: dict[str, int]) -> list[Held]:
+    def _call_twice(self, call: Callable[..., BatchAnswer], held: Sequence[Held], more: dict[str, int]) -> list[Held]:
         failed = self._call(call, held, more)
         return self._call(call, failed, more) if failed else []
 
-    def _call(self, call: Callable[..., Any], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
+    def _call(self, call: Callable[..., BatchAnswer], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
         """Call a batch operation, and return the messages for which it failed."""
         failed: list[Held] = []
         for chunk in split_calls(list(held)):

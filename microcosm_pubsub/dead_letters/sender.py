@@ -12,32 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from re import compile as compile_pattern
-from typing import Any, Final
+from typing import Final
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient, QueueClient, as_admin
 from microcosm_pubsub.constants import FIFO_SUFFIX, MAX_BATCH_ENTRIES
 from microcosm_pubsub.dead_letters.queue import DeadLetterQueue
 from microcosm_pubsub.dead_letters.reason import Reason, add_reason, without_reason
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Groups
+from microcosm_pubsub.message.raw import FailedEntry, MessageAttribute, MessageAttributes, RawMessage
 
 
 #: The most bytes that one call takes.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_BYTES: Final = 1024 * 1024
 
-#: What SQS takes for the id of a group, or for deduplication.
+#: The ids of groups, and for deduplication, that SQS takes.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 VALID_ID: Final = compile_pattern(r"[!-~]{1,128}")
 
 TRACE_HEADER: Final = "AWSTraceHeader"
 
-Raw = Mapping[str, Any]
-Attributes = Mapping[str, Mapping[str, Any]]
-
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """
     A message to be sent.
 
@@ -47,9 +46,9 @@ class Outgoing:
     :param deduplication_id: for a FIFO queue; the message's id by default
     """
 
-    raw: Raw
-    attributes: Attributes
-    bare: Attributes | None = None
+    raw: RawMessage
+    attributes: MessageAttributes
+    bare: MessageAttributes | None = None
     deduplication_id: str | None = None
 
     @property
@@ -65,9 +64,9 @@ class Outgoing:
             for name, parts in ((name, list(attribute.values())) for name, attribute in self.attributes.items())
         )
 
-    def to_entry(self, index: int, fifo: bool) -> dict[str, Any]:
+    def to_entry(self, index: int, fifo: bool) -> dict[str, object]:
         """Return the entry of a `send_message_batch` call."""
-        entry: dict[str, Any] = {"Id": str(index), "MessageBody": self.raw.get("Body")}
+        entry: dict[str, object] = {"Id": str(index), "MessageBody": self.raw.get("Body")}
         if self.attributes:
             entry["MessageAttributes"] = {name: _clean(attribute) for name, attribute in self.attributes.items()}
         if trace := (self.raw.get("Attributes") or {}).get(TRACE_HEADER):
@@ -87,12 +86,12 @@ class QueueSender:
     :param queue_url: the queue's URL
     """
 
-    def __init__(self, client: Any, queue_url: str) -> None:
+    def __init__(self, client: AdminQueueClient, queue_url: str) -> None:
         self.client = client
         self.queue_url = queue_url
         self.fifo = queue_url.endswith(FIFO_SUFFIX)
 
-    def send(self, messages: Sequence[Outgoing]) -> list[SettleError | None]:
+    def send(self, messages: Sequence[OutgoingMessage]) -> list[SettleError | None]:
         """Send messages, and return for each None, or the error that says why it was not taken."""
         errors: list[SettleError | None] = [None] * len(messages)
         groups = Groups(ordered=self.fifo)
@@ -108,7 +107,7 @@ class QueueSender:
                 pending.remove(index)
         return errors
 
-    def _split(self, messages: Sequence[Outgoing], pending: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _split(self, messages: Sequence[OutgoingMessage], pending: Sequence[int]) -> tuple[list[int], list[int]]:
         """Return the messages of the next call, and those after it."""
         chunk: list[int] = []
         later: list[int] = []
@@ -126,7 +125,7 @@ class QueueSender:
                 size += message.size_bytes
         return chunk, later
 
-    def _send_chunk(self, messages: Sequence[Outgoing]) -> list[SettleError | None]:
+    def _send_chunk(self, messages: Sequence[OutgoingMessage]) -> list[SettleError | None]:
         try:
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
@@ -146,7 +145,7 @@ class QueueSender:
             for index, message in enumerate(messages)
         ]
 
-    def _try_alone(self, message: Outgoing, failure: Mapping[str, Any], again: bool) -> SettleError | None:
+    def _try_alone(self, message: OutgoingMessage, failure: FailedEntry, again: bool) -> SettleError | None:
         """Send a message once more that failed among others, or without what may be too much of it."""
         if failure.get("SenderFault"):
             if message.bare is not None:
@@ -155,9 +154,9 @@ class QueueSender:
             return self._send_chunk([message])[0]
         return self._error(message, str(failure.get("Code") or "no answer"))
 
-    def _error(self, message: Outgoing, why: str) -> SettleError:
+    def _error(self, message: OutgoingMessage, why: str) -> SettleError:
         message_id = str(message.raw.get("MessageId"))
-        # of another's making, from a file
+        # The id may come from a file that anybody wrote.
         shown = message_id if VALID_ID.fullmatch(message_id) else ascii(message_id)[:128]
         return SettleError(f"Cannot send message {shown} to {self.queue_url}: {why}; it stays where it is")
 
@@ -170,11 +169,11 @@ class DeadLetterSender:
     :param queue: knows where the dead-letter queue is
     """
 
-    def __init__(self, client: Any, queue: DeadLetterQueue) -> None:
+    def __init__(self, client: QueueClient, queue: DeadLetterQueue) -> None:
         self.client = client
         self.queue = queue
 
-    def send(self, messages: Sequence[tuple[Raw, Reason]]) -> list[SettleError | None]:
+    def send(self, messages: Sequence[tuple[RawMessage, Reason]]) -> list[SettleError | None]:
         """
         Send messages, and return for each None, or the error that says why it was not taken.
 
@@ -192,17 +191,17 @@ class DeadLetterSender:
                 )
                 for raw, _ in messages
             ]
-        return QueueSender(self.client, url).send([_with_reason(raw, reason) for raw, reason in messages])
+        return QueueSender(as_admin(self.client), url).send([_with_reason(raw, reason) for raw, reason in messages])
 
 
-def _with_reason(raw: Raw, reason: Reason) -> Outgoing:
+def _with_reason(raw: RawMessage, reason: Reason) -> OutgoingMessage:
     own = without_reason(raw.get("MessageAttributes"))
-    outgoing = Outgoing(raw, add_reason(raw.get("MessageAttributes"), reason), bare=own)
-    # a body may take all the room that there is
+    outgoing = OutgoingMessage(raw, add_reason(raw.get("MessageAttributes"), reason), bare=own)
+    # A body may take all the room that there is.
     return outgoing if outgoing.size_bytes <= MAX_BATCH_BYTES else _bare(outgoing)
 
 
-def _bare(message: Outgoing) -> Outgoing:
+def _bare(message: OutgoingMessage) -> OutgoingMessage:
     return replace(message, attributes=message.bare or {}, bare=None)
 
 
@@ -214,10 +213,11 @@ def may_concern_one(error: Exception) -> bool:
     return is_answer and code not in LASTING_ERRORS and "Thrott" not in code and code != "RequestLimitExceeded"
 
 
-def _clean(attribute: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: attribute[key] for key in ("DataType", "StringValue", "BinaryValue") if key in attribute}
+def _clean(attribute: MessageAttribute) -> dict[str, object]:
+    given: Mapping[str, object] = attribute
+    return {key: given[key] for key in ("DataType", "StringValue", "BinaryValue") if key in given}
 
 
-def _to_id(text: Any) -> str:
+def _to_id(text: object) -> str:
     """Return an id that SQS takes."""
     return str(text) if VALID_ID.fullmatch(str(text)) else sha256(str(text).encode()).hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.dead_letters.letter import Letter
 from microcosm_pubsub.dead_letters.queue import target_of_policy
 from microcosm_pubsub.errors import ConfigurationError
@@ -61,7 +62,7 @@ def account_of(url_or_arn: str) -> str | None:
     return parts[-2] if len(parts) > 3 and parts[-2] else None
 
 
-def describe_queue(client: Any, queue_url: str) -> QueueInfo:
+def describe_queue(client: AdminQueueClient, queue_url: str) -> QueueInfo:
     """Return what is known of a queue."""
     attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=ATTRIBUTES).get("Attributes") or {}
     visible, delayed, hidden = (int(attributes.get(name, 0)) for name in ATTRIBUTES[:3])
@@ -69,11 +70,11 @@ def describe_queue(client: Any, queue_url: str) -> QueueInfo:
     return QueueInfo(queue_url, attributes.get("QueueArn", ""), visible, hidden, delayed, target)
 
 
-def iter_queues(client: Any, prefix: str = "") -> Iterator[QueueInfo]:
+def iter_queues(client: AdminQueueClient, prefix: str = "") -> Iterator[QueueInfo]:
     """Iterate over the queues whose names begin with a prefix."""
     more: dict[str, Any] = {"QueueNamePrefix": prefix} if prefix else {}
     while True:
-        # without a limit AWS gives the first thousand, and no token for more
+        # Without a limit AWS gives the first thousand, and no token for more.
         answer = client.list_queues(MaxResults=1000, **more)
         for url in answer.get("QueueUrls") or ():
             try:
@@ -87,7 +88,7 @@ def iter_queues(client: Any, prefix: str = "") -> Iterator[QueueInfo]:
         more["NextToken"] = answer["NextToken"]
 
 
-def find_dead_letter_queue(client: Any) -> str:
+def find_dead_letter_queue(client: AdminQueueClient) -> str:
     """
     Return the URL of the account's only dead-letter queue.
 
@@ -109,7 +110,7 @@ class Targets:
     :param to: the URL of the queue for all of them, if they are not to go back to where they came from
     """
 
-    def __init__(self, client: Any, queue: QueueInfo, to: str | None = None) -> None:
+    def __init__(self, client: AdminQueueClient, queue: QueueInfo, to: str | None = None) -> None:
         self.client = client
         self.queue = queue
         self.to = to

@@ -1,5 +1,5 @@
 """
-What a handler is called with: its content, or the message, and beside that what its parameters ask for.
+The arguments of a handler: its content, or the message, and beside that what its parameters ask for.
 
     def ship(order: Order, message: SQSMessage, producer: SNSProducer, logger: Logger, *, warehouse): ...
 
@@ -21,8 +21,9 @@ from microcosm.errors import LockedGraphError, NotBoundError
 
 from microcosm_pubsub.codecs import ContentCodec
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
+from microcosm_pubsub.config.graph import defaults, find_factories, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import Arguments
 from microcosm_pubsub.producer import Producer, SNSProducer
@@ -34,7 +35,7 @@ from microcosm_pubsub.registry.signature import UNRESOLVED, HandlerSignature, Wa
 @dataclass(frozen=True, slots=True)
 class Argument:
     """
-    What a handler may ask for that no component is.
+    An argument that a handler may ask for, and that is no component.
 
     :param types: of a parameter that is given it
     :param names: of one that is, whatever its type
@@ -50,7 +51,7 @@ class Argument:
 
 PRODUCERS = (SNSProducer, Producer)
 
-#: What the messages of a batch come in.
+#: The types of parameters that take the messages of a batch.
 LISTS = (list, Sequence, Iterable)
 
 
@@ -62,7 +63,7 @@ class ArgumentFinder:
     :param arguments: what they may ask for that no component is
     """
 
-    def __init__(self, graph: Any, arguments: Sequence[Argument] = ()) -> None:
+    def __init__(self, graph: PubSubGraph, arguments: Sequence[Argument] = ()) -> None:
         self.graph = graph
         self.schemas: PubSubMessageSchemaRegistry = graph.pubsub_message_schema_registry
         self.arguments = arguments
@@ -117,7 +118,7 @@ class ArgumentFinder:
         return component
 
     def _hint(self, wanted: Wanted) -> str:
-        bound = sorted(name for name in self.graph._registry.all if not name.startswith("_"))
+        bound = sorted(name for name in find_factories(self.graph) if not name.startswith("_"))
         names = [*(name for argument in self.arguments for name in argument.names), *bound]
         near = get_close_matches(wanted.name, names, n=3, cutoff=0.5)
         unresolved = ", and its annotation cannot be resolved here" if wanted.annotation is UNRESOLVED else ""
@@ -141,7 +142,7 @@ def find_content_codec(
     except KeyError:
         codec = None
     if signature.content is UNRESOLVED and codec is None:
-        # its messages would be ignored
+        # The messages would be ignored.
         raise ConfigurationError(
             f"Handler {describe_name(handler)} of {media_type} takes {signature.content_text}, which cannot be "
             "resolved here: import it where the handler is defined (not under TYPE_CHECKING), and define it at the top "
@@ -161,7 +162,7 @@ def find_content_codec(
 
 
 @defaults(names=typed(values.names("pubsub_arguments.names"), default_factory=list))
-def configure_pubsub_arguments(graph: Any) -> ArgumentFinder:
+def configure_pubsub_arguments(graph: PubSubGraph) -> ArgumentFinder:
     """
     Configure what handlers may ask for beside their content, bound as `pubsub_arguments`.
 

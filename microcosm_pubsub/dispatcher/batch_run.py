@@ -53,7 +53,7 @@ class BatchCall:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call returned or raised; an error with the traceback that it had then."""
+    """The value that a call returned, or its error with the traceback that it had then."""
 
     value: Any = None
     error: BaseException | None = None
@@ -62,7 +62,7 @@ class Outcome:
     def get(self) -> Any:
         """Return it, or raise it."""
         if self.error is not None:
-            # each raise adds to the traceback, and there may be one for each message
+            # Each raise lengthens the traceback, and the error may be raised once per message.
             raise self.error.with_traceback(self.traceback)
         return self.value
 
@@ -81,7 +81,7 @@ def read_outcome(value: Any) -> Outcome:
     if isinstance(value, BaseException):
         return Outcome(error=value, traceback=value.__traceback__)
     if isinstance(value, type) and issubclass(value, BaseException):
-        # a class is truthy: the message would be deleted
+        # A class is truthy: the message would be deleted.
         return capture(partial(_raise, value))
     return Outcome(value)
 
@@ -148,7 +148,7 @@ class BatchRun:
     def __init__(self, batch: BatchCall, messages: Sequence[SQSMessage]) -> None:
         self.batch = batch
         self.passages = [Passage(message) for message in messages]
-        #: the messages that came through their layers, and what the handler made of each
+        #: The messages that came through their layers, and what the handler made of each.
         self.accepted: list[SQSMessage] = []
         self.outcomes: list[Outcome] = []
 

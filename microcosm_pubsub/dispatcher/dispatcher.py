@@ -45,7 +45,7 @@ from microcosm_pubsub.retry import RetryPolicies, RetryPolicy
 from microcosm_pubsub.types import Handled, Handler, Layer, Observer, Traces, UnitCall, UnitLayer
 
 
-#: How many seconds a handled message waits at most for others to be settled with it.
+#: A handled message waits at most this many seconds for others to be settled with it.
 MAX_SETTLE_DELAY_SECONDS = 1.0
 
 
@@ -94,11 +94,11 @@ class SQSMessageDispatcher:
         self.arguments = arguments
         self.traces = traces
         self._routes: tuple[RetryPolicies, Routes] | None = None
-        #: How many results there were of each kind, and how often settling and observing failed.
+        #: The number of results of each kind, and of failures of settling and observing.
         self.counts: Counter[str] = Counter()
         self._counting = Lock()
         renew_lock_in_child(self, "_counting")
-        #: how often messages were handed back unhandled: SQS counts these receives, but they are no attempts
+        #: The number of releases of each message: SQS counts these receives, but they are no attempts.
         self.releases = Recent()
 
     @property
@@ -142,7 +142,7 @@ class SQSMessageDispatcher:
         waiting_since = start
         longest = 0.0
         for unit in iter_units(messages):
-            # from before the first is handled: after a slow one, the next is likely to be slow too
+            # Each unit is timed: after a slow one, the next is likely to be slow too.
             began = self.clock()
             waiting_since = waiting_since if handled else began
             if has_time(longest):
@@ -157,7 +157,7 @@ class SQSMessageDispatcher:
                 handled = []
         self._finish(handled, consumer)
         if messages and self.batch_metrics is not None:
-            # as in `notify`
+            # The reason is that of `notify`.
             try:
                 self.batch_metrics((self.clock() - start) * 1000, len(messages))
             except Exception:
@@ -257,7 +257,7 @@ class SQSMessageDispatcher:
         with self._counting:
             self.counts[result.result._name_] += 1
         for observer in self.observers:
-            # The outermost ring: observers are foreign code, and can change nothing.
+            # The outermost ring: observers are user code, and can change nothing.
             try:
                 observer(message, result)
             except Exception:

@@ -4,14 +4,13 @@ The dispatcher of a graph, as configuration makes it.
 
 from __future__ import annotations
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.context import log_records
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
+from microcosm_pubsub.graph import PubSubGraph
 
 
 @defaults(
@@ -20,7 +19,7 @@ from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
         default_value=None,
     ),
 )
-def configure_sqs_message_dispatcher(graph: Any) -> SQSMessageDispatcher:
+def configure_sqs_message_dispatcher(graph: PubSubGraph) -> SQSMessageDispatcher:
     """Configure the graph's dispatcher, bound as `sqs_message_dispatcher`."""
     log_records.install()
     traces = find_component(graph, "pubsub_traces")

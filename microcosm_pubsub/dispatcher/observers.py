@@ -1,23 +1,22 @@
 """
-Who is told of results: the log, metrics, error reports, and observers of the user's.
+The observers of results: the log, metrics, error reports, and the user's own.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component, use_parts
 from microcosm_pubsub.dispatcher.dispatcher import SQSMessageDispatcher
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult
 from microcosm_pubsub.types import Observer
 
 
 @defaults(names=typed(values.parts("pubsub_observers.names"), default_factory=list))
-def configure_pubsub_observers(graph: Any) -> tuple[Observer, ...]:
+def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     """
     Configure who is told of settled results, bound as `pubsub_observers`.
 

@@ -1,5 +1,5 @@
 """
-What stays in its queue, and why a message is given up.
+The messages that stay in their queue, and the reasons of those that are given up.
 """
 
 from __future__ import annotations

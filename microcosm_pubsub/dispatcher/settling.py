@@ -15,7 +15,10 @@ from microcosm_pubsub.types import Handled
 
 
 class BatchSettler(Protocol):
-    """What settles messages: a consumer at once, a worker's settler soon. Both return what was not settled."""
+    """
+    Settles messages: a consumer at once, a worker's settler soon. Both return the errors of those that were not
+    settled.
+    """
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]: ...
 
@@ -59,7 +62,7 @@ def settle_contained(
     call: Callable[[Any], list[SettleError]], entries: Sequence[Any], on_failure: Callable[[Exception], None]
 ) -> None:
     """Settle messages in one way; one that makes the call raise is settled alone."""
-    # The second ring: clients and backoff policies are foreign code, and what they raise must not keep
+    # The second ring: clients and backoff policies are user code, and what they raise must not keep
     # other messages from being settled.
     try:
         errors: list[Exception] = list(call(entries))

@@ -1,5 +1,5 @@
 """
-What is handled at once, a message or a batch, inside the layers around units.
+Units, which are handled at once: a message or a batch, inside the layers around units.
 
 No handler's error gets to these layers: each message has its result by then. A layer that raises, or that returns
 something else than a result for each message, has failed all of them.
@@ -111,7 +111,7 @@ def make_release(message: SQSMessage, reason: str = NOT_IN_TURN) -> MessageHandl
 def run_contained(run: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
     """Return the results that unit layers give; what one raises is the result of each message."""
     start = perf_counter()
-    # The innermost ring once more: a layer is foreign code, and whatever it raises is a result.
+    # The innermost ring once more: a layer is user code, and whatever it raises is a result.
     try:
         results = list(run(messages))
         if len(results) != len(messages) or not all(isinstance(each, MessageHandlingResult) for each in results):
@@ -121,7 +121,7 @@ def run_contained(run: UnitCall, messages: Sequence[SQSMessage]) -> list[Message
             )
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
-            # not the layer's, but that of who looks on
+            # The interrupt is meant for the program, not raised by the layer.
             raise
         results = [MessageHandlingResult.from_error(message, error) for message in messages]
     for result in results:

@@ -1,5 +1,5 @@
 """
-What is wrong with a daemon's set-up, found before it starts: each finding says what to do.
+The faults of a daemon's set-up, found before it starts: each finding says what to do.
 
 Nothing is changed, received or published. What is judged is what a daemon and whoever deployed it decided: its
 configuration, its queue and its topics, its database, and what is installed.

@@ -1,5 +1,5 @@
 """
-Whether the queue answers: credentials, region, rights, the network, and the clock of this machine.
+The access to the queue: credentials, region, rights, the network, and the clock of this machine.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from microcosm_pubsub.clients import (
 )
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.engine import Engine
-from microcosm_pubsub.topology.existing import Existing
+from microcosm_pubsub.topology.inventory import Inventory
 
 
 #: A request whose time is off by more than this is refused, in seconds.
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 MAX_SKEW_SECONDS = 5 * 60
 
-#: What is off by more than this grows, since nobody corrects it; the deadlines of calls suffer before that.
+#: A clock that is off by more than this is corrected by nobody, and drifts on; the deadlines of calls suffer before
+#: that.
 DOUBTFUL_SKEW_SECONDS = 30
 
 #: The codes of requests whose time is off.
@@ -42,7 +43,7 @@ def check_region(config: Any, engine: Engine) -> Iterator[Finding]:
     if engine.broker is not None:
         return
     named = region_of(str(config.sqs_consumer.sqs_queue_url or ""))
-    used = engine.queue_client.meta.region_name
+    used = engine.region_name
     if named and named != used:
         yield error(
             "region",
@@ -89,14 +90,14 @@ def describe_failure(failure: Exception, engine: Engine, name: str) -> Finding:
     )
 
 
-def describe_missing(existing: Existing, engine: Engine, name: str) -> Finding:
+def describe_missing(inventory: Inventory, engine: Engine, name: str) -> Finding:
     """Return that there is no such queue, and which one may be meant."""
     if engine.broker is not None:
         return ok("queue", f"{name} is not there yet: the daemon makes it when it starts")
     try:
-        nearest = get_close_matches(name, list(existing.iter_queue_names(name[:3])), 1)
+        nearest = get_close_matches(name, list(inventory.iter_queue_names(name[:3])), 1)
     except CLIENT_ERRORS:
-        # which a daemon need not be allowed
+        # A daemon need not be allowed to list queues.
         nearest = []
     hint = f"did you mean {nearest[0]}? " if nearest else ""
     return error(

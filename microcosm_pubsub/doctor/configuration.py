@@ -5,16 +5,17 @@ Configuration: what nobody reads, what cannot work, and what contradicts itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.running import our_keys
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: What an error of configuration is about, by a word that it names.
+#: The subject of an error of configuration, by a word in its text.
 SUBJECTS = (
     ("pip install", "packages"),
     ("pubsub_database", "database"),
@@ -38,14 +39,14 @@ def refused(text: str) -> Finding:
     return error(name_subject(text), text, "the daemon does not start: correct this first")
 
 
-def check_configuration(daemon: Any) -> Iterator[Finding]:
+def check_configuration(daemon: ConsumerDaemon) -> Iterator[Finding]:
     """
     Look at the configuration of a daemon.
 
     :param daemon: with its graph, over queues in memory
     """
     graph = daemon.graph
-    unknown = list(find_unknown(graph.loader(graph.metadata), our_keys(graph), graph._registry.all, daemon.name))
+    unknown = list(find_unknown(graph.loader(graph.metadata), our_keys(graph), find_factories(graph), daemon.name))
     for text in unknown:
         yield warning("configuration", text, "correct its name, or remove it")
     if not unknown:
@@ -61,7 +62,7 @@ def check_configuration(daemon: Any) -> Iterator[Finding]:
     yield from check_leases(daemon)
 
 
-def check_leases(daemon: Any) -> Iterator[Finding]:
+def check_leases(daemon: ConsumerDaemon) -> Iterator[Finding]:
     """Look at how long messages are ours, and at what handlers want of that."""
     graph = daemon.graph
     settings, config = graph.pubsub_worker.settings, graph.config

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, judge_absent, ok, warning
 from microcosm_pubsub.errors import PubSubError
 
@@ -15,7 +16,7 @@ from microcosm_pubsub.errors import PubSubError
 UPGRADE = "run `pubsub db upgrade`, or set pubsub_database.auto_upgrade"
 
 
-def check_database(daemon: Any) -> Iterator[Finding]:
+def check_database(daemon: ConsumerDaemon) -> Iterator[Finding]:
     """
     Look at the database of a daemon, if it has one.
 

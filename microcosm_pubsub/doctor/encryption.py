@@ -14,7 +14,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code, make_client
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.admission import iter_statements, names_sns, to_list
 from microcosm_pubsub.topology.engine import CONNECT_SECONDS, MAX_ATTEMPTS, READ_SECONDS, Engine
-from microcosm_pubsub.topology.existing import Found
+from microcosm_pubsub.topology.inventory import FoundResource
 
 
 #: The key that AWS manages for SQS, whose policy nobody can change.
@@ -28,7 +28,7 @@ ADVICE = (
 )
 
 
-def check_encryption(config: Any, engine: Engine, queue: Found, is_subscribed: bool) -> Iterator[Finding]:
+def check_encryption(config: Any, engine: Engine, queue: FoundResource, is_subscribed: bool) -> Iterator[Finding]:
     """
     Look at the key of a queue.
 
@@ -64,7 +64,7 @@ def check_key(config: Any, engine: Engine, key: str) -> Iterator[Finding]:
     client = make_client(
         "kms",
         profile_name=config.sqs_consumer.profile_name,
-        region_name=engine.queue_client.meta.region_name,
+        region_name=engine.region_name,
         endpoint_url=engine.endpoint_url,
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

@@ -23,8 +23,9 @@ from microcosm_pubsub.doctor.packages import check_packages
 from microcosm_pubsub.doctor.subscriptions import check_subscriptions
 from microcosm_pubsub.doctor.variables import check_variables
 from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.topology.engine import Engine, make_daemon, make_graph, open_engine
-from microcosm_pubsub.topology.existing import Existing
+from microcosm_pubsub.topology.inventory import Inventory
 from microcosm_pubsub.topology.plan import Queue, Topology, plan
 
 
@@ -52,7 +53,7 @@ def examine(
     overrides = overrides or {}
     try:
         graph = make_graph(daemon_cls, overrides)
-        # beside a misspelt variable everything else may look as if nothing was configured
+        # This comes first: beside a misspelt variable everything else may look as if nothing was configured.
         yield from check_variables(graph.metadata.name, our_keys(graph), environment)
         yield from check_packages(graph.config)
         daemon = make_daemon(daemon_cls, overrides)
@@ -71,7 +72,7 @@ def examine(
 
 
 def check_engine(
-    daemon: Any, graph: Any, topology: Topology, queue: Queue, now: Callable[[], float]
+    daemon: ConsumerDaemon, graph: PubSubGraph, topology: Topology, queue: Queue, now: Callable[[], float]
 ) -> Iterator[Finding]:
     """
     Look at what there is in AWS, in another engine, or in the broker.
@@ -94,18 +95,23 @@ def check_engine(
     try:
         with open_engine(graph) as engine:
             yield from access.check_region(graph.config, engine)
-            yield from look_around(daemon, graph, engine, topology, queue, now)
+            yield from check_resources(daemon, graph, engine, topology, queue, now)
     except PubSubError as problem:
         yield refused(str(problem))
 
 
-def look_around(
-    daemon: Any, graph: Any, engine: Engine, topology: Topology, queue: Queue, now: Callable[[], float]
+def check_resources(
+    daemon: ConsumerDaemon,
+    graph: PubSubGraph,
+    engine: Engine,
+    topology: Topology,
+    queue: Queue,
+    now: Callable[[], float],
 ) -> Iterator[Finding]:
     """Look at the queue, and if it is there at all that belongs to it."""
-    existing = Existing(engine.queue_client, engine.topic_client)
+    inventory = Inventory(engine.queue_client, engine.topic_client)
     try:
-        found = existing.find_queue(queue.name, queue.url)
+        found = inventory.find_queue(queue.name, queue.url)
     except CLIENT_ERRORS as failure:
         yield access.describe_failure(failure, engine, queue.name)
         yield from access.check_clock(access.find_headers(failure), now())
@@ -113,10 +119,10 @@ def look_around(
     if engine.broker is None:
         yield ok("credentials", f"{engine.name} takes them")
     if found is None:
-        yield access.describe_missing(existing, engine, queue.name)
+        yield access.describe_missing(inventory, engine, queue.name)
         return
     yield from queues.check_queue(found)
-    yield from queues.check_dead_letters(daemon, existing, found)
-    yield from check_subscriptions(daemon, topology, engine, existing, found)
+    yield from queues.check_dead_letters(daemon, inventory, found)
+    yield from check_subscriptions(daemon, topology, engine, inventory, found)
     yield from encryption.check_encryption(graph.config, engine, found, bool(topology.subscribed))
     yield from access.check_clock(found.headers or {}, now())

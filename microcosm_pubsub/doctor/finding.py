@@ -1,5 +1,5 @@
 """
-What was found: that something is well, doubtful, or wrong, and what to do.
+Findings: that something is well, doubtful, or wrong, and what to do.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What is installed: versions that cannot work, and extras that configuration needs.
+The installed packages: versions that cannot work, and extras that configuration needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from microcosm_pubsub.version import VERSION
 
 PACKAGE = "microcosm_pubsub"
 
-#: What an extra brings, as it is imported.
+#: The modules that an extra brings.
 MODULES = {
     "broker": "alembic",
     "fast": "awscrt",
@@ -89,7 +89,7 @@ def iter_wrong_versions() -> Iterator[tuple[str, str, str]]:
     try:
         requirements = requires(PACKAGE) or []
     except PackageNotFoundError:
-        # run from a folder, without having been installed
+        # The program runs from a folder, without having been installed.
         return
     for requirement in requirements:
         match = REQUIREMENT.match(requirement)

@@ -5,13 +5,13 @@ The queue and its dead-letter queue: what goes where, after how long, and how of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.constants import MAX_RETENTION_SECONDS
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.topology.admission import to_list
-from microcosm_pubsub.topology.existing import Existing, Found, read_json, read_redrive
+from microcosm_pubsub.topology.inventory import FoundResource, Inventory, read_json, read_redrive
 
 
 #: Fewer receives than this, and one process that dies sends a message away that nothing is wrong with.
@@ -20,11 +20,11 @@ MIN_RECEIVE_COUNT = 3
 #: More than this, and a message that nobody can handle is handled for hours.
 MAX_RECEIVE_COUNT = 100
 
-#: What is kept for less than this is gone after a night of an outage, in seconds.
+#: Messages that are kept for less than this are gone after a night of an outage, in seconds.
 MIN_RETENTION_SECONDS = 24 * 60 * 60
 
 
-def check_dead_letters(daemon: Any, existing: Existing, queue: Found) -> Iterator[Finding]:
+def check_dead_letters(daemon: ConsumerDaemon, inventory: Inventory, queue: FoundResource) -> Iterator[Finding]:
     """Look at where messages go that were received too often, and at when they do."""
     redrive = read_redrive(queue.attributes)
     configured = daemon.graph.config.sqs_consumer.dead_letter_queue_url
@@ -47,7 +47,7 @@ def check_dead_letters(daemon: Any, existing: Existing, queue: Found) -> Iterato
             "let both name one queue",
         )
     try:
-        target = existing.find_queue(name)
+        target = inventory.find_queue(name)
     except CLIENT_ERRORS as failure:
         yield warning("dead letters", f"{name} cannot be looked at: {error_code(failure)}", "see pubsub iam consumer")
         return
@@ -60,7 +60,7 @@ def check_dead_letters(daemon: Any, existing: Existing, queue: Found) -> Iterato
     yield from check_retention(queue, target, name)
 
 
-def check_count(daemon: Any, count: int) -> Iterator[Finding]:
+def check_count(daemon: ConsumerDaemon, count: int) -> Iterator[Finding]:
     """Look at after how many receives a message is given up, beside the attempts that handlers may have."""
     policies = daemon.graph.pubsub_retry_policies
     registry = daemon.graph.sqs_message_handler_registry
@@ -91,7 +91,7 @@ def check_count(daemon: Any, count: int) -> Iterator[Finding]:
         )
 
 
-def check_target(queue: Found, target: Found, name: str) -> Iterator[Finding]:
+def check_target(queue: FoundResource, target: FoundResource, name: str) -> Iterator[Finding]:
     """Look at a dead-letter queue: whether it takes what it is sent, and where that goes on to."""
     allowed = read_json(target.attributes.get("RedriveAllowPolicy")) or {}
     permission = allowed.get("redrivePermission", "allowAll") if isinstance(allowed, dict) else "allowAll"
@@ -115,7 +115,7 @@ def check_target(queue: Found, target: Found, name: str) -> Iterator[Finding]:
         yield ok("dead letters", f"go to {name}, which is empty")
 
 
-def check_retention(queue: Found, target: Found, name: str) -> Iterator[Finding]:
+def check_retention(queue: FoundResource, target: FoundResource, name: str) -> Iterator[Finding]:
     """
     Look at how long messages are kept.
 
@@ -147,7 +147,7 @@ def check_retention(queue: Found, target: Found, name: str) -> Iterator[Finding]
         yield ok("retention", f"{to_days(seconds)}, and dead letters {to_days(dead_seconds)}")
 
 
-def check_queue(queue: Found) -> Iterator[Finding]:
+def check_queue(queue: FoundResource) -> Iterator[Finding]:
     """Look at the queue itself."""
     if delay := int(queue.attributes.get("DelaySeconds") or 0):
         yield warning(
@@ -159,7 +159,7 @@ def check_queue(queue: Found) -> Iterator[Finding]:
         yield ok("queue", f"{name_of(queue)} answers")
 
 
-def name_of(queue: Found) -> str:
+def name_of(queue: FoundResource) -> str:
     """Return the name of a queue."""
     return queue.url.rpartition("/")[2]
 

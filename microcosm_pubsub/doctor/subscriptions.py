@@ -12,13 +12,14 @@ from microcosm_pubsub.broker.sns.filter_condition import PolicyError
 from microcosm_pubsub.broker.sns.filter_policy import parse_policy
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, ok, warning
 from microcosm_pubsub.envelope.parsers import SNSMessageBodyParser
 from microcosm_pubsub.registry.patterns import ONE, REST, find_matching
 from microcosm_pubsub.topology.admission import admits
 from microcosm_pubsub.topology.comparison import SCOPE
 from microcosm_pubsub.topology.engine import Engine
-from microcosm_pubsub.topology.existing import PENDING, Existing, Found, read_json
+from microcosm_pubsub.topology.inventory import PENDING, FoundResource, Inventory, read_json
 from microcosm_pubsub.topology.plan import Topic, Topology
 
 
@@ -26,13 +27,13 @@ APPLY = "pubsub topology apply makes it so"
 
 
 def check_subscriptions(
-    daemon: Any, topology: Topology, engine: Engine, existing: Existing, queue: Found
+    daemon: ConsumerDaemon, topology: Topology, engine: Engine, inventory: Inventory, queue: FoundResource
 ) -> Iterator[Finding]:
     """Look at the topics of what the daemon handles, and at the queue's subscriptions to them."""
     for topic in topology.subscribed:
         try:
-            found = existing.find_topic(topic)
-            subscription = found and existing.find_subscription(found.arn, queue.arn)
+            found = inventory.find_topic(topic)
+            subscription = found and inventory.find_subscription(found.arn, queue.arn)
         except CLIENT_ERRORS as failure:
             yield warning(
                 "subscription",
@@ -62,7 +63,7 @@ def check_subscriptions(
             )
 
 
-def describe_absence(topic: Topic, found: Found | None, engine: Engine) -> Finding:
+def describe_absence(topic: Topic, found: FoundResource | None, engine: Engine) -> Finding:
     """Return that a topic is not there, or that the queue is not subscribed to it."""
     what = f"there is no topic {topic.name}" if found is None else f"the queue is not subscribed to {topic.name}"
     check = "topic" if found is None else "subscription"
@@ -72,7 +73,7 @@ def describe_absence(topic: Topic, found: Found | None, engine: Engine) -> Findi
     return error(check, f"{what}: nothing of {', '.join(topic.handled)} comes", f"{wrong}: {APPLY}")
 
 
-def check_filter(daemon: Any, topic: Topic, subscription: Found) -> Iterator[Finding]:
+def check_filter(daemon: ConsumerDaemon, topic: Topic, subscription: FoundResource) -> Iterator[Finding]:
     """Look at what a subscription lets through, beside what is handled."""
     policy = read_json(subscription.attributes.get("FilterPolicy")) or {}
     what = f"the subscription to {topic.name}"
@@ -115,7 +116,7 @@ def lets_through(policy: Mapping[str, Any], media_type: str) -> bool:
     if MEDIA_TYPE_ATTRIBUTE not in policy:
         return True
     segments = media_type.split(".")
-    # something that a pattern matches
+    # A media type that the pattern matches.
     sample = ".".join("any" if segment in (ONE, REST) else segment for segment in segments)
     try:
         matcher = parse_policy(dumps({MEDIA_TYPE_ATTRIBUTE: policy[MEDIA_TYPE_ATTRIBUTE]}), nested=False)
@@ -139,7 +140,7 @@ def is_handled(media_type: str, handlers: Mapping[str, Any]) -> bool:
     return True
 
 
-def check_raw(daemon: Any, topic: Topic, subscription: Found) -> Iterator[Finding]:
+def check_raw(daemon: ConsumerDaemon, topic: Topic, subscription: FoundResource) -> Iterator[Finding]:
     """
     Look at whether the daemon reads what SNS writes.
 

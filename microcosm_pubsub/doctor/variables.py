@@ -12,7 +12,7 @@ from microcosm_pubsub.daemon.origin import make_variable
 from microcosm_pubsub.doctor.finding import Finding, warning
 
 
-#: What we, and boto3, read beside the variables of daemons.
+#: The variables that we, and boto3, read beside those of daemons.
 #: https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
 WELL_KNOWN = (
     *("PUBSUB_BROKER_URL", "PUBSUB_DATABASE_URL", "PUBSUB_ORGANIZATION", "PUBSUB_PLAIN"),
@@ -25,10 +25,10 @@ WELL_KNOWN = (
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 OF_SERVICES = "AWS_ENDPOINT_URL_"
 
-#: What looks like one of those by this much is taken for a misspelling of it.
+#: A variable that resembles one of those by this much is taken for a misspelling of it.
 LIKENESS = 0.9
 
-#: And the name of another daemon on this machine is not so much like this one's.
+#: The name of another daemon on this machine resembles this one's by less than this.
 NAME_LIKENESS = 0.8
 
 

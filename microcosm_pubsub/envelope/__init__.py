@@ -1,5 +1,5 @@
 """
-How a wire body becomes a message.
+Envelopes, which make a message of a wire body.
 
 An envelope takes one raw message, as `receive_message` (or Lambda) gives it, and returns an
 `SQSMessage`, or raises: `DecodeError` for what it cannot read, `ValidationError` for what does not fit

@@ -5,10 +5,11 @@ Records of Lambda events.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from microcosm_pubsub.envelope.codec import CodecSQSEnvelope
-from microcosm_pubsub.message import Settler, SQSMessage
+from microcosm_pubsub.message import Acknowledger, SQSMessage
+from microcosm_pubsub.message.raw import RawMessage
 
 
 class LambdaSQSEnvelope(CodecSQSEnvelope):
@@ -18,17 +19,17 @@ class LambdaSQSEnvelope(CodecSQSEnvelope):
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
 
-    def parse_raw_message(self, consumer: Settler | None, raw_message: Mapping[str, Any]) -> SQSMessage:
+    def parse_raw_message(self, consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:
         """Return the message that a record holds."""
         return super().parse_raw_message(consumer, from_lambda_record(raw_message))
 
 
-def from_lambda_record(record: Mapping[str, Any]) -> dict[str, Any]:
+def from_lambda_record(record: Mapping[str, Any] | RawMessage) -> RawMessage:
     """Return a record of a Lambda event with what it holds in boto3's spelling too, so that it is a raw message."""
     if "Body" in record:
-        return dict(record)
+        return cast(RawMessage, dict(record))
     attributes = record.get("messageAttributes")
-    return {
+    raw = {
         **record,
         "MessageId": record.get("messageId"),
         "ReceiptHandle": record.get("receiptHandle"),
@@ -41,3 +42,4 @@ def from_lambda_record(record: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, Mapping)
         },
     }
+    return cast(RawMessage, raw)

@@ -11,12 +11,13 @@ from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.envelope.base import SQSEnvelope
 from microcosm_pubsub.envelope.media_type import find_media_type
 from microcosm_pubsub.envelope.parsers import CodecMediaTypeAndContentParser, SNSMessageBodyParser
+from microcosm_pubsub.message.raw import RawMessage
 
 
 class CodecSQSEnvelope(SNSMessageBodyParser, CodecMediaTypeAndContentParser, SQSEnvelope):
     """Read bodies that SNS wrote, wrapped or by raw delivery, with the schema of their media type."""
 
-    def parse_body(self, raw_message: Mapping[str, Any]) -> Any:
+    def parse_body(self, raw_message: RawMessage) -> Any:
         """
         Return the JSON that the body says, with the media type that only the attributes of the raw message tell.
 
@@ -29,7 +30,7 @@ class CodecSQSEnvelope(SNSMessageBodyParser, CodecMediaTypeAndContentParser, SQS
                 body["mediaType"] = find_media_type(body, attributes)
         return body
 
-    def read(self, raw_message: Mapping[str, Any]) -> tuple[str, dict[str, Any], str | None]:
+    def read(self, raw_message: RawMessage) -> tuple[str, dict[str, Any], str | None]:
         """
         Return the media type, the message as it was written, and the topic.
 

@@ -4,8 +4,6 @@ The envelope of a graph, as configuration makes it.
 
 from __future__ import annotations
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
@@ -13,6 +11,7 @@ from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.envelope.aws_lambda import LambdaSQSEnvelope
 from microcosm_pubsub.envelope.base import SQSEnvelope
 from microcosm_pubsub.envelope.codec import CodecSQSEnvelope
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import LAMBDA, SQSJsonReader
 
 
@@ -20,7 +19,7 @@ from microcosm_pubsub.reader import LAMBDA, SQSJsonReader
     strategy_name=typed(values.text("sqs_envelope.strategy_name"), default_value=CodecSQSEnvelope.__name__),
     validate_md5=typed(values.boolean("sqs_envelope.validate_md5"), default_value=False),
 )
-def configure_sqs_envelope(graph: Any) -> SQSEnvelope:
+def configure_sqs_envelope(graph: PubSubGraph) -> SQSEnvelope:
     """
     Configure the envelope of the graph's consumer, bound as `sqs_envelope`.
 

@@ -4,14 +4,13 @@ The digest that a queue gives of each body.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import md5
-from typing import Any
 
 from microcosm_pubsub.errors import DecodeError
+from microcosm_pubsub.message.raw import RawMessage
 
 
-def check_md5(raw_message: Mapping[str, Any]) -> None:
+def check_md5(raw_message: RawMessage) -> None:
     """
     Compare a body with the digest that the queue gave for it.
 

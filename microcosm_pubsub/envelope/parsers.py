@@ -57,7 +57,7 @@ class SNSMessageBodyParser(MessageBodyParser):
         :raises DecodeError: if it is no JSON object
         """
         if isinstance(body, str):
-            # of an envelope whose `parse_body` gives text
+            # The envelope has a `parse_body` that gives text.
             body = load_json(body, "body")
         if not isinstance(body, dict):
             raise DecodeError(f"The body is JSON, but a {type(body).__name__} where an object must be")

@@ -4,7 +4,6 @@ Bodies that nobody wrapped: any JSON, and lines of stdin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from microcosm_pubsub.envelope.base import SQSEnvelope
@@ -14,9 +13,10 @@ from microcosm_pubsub.envelope.parsers import (
     RawMediaTypeAndContentParser,
     RawMessageBodyParser,
 )
+from microcosm_pubsub.message.raw import RawMessage
 
 
-#: What a queue adds to a message, in boto3's spelling.
+#: The keys that a queue adds to a message, in boto3's spelling.
 QUEUE_KEYS = frozenset(
     {
         "Attributes",
@@ -37,7 +37,7 @@ class RawSQSEnvelope(RawMessageBodyParser, RawMediaTypeAndContentParser, SQSEnve
 class NaiveSQSEnvelope(RawMessageBodyParser, NaiveMediaTypeAndContentParser, SQSEnvelope):
     """Take the raw message itself, `mediaType` and fields, for the content, as it comes from stdin."""
 
-    def parse_body(self, raw_message: Mapping[str, Any]) -> Any:
+    def parse_body(self, raw_message: RawMessage) -> Any:
         """
         Return the raw message without what the queue added to it.
 

@@ -1,5 +1,5 @@
 """
-What is done to texts on their way: compressed, encrypted or put elsewhere by the producer, and undone here.
+Changes to texts on their way: compressed, encrypted or put elsewhere by the producer, and undone here.
 
 The list is in the order of publishing, and undone in the other. A transform marks what it did by a message attribute,
 and leaves alone what does not have its mark, so that messages of producers without it are read too.
@@ -15,6 +15,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, use_parts
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 class BodyTransform(Protocol):
@@ -63,7 +64,7 @@ def to_texts(attributes: Any) -> dict[str, str]:
 
 
 @defaults(names=typed(values.names("pubsub_body_transforms.names"), default_factory=list))
-def configure_pubsub_body_transforms(graph: Any) -> tuple[BodyTransform, ...]:
+def configure_pubsub_body_transforms(graph: PubSubGraph) -> tuple[BodyTransform, ...]:
     """
     Configure what is done to the texts of messages on their way, bound as `pubsub_body_transforms`.
 

@@ -15,8 +15,8 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, missing
 
 
-#: Where to find a value and where to put it, the one type that comes out as it came in, whether there need be none, and
-#: what makes others fit.
+#: The key to read and the key to write, the one type that comes out as it came in, whether the value may be missing,
+#: and the function that converts others.
 Step = tuple[str, str, type | None, bool, Callable[..., Any]]
 
 #: Methods that take part in loading: a schema that has its own of any is loaded by marshmallow.
@@ -38,7 +38,7 @@ LOADING = frozenset(
 #: Fields that return a value of exactly this type as it is.
 AS_IS: dict[type[fields.Field[Any]], type] = {fields.String: str, fields.Integer: int}
 
-#: What such a field may say of itself; with anything else, which versions to come may bring, it is asked.
+#: The attributes that such a field may have; with any other, which later versions may bring, the field itself is asked.
 KNOWN_ATTRIBUTES = frozenset(
     {
         "allow_none",
@@ -100,12 +100,12 @@ class Loader:
                     content[name] = value
                 return content
             except Exception:
-                # this only saves time: whatever a field raises, marshmallow has its own way to say it
+                # This only saves time: whatever a field raises, marshmallow says in its own way.
                 pass
         return schema.load(data, unknown=EXCLUDE)
 
     def _compile(self) -> None:
-        # threads that get here at once all write the same; the fields last, since they say that the rest is there
+        # Threads that get here at once all write the same; the fields come last, since they say that the rest is there.
         schema = self.schema
         self._steps = make_steps(schema) if is_plain(schema) else None
         self._partial = schema.partial
@@ -121,7 +121,7 @@ def is_plain(schema: Schema) -> bool:
         and schema.partial in (None, False)
         and not schema.many
         and schema.dict_class is dict
-        # a path into content within content
+        # A dot makes a path into content within content.
         and not any("." in (field.attribute or name) for name, field in schema.load_fields.items())
     )
 
@@ -156,7 +156,7 @@ def find_type_as_is(field: Any) -> type | None:
     if asks_more:
         return None
     if type(field) is fields.Method:
-        # a method of the schema may say so of itself
+        # A method of the schema may say so of itself.
         return getattr(getattr(field.parent, str(field.deserialize_method_name), None), "as_is", None)
     if not vars(field).keys() <= KNOWN_ATTRIBUTES:
         return None

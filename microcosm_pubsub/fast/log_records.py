@@ -17,10 +17,10 @@ from typing import Any
 from microcosm_logging.formatters import ExtraConsoleFormatter
 
 
-#: What the first record of each place in the code says that all records of it say.
+#: The attributes that all records of a place in the code share, as its first record has them.
 _known: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-#: As many places are remembered; others log by `getLogger` names without number.
+#: At most this many places are remembered: a program may make loggers without number.
 MAX_PLACES = 1000
 
 if hasattr(os, "register_at_fork"):
@@ -44,7 +44,8 @@ class PlaceRecord(LogRecord):
         sinfo: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # a single argument may be a mapping, which is something else; and a running loop has a task to be named
+        # A single argument may be a mapping, which is formatted in another way; and in a running loop the task's name
+        # is asked for.
         special = exc_info or sinfo or kwargs or (args and len(args) == 1) or _get_running_loop() is not None
         place = (name, level, pathname, lineno, func)
         known = _known.get(place)

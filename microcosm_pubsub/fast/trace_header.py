@@ -13,7 +13,7 @@ from typing import Any, Final
 
 NAME: Final = "X-Amzn-Trace-Id"
 
-#: What the calls of this thread, or of this coroutine, say at the moment; None says nothing.
+#: The header that calls of this thread, or of this coroutine, carry at the moment; None is no header.
 TRACE_HEADER: ContextVar[str | None] = ContextVar("trace_header", default=None)
 
 

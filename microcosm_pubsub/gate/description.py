@@ -19,7 +19,7 @@ from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 @dataclass(frozen=True, slots=True)
 class MessageDescription:
     """
-    What messages of a media type hold.
+    The schema of a media type, as JSON Schema.
 
     :param media_type: or a pattern of media types
     :param schema: the name of what says so
@@ -75,7 +75,7 @@ def read_codec(codec: Any, reads: bool) -> JsonSchema:
         made: JsonSchema = make(reads)
         return {**without_reference(made), **resolve(made, made)}
     schema = getattr(codec, "schema", None)
-    # of an instance every field is written, and of a dict what is there
+    # Of an instance every field is written, and of a dict the keys that are there.
     return {} if schema is None else SchemaReader(reads, has_all=codec.cls is not None).read(schema)
 
 

@@ -21,10 +21,10 @@ from microcosm_pubsub.payloads.field import AnyOf, Base64, Duration, Flag, Numbe
 
 JsonSchema = dict[str, Any]
 
-#: What is not of our knowing is named here, and compared by that name alone.
+#: The key for the name of a field or validator that is unknown here, and compared by that name alone.
 OPAQUE = "x-opaque"
 
-#: What stands beside the content of every message.
+#: The fields beside the content of every message.
 ENVELOPE_FIELDS = frozenset({"mediaType", "opaqueData"})
 
 TEXT: JsonSchema = {"type": "string"}
@@ -146,7 +146,7 @@ class SchemaReader:
             while name in self.definitions:
                 name = f"{qualname}-{next(numbers)}"
             self._names[key] = name
-            # while it is read, one of its fields may hold it
+            # One of the schema's fields may hold the schema itself.
             self.definitions[name] = {}
             made = self._read_object(schema)
             refuses = self.reads and unknown == RAISE

@@ -1,5 +1,5 @@
 """
-Whether whatever a writer may write, by its JSON Schema, a reader takes by his.
+The question whether a reader's JSON Schema takes everything that a writer's allows.
 
 It knows the words that schemas of messages use. Where it cannot know, as of patterns that differ, it says that it may
 not fit: a gate that lets through what breaks is worse than one that asks.
@@ -46,7 +46,7 @@ class Comparison:
     def __init__(self, written: JsonSchema, read: JsonSchema) -> None:
         self.written = written
         self.read = read
-        # pairs that are being compared: a schema may hold itself
+        # The pairs that are being compared: a schema may hold itself.
         self._open: set[tuple[str, str]] = set()
 
     def compare(self, written: Any, read: Any, path: str) -> Iterator[Problem]:

@@ -1,5 +1,5 @@
 """
-Which opaque data can travel as HTTP headers.
+The opaque data that can travel as HTTP headers.
 
 Opaque data comes from whoever published the message. As a header, a part of it could break a
 request, or make it mean something else; such a part is left out.
@@ -13,7 +13,7 @@ from typing import Any, Final
 #: The names that HTTP allows: https://www.rfc-editor.org/rfc/rfc9110#name-tokens
 TOKEN: Final = compile_pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-#: What says where a request goes and where it ends, which is not a message's to say.
+#: Headers that say where a request goes and where it ends, which no message may decide.
 #: https://www.rfc-editor.org/rfc/rfc9110#name-connection
 RESERVED: Final = frozenset(
     {

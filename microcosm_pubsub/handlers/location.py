@@ -1,5 +1,5 @@
 """
-What a URI says of where it leads.
+The place that a URI leads to.
 
 Whatever is shown of a URI leaves out what it may hold in confidence: credentials and query.
 """

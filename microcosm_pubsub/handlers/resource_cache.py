@@ -1,7 +1,7 @@
 """
-How a URI handler uses the graph's `resource_cache`.
+The use that a URI handler makes of the graph's `resource_cache`.
 
-The cache is foreign code, and only ever saves time: whatever it raises is logged, and the resource
+The cache is user code, and only ever saves time: whatever it raises is logged, and the resource
 is fetched instead.
 """
 
@@ -47,7 +47,7 @@ def write_cache(cache: Any, uri: str, resource: Any, ttl_seconds: int) -> None:
     """Keep the resource of a URI for a while."""
     if cache is None or resource is None:
         return
-    # As above.
+    # The reason is that of the reader above.
     try:
         cache.set(uri, resource, ttl=ttl_seconds)
     except Exception as error:

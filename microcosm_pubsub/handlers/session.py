@@ -1,5 +1,5 @@
 """
-How resources are fetched over HTTP.
+Fetching resources over HTTP.
 
 One session for all handlers of a graph: pooled connections, no cookies, no credentials of its own,
 and bounds on everything that a server could make endless: connecting, reading, the whole, redirects
@@ -32,6 +32,7 @@ from microcosm_pubsub.config.fork import keep_inherited, start_anew_in_child
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.config.values import integer, names, number
 from microcosm_pubsub.errors import ResourceError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.handlers.deadline import Deadline, DeadlineAdapter
 from microcosm_pubsub.handlers.header import clean_headers
 from microcosm_pubsub.handlers.location import DEFAULT_PORTS, follow, host_name, locate, origin_of
@@ -121,7 +122,7 @@ class ResourceSession:
     def _follow(self, uri: str, headers: Mapping[str, Any], deadline: Deadline) -> Any:
         for _ in range(self.max_redirects + 1):
             request = self._session.prepare_request(Request("GET", uri, headers=headers))
-            # What the connection is made to is the prepared URL, so that is what is judged.
+            # The connection is made to the prepared URL, so that is judged.
             url = str(request.url)
             self._check(url)
             with closing(self._session.send_once(request, self._timeout(deadline))) as response:
@@ -209,7 +210,7 @@ def raise_for_status(response: Any) -> None:
     :raises requests.HTTPError: if the status is 400 or more
     """
     if not isinstance(response, Response):
-        # What a test gives in its place says by itself whether it is one.
+        # The stand-in of a test says by itself whether it is an error.
         response.raise_for_status()
         return
     if response.status_code >= 400:
@@ -251,7 +252,7 @@ def _is_timeout(error: Exception) -> bool:
     max_response_bytes=typed(integer(f"{BINDING}.max_response_bytes", 1), default_value=10 * 1024 * 1024),
     pool_size=typed(integer(f"{BINDING}.pool_size", 1), default_value=10),
 )
-def configure_pubsub_uri_session(graph: Any) -> ResourceSession:
+def configure_pubsub_uri_session(graph: PubSubGraph) -> ResourceSession:
     """Make the session that the URI handlers of a graph share."""
     config = graph.config.pubsub_uri_session
     return ResourceSession(

@@ -171,7 +171,7 @@ class URIHandler:
 
     def _may_be_cached(self, media_type: str, uri: str) -> bool:
         judge: Callable[..., bool] = self.resource_cache_whitelist_callable
-        # One that was written for media types alone takes one argument.
+        # A judge that was written for media types alone takes one argument.
         return bool(judge(media_type) if takes_one_argument(judge) else judge(media_type, uri))
 
     def validate_changed_field(self, message: dict[str, Any], resource: Any) -> None:

@@ -1,5 +1,5 @@
 """
-What an orchestrator asks of a daemon over HTTP: is it healthy, is it ready, and whatever else a route answers.
+The HTTP server that an orchestrator asks: is the daemon healthy, is it ready, and whatever else a route answers.
 
     GET  /api/health      200 while all is well, 503 otherwise; JSON that says why
     GET  /api/ready       200 while messages are being received, 503 otherwise

@@ -1,5 +1,5 @@
 """
-What a route answers to a GET, and the routes that answer with a report.
+The answer of a route to a GET, and the routes that answer with a report.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from json import dumps
 from typing import Any, TypeAlias
 
 
-#: What a daemon does and how it fares; it has the keys `healthy` and `ready`.
+#: A report on a daemon's work and health; it has the keys `healthy` and `ready`.
 Report: TypeAlias = dict[str, Any]
 
 

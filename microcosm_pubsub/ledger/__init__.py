@@ -12,11 +12,11 @@ cancelled, is done with; one that does not come is published again.
 - `turns`: cursors: whose turn it is at a key, and what tasks of a key hand on.
 - `store`: what the database does with rows.
 - `books`: these together.
-- `entering`: how tasks are written into the ledger, and published.
+- `task_writer`: how tasks are written into the ledger, and published.
 - `handle`: a task that was sent, as its sender sees it.
 - `runs`, `layers`: tasks that run here: begun, told, and ended.
 - `firing`: tasks that are sent again and again.
-- `looking`: what is due, lost, or old.
+- `sweeper`: what is due, lost, or old.
 - `ledger`: the component `pubsub_ledger`.
-- `keeping`, `factory`: its service, and the components.
+- `service`, `factory`: its service, and the components.
 """

@@ -1,5 +1,5 @@
 """
-What is raised of tasks that gave no result.
+The errors of tasks that gave no result.
 """
 
 from __future__ import annotations

@@ -7,22 +7,23 @@ SQLAlchemy is imported only by a graph that has a database.
 from __future__ import annotations
 
 from json import loads
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.publishing import publish_call
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer import PublishOptions
 
 
 if TYPE_CHECKING:
     from microcosm_pubsub.ledger.firing import Schedules
-    from microcosm_pubsub.ledger.keeping import LedgerKeeping
     from microcosm_pubsub.ledger.layers import BeginAndFail, CursorAndEnd
     from microcosm_pubsub.ledger.ledger import Ledger
     from microcosm_pubsub.ledger.rows import TaskRow
+    from microcosm_pubsub.ledger.service import LedgerService
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -35,7 +36,7 @@ DAY_SECONDS = 24 * 60 * 60
     max_attempts=typed(values.integer("pubsub_ledger.max_attempts", minimum=1), default_value=5),
     poll_seconds=typed(values.number("pubsub_ledger.poll_seconds", minimum=0.01), default_value=1.0),
 )
-def configure_pubsub_ledger(graph: Any) -> Ledger | None:
+def configure_pubsub_ledger(graph: PubSubGraph) -> Ledger | None:
     """
     Configure the ledger of tasks, bound as `pubsub_ledger`; None without a database.
 
@@ -69,7 +70,7 @@ class TaskPublisher:
     :param graph: gives the producer, which is made of the outbox
     """
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: PubSubGraph) -> None:
         self.graph = graph
 
     def __call__(self, row: TaskRow) -> None:
@@ -82,7 +83,7 @@ class TaskPublisher:
         publish_call(producer, schemas, row.queue, row.id, loads(row.call), PublishOptions(group=row.group_id))
 
 
-def configure_pubsub_ledger_begin(graph: Any) -> BeginAndFail | None:
+def configure_pubsub_ledger_begin(graph: PubSubGraph) -> BeginAndFail | None:
     """Configure the layer outside of the transactions of tasks, bound as `pubsub_ledger_begin`."""
     if graph.pubsub_ledger is None:
         return None
@@ -91,7 +92,7 @@ def configure_pubsub_ledger_begin(graph: Any) -> BeginAndFail | None:
     return BeginAndFail(graph.pubsub_ledger.runs)
 
 
-def configure_pubsub_ledger_end(graph: Any) -> CursorAndEnd | None:
+def configure_pubsub_ledger_end(graph: PubSubGraph) -> CursorAndEnd | None:
     """Configure the layer inside of the transactions of tasks, bound as `pubsub_ledger_end`."""
     if graph.pubsub_ledger is None:
         return None
@@ -100,12 +101,12 @@ def configure_pubsub_ledger_end(graph: Any) -> CursorAndEnd | None:
     return CursorAndEnd(graph.pubsub_ledger.runs)
 
 
-def configure_pubsub_ledger_schedules(graph: Any) -> Schedules | None:
+def configure_pubsub_ledger_schedules(graph: PubSubGraph) -> Schedules | None:
     """Configure what is sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
     if graph.pubsub_ledger is None:
         return None
-    from microcosm_pubsub.ledger.entering import NewTask
     from microcosm_pubsub.ledger.firing import Schedules
+    from microcosm_pubsub.ledger.task_writer import NewTask
 
     ledger, tasks = graph.pubsub_ledger, graph.pubsub_tasks
 
@@ -113,12 +114,10 @@ def configure_pubsub_ledger_schedules(graph: Any) -> Schedules | None:
         task, call = tasks.make_recurring(name)
         return NewTask(task_id, task.name, task.function.queue, call)
 
-    return Schedules(
-        ledger.database, tasks.recurrences, make_task, ledger.entering.enter_in, lambda: ledger.terms.now()
-    )
+    return Schedules(ledger.database, tasks.recurrences, make_task, ledger.writer.enter_in, lambda: ledger.terms.now())
 
 
-def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
+def configure_pubsub_ledger_keeping(graph: PubSubGraph) -> LedgerService | None:
     """
     Configure what looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`: a service.
 
@@ -126,7 +125,7 @@ def configure_pubsub_ledger_keeping(graph: Any) -> LedgerKeeping | None:
     """
     if graph.pubsub_ledger is None or not graph.pubsub_tasks.has_ledger:
         return None
-    from microcosm_pubsub.ledger.keeping import LedgerKeeping
+    from microcosm_pubsub.ledger.service import LedgerService
 
-    poll_seconds = graph.config.pubsub_ledger.poll_seconds
-    return LedgerKeeping(graph.pubsub_ledger, graph.pubsub_ledger_schedules, poll_seconds)
+    schedules, poll_seconds = graph.pubsub_ledger_schedules, graph.config.pubsub_ledger.poll_seconds
+    return None if schedules is None else LedgerService(graph.pubsub_ledger, schedules, poll_seconds)

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, delete, select, update
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.recurring import Recurrence
-from microcosm_pubsub.ledger.entering import NewTask
 from microcosm_pubsub.ledger.rows import Millis
+from microcosm_pubsub.ledger.task_writer import NewTask
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.sql.upgrade import explaining
@@ -108,7 +108,7 @@ class Schedules:
         dues = [each.next_at / 1000 for each in schedules if not each.is_paused and each.name in self.recurrences]
         return fired, min([limit, *(max(0.0, due - self.now()) for due in dues)])
 
-    # what people do with them
+    # Operations for people.
 
     def list(self) -> Sequence[Schedule]:
         """Return all schedules of the database, by name."""
@@ -156,7 +156,7 @@ class Schedules:
         with self.database.connect() as connection, explaining(str(self.database)):
             self._require(name, connection.execute(delete(self.table).where(self.table.c.name == name)).rowcount)
 
-    # inside
+    # Internals.
 
     def _is_due(self, schedule: Schedule) -> bool:
         if schedule.name not in self.recurrences or schedule.is_paused:
@@ -171,7 +171,7 @@ class Schedules:
         """Send a task if it is due, and return whether it was."""
         schedule = transaction.run(lambda connection: self._lock(connection, name))
         if schedule is None or not self._is_due(schedule):
-            # somebody else was faster
+            # Another daemon was faster.
             return False
         now = self.now()
         next_at = self._find_next(name, now)
@@ -188,7 +188,7 @@ class Schedules:
         try:
             self.enter(transaction, self.make_task(name, f"schedule:{name}:{to_text(schedule.next_at)}"))
         except CallError:
-            # it was sent for this time before: by a clock that was wrong
+            # It was sent for this time before, by a daemon whose clock was wrong.
             return False
         return True
 

@@ -13,7 +13,7 @@ from microcosm_pubsub.ledger.states import State
 
 
 class Ledger(Protocol):
-    """What a handle asks."""
+    """The ledger, as a handle needs it."""
 
     def read(self, task_id: str) -> TaskRow: ...
 
@@ -65,7 +65,7 @@ class LedgerHandle:
         """
         Wait until the task has ended, and return what its function returned, as JSON says it.
 
-        :param timeout_seconds: wait so long at most; None is as long as it takes, 0 is not at all
+        :param timeout_seconds: wait at most this long; None is as long as it takes, 0 is not at all
         :raises TaskTimeout: if it has not ended by then
         :raises TaskFailed: if it failed for good
         :raises TaskCancelled: if it was cancelled

@@ -51,7 +51,7 @@ class BeginAndFail(LedgerLayer):
         policy = find_policy(message)
         run = self.runs.begin(message, task_id, policy)
         with self.runs.opening(run):
-            # What is raised here is a result, of which the ledger is to know: the innermost ring, around the commit.
+            # The innermost ring, around the commit: an error here becomes a result, and the ledger must learn of it.
             try:
                 run.check_attempts()
                 (result,) = call_next(messages)
@@ -59,7 +59,7 @@ class BeginAndFail(LedgerLayer):
                 result = MessageHandlingResult.from_error(message, error)
             if result.retry or result.raised:
                 result = self.runs.fail(run, result, find_policy(message))
-        # by which people find its row
+        # People find its row by this.
         result.extra["task_id"] = task_id
         return [result]
 

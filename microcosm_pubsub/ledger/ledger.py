@@ -17,14 +17,14 @@ from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.functions import Task
 from microcosm_pubsub.calls.sending import SendOptions
 from microcosm_pubsub.ledger.books import Books
-from microcosm_pubsub.ledger.entering import Entering, NewTask
 from microcosm_pubsub.ledger.errors import TaskCancelled, TaskFailed, TaskTimeout
 from microcosm_pubsub.ledger.handle import LedgerHandle
-from microcosm_pubsub.ledger.looking import Looking
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.runs import CANCELLED, Runs
 from microcosm_pubsub.ledger.states import State
 from microcosm_pubsub.ledger.store import Wanted
+from microcosm_pubsub.ledger.sweeper import Sweeper
+from microcosm_pubsub.ledger.task_writer import NewTask, TaskWriter
 from microcosm_pubsub.ledger.terms import Terms
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.transaction import Transaction
@@ -33,7 +33,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 T = TypeVar("T")
 
-#: How long a result is waited for between two looks, at first and at most, in seconds.
+#: A result is polled for at this interval, at first and at most, in seconds.
 MIN_WAIT_SECONDS = 0.01
 MAX_WAIT_SECONDS = 0.5
 
@@ -70,11 +70,11 @@ class Ledger:
         books = Books(database, terms)
         self.store = books.store
         self.turns = books.turns
-        self.entering = Entering(books, publish)
-        self.runs = Runs(books, self.entering)
-        self.looking = Looking(books, self.entering)
+        self.writer = TaskWriter(books, publish)
+        self.runs = Runs(books, self.writer)
+        self.sweeper = Sweeper(books, self.writer)
 
-    # what senders do
+    # Operations for senders.
 
     def send(self, new: NewTask) -> LedgerHandle:
         """
@@ -83,7 +83,7 @@ class Ledger:
         :raises CallError: if its id is in the ledger already
         :raises PublishError: if it cannot be published
         """
-        row, is_new = self.entering.enter(new)
+        row, is_new = self.writer.enter(new)
         return LedgerHandle(self, new.id if row is None else row.id, new.name, is_new)
 
     def send_call(self, task: Task, call: Mapping[str, Any], options: SendOptions) -> LedgerHandle:
@@ -221,12 +221,12 @@ class Ledger:
             )
         )
 
-    # inside
+    # Internals.
 
     def _cancel_in(self, transaction: Transaction, task_id: str) -> State:
         key = self.read(task_id).cursor_key
         row, following = transaction.run(lambda connection: self._cancel(connection, task_id, key))
-        self.entering.publish_next(transaction, following)
+        self.writer.publish_next(transaction, following)
         return row.state
 
     def _cancel(self, connection: Connection, task_id: str, key: str | None) -> tuple[TaskRow, TaskRow | None]:
@@ -240,7 +240,7 @@ class Ledger:
             return self.store.change(connection, row, is_cancelled=True), None
         ended = self.terms.say_ended(State.CANCELLED, write_reason("TaskCancelled", CANCELLED))
         row = self.store.change(connection, row, **ended)
-        following = self.entering.pass_on(connection, key) if key is not None and turn == task_id else None
+        following = self.writer.pass_on(connection, key) if key is not None and turn == task_id else None
         return row, following
 
     def _read(self, call: Callable[[Connection], T]) -> T:

@@ -166,7 +166,7 @@ def say_error(result: MessageHandlingResult) -> str | None:
 
 
 def say(error: BaseException) -> str:
-    """Return the text of an error, which is foreign code's."""
+    """Return the text of an error, which user code wrote."""
     try:
         return str(error)
     except Exception as problem:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import DeadLetter, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.ledger.books import Books
-from microcosm_pubsub.ledger.entering import Entering
 from microcosm_pubsub.ledger.rows import Millis, TaskRow, say_error, write_reason, write_result
 from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.task_writer import TaskWriter
 from microcosm_pubsub.ledger.turns import write_cursor
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType, describe
@@ -32,7 +32,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: When a message comes again whose task does not have the turn, in seconds.
+#: A message whose task does not have the turn comes again after this many seconds.
 TURN_SECONDS = 30
 
 CANCELLED = "The task was cancelled"
@@ -51,7 +51,7 @@ class Run:
         self.message = message
         self.attempt = row.attempts
         self.cursor: dict[str, Any] = {}
-        #: What the function returned.
+        #: The value that the function returned.
         self.value: Any = None
         self.is_cancelled = False
 
@@ -81,15 +81,15 @@ class Runs:
     Know the tasks that run here, and write what becomes of them.
 
     :param books: in which they stand
-    :param entering: lets the next task of a key have its turn
+    :param writer: lets the next task of a key have its turn
     """
 
-    def __init__(self, books: Books, entering: Entering) -> None:
+    def __init__(self, books: Books, writer: TaskWriter) -> None:
         self.database = books.database
         self.store = books.store
         self.turns = books.turns
         self.terms = books.terms
-        self.entering = entering
+        self.writer = writer
         self._open: dict[int, Run] = {}
 
     def find(self, message: SQSMessage) -> Run | None:
@@ -105,7 +105,7 @@ class Runs:
         finally:
             del self._open[id(run.message)]
 
-    # its begin
+    # How a run begins.
 
     def begin(self, message: SQSMessage, task_id: str, policy: RetryPolicy) -> Run:
         """
@@ -161,7 +161,7 @@ class Runs:
             )
         raise SkipMessage(f"The task is {row.state}")
 
-    # its end, with what its function did
+    # How a run ends whose function's work is committed.
 
     def load_cursor(self, run: Run, transaction: Transaction) -> None:
         """Load what the one before it left."""
@@ -188,10 +188,10 @@ class Runs:
             if key is None:
                 return None
             self.turns.save(connection, key, cursor, self.terms.now_ms())
-            return self.entering.pass_on(connection, key)
+            return self.writer.pass_on(connection, key)
 
         following = transaction.run(write)
-        self.entering.publish_next(transaction, following)
+        self.writer.publish_next(transaction, following)
 
     def _say_result(self, run: Run) -> dict[str, Any]:
         try:
@@ -200,7 +200,7 @@ class Runs:
             logger.warning("Task %s %s: %s; what it did is kept", run.row.name, run.id, error)
             return {"result": None, "error": write_reason("CallError", str(error))}
 
-    # its end, when what its function did was undone
+    # How a run ends whose function's work was undone.
 
     def fail(self, run: Run, result: MessageHandlingResult, policy: RetryPolicy) -> MessageHandlingResult:
         """Note what became of a task whose effects were undone, and return what becomes of its message."""
@@ -223,7 +223,7 @@ class Runs:
     def _note_failure(self, run: Run, result: MessageHandlingResult, gives_up: bool) -> TaskRow | None:
         with self.database.open(self.database.make_transaction()) as transaction:
             row, following = transaction.run(lambda connection: self._write_failure(connection, run, result, gives_up))
-            self.entering.publish_next(transaction, following)
+            self.writer.publish_next(transaction, following)
             transaction.commit()
         return row
 
@@ -240,7 +240,7 @@ class Runs:
         row = self.store.end(connection, run.id, run.attempt, values)
         following = None
         if row is not None and row.state.is_final and key is not None:
-            following = self.entering.pass_on(connection, key)
+            following = self.writer.pass_on(connection, key)
         return row, following
 
     def _choose_end(self, run: Run, current: TaskRow, result: MessageHandlingResult, gives_up: bool) -> dict[str, Any]:
@@ -257,7 +257,7 @@ class Runs:
         look_at = self.terms.now_ms() + wait + self.terms.compute_patience(current.publishes)
         return {"state": State.PENDING, "look_at": look_at, "error": error}
 
-    # meanwhile
+    # How a run is kept alive.
 
     def beat(self) -> float:
         """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""

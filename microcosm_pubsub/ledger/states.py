@@ -1,5 +1,5 @@
 """
-What a task can be.
+The states of a task.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ class State(StrEnum):
 
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
-#: Of these one task of a name waits for each key.
+#: One task of a name waits for each key in these states.
 WAITING = (State.SCHEDULED, State.PENDING)

@@ -1,5 +1,5 @@
 """
-What the database does with the rows of the ledger.
+The statements on the rows of the ledger.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from microcosm_pubsub.ledger.states import WAITING, State
 from microcosm_pubsub.sql.database import Database
 
 
-#: What is written when a task begins, and when it has ended well.
+#: The columns that are written when a task begins, and when it has ended well.
 BEGUN_VALUES = ("started_at", "look_at", "worker", "max_attempts")
 COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
 
@@ -38,7 +38,7 @@ COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """
-    Which rows are wanted, the newest first.
+    The rows that are wanted, the newest first.
 
     :param since: only those that were sent from then on
     :param before: only those before this one, by its `created_at` and `seq`
@@ -61,7 +61,7 @@ class TaskStore:
 
     def __init__(self, database: Database) -> None:
         self.table = table = database.tables.tasks
-        # what each task needs is made once: SQLAlchemy takes longer to make a statement than to run it
+        # Statements that each task needs are made once: SQLAlchemy takes longer to make one than to run it.
         self._insert = database.insert(table).on_conflict_do_nothing(index_elements=["id"]).returning(table.c.seq)
         self._find = select(table)
         self._find_one = self._find.where(table.c.id == bindparam("task_id"))
@@ -100,7 +100,7 @@ class TaskStore:
 
     def _make_end(self) -> Update:
         table = self.table
-        # one that was found lost, and not begun again, is ours still
+        # A task that was found lost, and not begun again, is still ours.
         return update(table).where(
             table.c.id == bindparam("task_id"),
             table.c.attempts == bindparam("attempt"),
@@ -145,7 +145,7 @@ class TaskStore:
         """Remove a row."""
         connection.execute(delete(self.table).where(self.table.c.seq == row.seq))
 
-    # while it runs
+    # Statements for a task that runs.
 
     def begin(
         self, connection: Connection, task_id: str, values: Mapping[str, Any], sent_at: Millis = 0
@@ -185,7 +185,7 @@ class TaskStore:
         )
         return {task_id: (attempt, stop) for task_id, attempt, stop in connection.execute(beaten)}
 
-    # looking after them
+    # Statements for the sweeper.
 
     def find_due(self, connection: Connection, now: Millis, limit: int, keyed: bool) -> list[TaskRow]:
         """
@@ -202,7 +202,7 @@ class TaskStore:
             query = query.where(table.c.cursor_key.is_(None)).with_for_update(skip_locked=True)
         return [from_values(dict(values)) for values in connection.execute(query).mappings()]
 
-    def find_next_look(self, connection: Connection) -> Millis | None:
+    def find_next_due(self, connection: Connection) -> Millis | None:
         """Return when somebody must see to a row next; None if to none."""
         found: Millis | None = connection.scalar(self._next_look)
         return found
@@ -215,7 +215,7 @@ class TaskStore:
         found = {row[0]: row[1] for row in connection.execute(counted)}
         return {str(state): found.get(state, 0) for state in states}
 
-    # what people ask
+    # Questions of people.
 
     def list_rows(self, connection: Connection, wanted: Wanted) -> list[TaskRow]:
         """Return rows, the newest first."""

@@ -1,5 +1,5 @@
 """
-What stands in a task's row when something has become of it, and when somebody must look at it again.
+The values of a task's row after each event, and when a sweeper must look at it again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from microcosm_pubsub.ledger.rows import Millis
 from microcosm_pubsub.ledger.states import State
 
 
-#: How often the time doubles after which a message that does not come is published again.
+#: The time after which a message that does not come is published again doubles at most this many times.
 MAX_DOUBLINGS = 10
 
 

@@ -1,5 +1,5 @@
 """
-What a producer published.
+The messages that a producer published.
 
 Owns the reading of recorded calls, whichever side of the producer recorded them: a producer's own
 calls when the whole producer is recorded, its SNS client's calls when only that is. Either way a

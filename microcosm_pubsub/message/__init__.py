@@ -4,17 +4,38 @@ One received message, and the time for which it is ours.
 
 from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
-from microcosm_pubsub.message.message import Replaceable, Settler, SQSMessage, find_opaque_data, find_ttl, find_value
+from microcosm_pubsub.message.message import (
+    Acknowledger,
+    Replaceable,
+    SQSMessage,
+    find_opaque_data,
+    find_ttl,
+    find_value,
+)
+from microcosm_pubsub.message.raw import (
+    BatchAnswer,
+    MessageAttribute,
+    MessageAttributes,
+    RawMessage,
+    ReceiveAnswer,
+    SettleEntry,
+)
 from microcosm_pubsub.message.recent import Recent
 
 
 __all__ = [
+    "Acknowledger",
+    "BatchAnswer",
     "Groups",
     "Lease",
+    "MessageAttribute",
+    "MessageAttributes",
+    "RawMessage",
+    "ReceiveAnswer",
     "Recent",
     "Replaceable",
     "SQSMessage",
-    "Settler",
+    "SettleEntry",
     "find_opaque_data",
     "find_ttl",
     "find_value",

@@ -29,10 +29,10 @@ class Lease:
     :param limit: until when it may be ours at most
     :param renew_at: when to ask for more time
     :param clock: that clock
-    :param drop: has messages not extended any more, from when it returns
+    :param stop_extending: has messages not extended any more, from when it returns
     """
 
-    __slots__ = ("clock", "deadline", "drop", "limit", "lost_reason", "renew_at")
+    __slots__ = ("clock", "deadline", "limit", "lost_reason", "renew_at", "stop_extending")
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class Lease:
         limit: float = inf,
         renew_at: float = inf,
         clock: Callable[[], float] = monotonic,
-        drop: Callable[[Iterable[Any]], None] = lambda messages: None,
+        stop_extending: Callable[[Iterable[Any]], None] = lambda messages: None,
     ) -> None:
         self.clock = clock
-        self.drop = drop
+        self.stop_extending = stop_extending
         self.deadline = deadline
         self.limit = limit
         self.renew_at = renew_at

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from microcosm_pubsub.constants import TTL_KEY, URI_KEY
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.message.lease import Lease
+from microcosm_pubsub.message.raw import RawMessage
 
 
 if TYPE_CHECKING:
-    # with its default, which Python has from 3.13 on, a message of any content need not say so
+    # With a default (Python has it from 3.13 on), `SQSMessage` alone is a message of any content.
     from typing_extensions import TypeVar as DefaultTypeVar
 
     Content = DefaultTypeVar("Content", default=Any)
@@ -26,8 +27,8 @@ else:
     Content = TypeVar("Content")
 
 
-class Settler(Protocol):
-    """What a message needs of its consumer."""
+class Acknowledger(Protocol):
+    """The part of a consumer that a message needs."""
 
     def ack(self, message: SQSMessage) -> None: ...
 
@@ -35,7 +36,7 @@ class Settler(Protocol):
 
 
 class Route(Protocol):
-    """How the messages of one media type are handled here: `registry.Route` is one."""
+    """The way in which the messages of one media type are handled here: `registry.Route` is one."""
 
     @property
     def media_type(self) -> str | None: ...
@@ -52,7 +53,7 @@ class Route(Protocol):
 
 def find_opaque_data(content: Any) -> dict[str, Any] | None:
     """Return the opaque data that content carries: its own dict, so that changes are seen there too; None if none."""
-    # dict first: a check for any Mapping costs ten times as much
+    # dict comes first: a check for any Mapping costs ten times as much.
     if not isinstance(content, (dict, Mapping)):
         return None
     opaque_data = content.get("opaque_data") or content.get("opaqueData")
@@ -124,7 +125,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param trace: what traces know of it, if there are any
     """
 
-    consumer: Settler | None
+    consumer: Acknowledger | None
     content: Content = field(repr=False)
     media_type: str | None
     message_id: str | None
@@ -137,7 +138,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     attributes: Mapping[str, str] = field(default_factory=dict)
     lease: Lease = field(default_factory=Lease, repr=False)
     releases: int = 0
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: RawMessage = field(default_factory=RawMessage, repr=False)
     context: dict[str, Any] | None = field(default=None, repr=False)
     route: Route | None = field(default=None, repr=False)
     settled: bool = False
@@ -179,7 +180,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     @property
     def fifo_group(self) -> str | None:
         """Return the message group within which order must be kept; None on a standard queue."""
-        # fair queues have groups too, but number no messages
+        # Fair queues have groups too, but give messages no numbers.
         return self.group_id if "SequenceNumber" in self.attributes else None
 
     @property
@@ -207,8 +208,8 @@ class SQSMessage(Replaceable, Generic[Content]):
         :raises SettleError: if the queue did not take it
         """
         if not self.settled and self.consumer is not None:
-            # an extension that is under way would hide it again
-            self.lease.drop((self,))
+            # An extension under way would hide the message again.
+            self.lease.stop_extending((self,))
             self.consumer.nack(self, visibility_timeout_seconds)
 
     def __enter__(self) -> SQSMessage:

@@ -24,7 +24,7 @@ class Recent:
 
     def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self.limit = limit
-        #: the numbers by message id, those that were changed last at the end
+        #: The numbers by message id, those that were changed last at the end.
         self.counts: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")

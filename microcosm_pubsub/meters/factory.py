@@ -4,13 +4,12 @@ Make the meters of an object graph.
 
 from __future__ import annotations
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.meters.instruments import Meter
 from microcosm_pubsub.meters.otel import OpenTelemetryMeter
 from microcosm_pubsub.meters.prometheus import PrometheusMeter
@@ -21,7 +20,7 @@ METERS: dict[str, type[Meter]] = {"otel": OpenTelemetryMeter, "prometheus": Prom
 
 
 @defaults(names=typed(values.names("pubsub_meters.names"), default_factory=list))
-def configure_pubsub_meters(graph: Any) -> Meters:
+def configure_pubsub_meters(graph: PubSubGraph) -> Meters:
     """
     Configure what keeps numbers of what happens, bound as `pubsub_meters`.
 

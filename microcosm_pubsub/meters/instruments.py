@@ -1,5 +1,5 @@
 """
-What is measured: each instrument once, with its name, its unit and its labels.
+The instruments: each once, with its name, its unit and its labels.
 
 Prometheus' names are made of `name`: https://prometheus.io/docs/practices/naming/
 OpenTelemetry's are those of its conventions where these have one:
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Kind(Enum):
-    """What a value does: it grows, it goes up and down, or there are many of them."""
+    """The behaviour of a value: it grows, it goes up and down, or there are many of them."""
 
     COUNTER = "counter"
     GAUGE = "gauge"

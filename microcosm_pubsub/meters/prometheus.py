@@ -16,12 +16,12 @@ from typing import Any
 from microcosm_pubsub.meters.instruments import INSTRUMENTS, Instrument, Kind
 
 
-#: Where it comes for it.
+#: The path at which Prometheus asks for the metrics.
 METRICS_PATH = "/metrics"
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-#: Of handlers and queues, in seconds.
+#: The buckets of the histograms of handlers and queues, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
 Page = tuple[bytes, str, int]
@@ -48,7 +48,7 @@ class PrometheusMeter:
             case Kind.COUNTER:
                 return Counter(*arguments, registry=self.registry)
             case Kind.GAUGE:
-                # of the processes that live
+                # The sum is of the processes that live.
                 return Gauge(*arguments, registry=self.registry, multiprocess_mode="livesum")
             case Kind.HISTOGRAM:
                 return Histogram(*arguments, registry=self.registry, buckets=BUCKETS)

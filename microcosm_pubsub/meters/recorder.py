@@ -1,5 +1,5 @@
 """
-What is told of messages, publishes and workers, as values of instruments.
+Events of messages, publishes and workers, as values of instruments.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_MEDIA_TYPES = 200
 OTHER = "other"
 UNKNOWN = "unknown"
 
-#: What the gauges of a worker are; of those that count since its start, the growth is what is written.
+#: The instruments of a worker's gauges; a gauge that counts since its start is written by its growth.
 OF_WORKER: dict[str, Instrument] = {
     "worker_slots_busy": at.IN_FLIGHT,
     "worker_buffered": at.BUFFERED,

@@ -1,5 +1,5 @@
 """
-What wraps the handler: layers around one message, and layers around a unit.
+Layers around the handler: around one message, and around a unit.
 
 A layer is a function `layer(call_next, message) -> bool`. It calls the rest with `call_next(message)`, and
 may do something before and after, or not call it at all, or raise. The list below is what every message goes
@@ -11,12 +11,11 @@ results, and may change them. What it raises itself becomes the result of all th
 handler has a method `for_handler(handler, options)`, which returns the layer of a handler, or None.
 """
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component, find_parts, use_parts
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.middleware.attempts import limit_attempts
 from microcosm_pubsub.middleware.context import ProvideContext
 from microcosm_pubsub.middleware.decodable import refuse_undecodable
@@ -37,7 +36,7 @@ __all__ = [
 
 
 @defaults(names=typed(values.parts("pubsub_middleware.names"), default_factory=list))
-def configure_pubsub_middleware(graph: Any) -> tuple[Layer, ...]:
+def configure_pubsub_middleware(graph: PubSubGraph) -> tuple[Layer, ...]:
     """
     Configure the layers around every handler, bound as `pubsub_middleware`.
 
@@ -67,7 +66,7 @@ UNIT_LAYERS = (
 
 
 @defaults(names=typed(values.parts("pubsub_unit_middleware.names"), default_factory=list))
-def configure_pubsub_unit_middleware(graph: Any) -> tuple[UnitLayer, ...]:
+def configure_pubsub_unit_middleware(graph: PubSubGraph) -> tuple[UnitLayer, ...]:
     """
     Configure the layers around every unit, bound as `pubsub_unit_middleware`, the outermost first.
 

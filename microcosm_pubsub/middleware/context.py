@@ -43,7 +43,7 @@ class ProvideContext:
         context = self.make_context(message)
         outer = current_messages_or_none()
         if outer and outer[-1].context and TTL_KEY in context and TTL_KEY in outer[-1].context:
-            # What a batch handler publishes has as few hops left as any of the batch's messages.
+            # Messages that a batch handler publishes have as few hops left as any of the batch's messages.
             context[TTL_KEY] = min(context[TTL_KEY], outer[-1].context[TTL_KEY], key=int)
         message.context = context
         with self.opaque.initialize(lambda: context), handling(message):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.errors import HandlerError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class EventLoop:
         """
         loop = self._ensure_loop()
         with self._lock:
-            # at once, for the coroutine may be given up as soon as it runs
+            # Both under one lock, for the coroutine may be abandoned as soon as it runs.
             future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
             self._waiting[current_thread()] = future
         try:
@@ -56,7 +57,7 @@ class EventLoop:
         with self._lock:
             future = self._waiting.get(thread)
         if future is not None:
-            # by the loop, for as long as it is blocked the thread is not free either
+            # The loop cancels it: while the loop is blocked, the thread is not free either.
             self._ensure_loop().call_soon_threadsafe(future.cancel)
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
@@ -68,7 +69,7 @@ class EventLoop:
 
 
 async def _contained(coroutine: Coroutine[Any, Any, T]) -> T:
-    # asyncio lets these two through to whoever runs the loop, which would end it for all handlers
+    # asyncio raises these two out of the loop, which would end it for all handlers:
     # https://docs.python.org/3/library/asyncio-exceptions.html
     try:
         return await coroutine
@@ -88,6 +89,6 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
             logger.error("A handler stopped the event loop, which goes on")
 
 
-def configure_pubsub_event_loop(graph: Any) -> EventLoop:
+def configure_pubsub_event_loop(graph: PubSubGraph) -> EventLoop:
     """Configure the loop that runs the graph's coroutines, bound as `pubsub_event_loop`."""
     return EventLoop()

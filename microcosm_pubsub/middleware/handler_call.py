@@ -1,5 +1,5 @@
 """
-How a handler is called: with one content or with many, as a function or as a coroutine.
+Calling a handler: with one content or with many, as a function or as a coroutine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_async(handler: Handler) -> bool:
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """
-    What a handler is called with.
+    The arguments of a handler.
 
     :param named: what it is given beside its content, by parameter: a function of the messages that are handled
     :param takes_message: whether it takes the message in the place of its content
@@ -50,9 +50,9 @@ class Arguments:
 
         :raises MessageValidationError: if its content does not fit
         """
-        # dict first: a check for any Mapping costs ten times as much
+        # dict comes first: a check for any Mapping costs ten times as much.
         if self.codec is not None and isinstance(message.content, (dict, Mapping)):
-            # an envelope that knows no schemas left it as it was written
+            # An envelope that knows no schemas left the content as it was written.
             opaque_data = message.opaque_data
             message.content = self.codec.decode(message.content)
             message.opaque_data = opaque_data

@@ -1,5 +1,5 @@
 """
-What a handler class wants to know of each message beside handling it.
+Hooks, by which a handler class is told of each message beside handling it.
 
     class Handler:
         def on_start(self, message): ...
@@ -39,7 +39,7 @@ class Hooks(Around):
     def __init__(self, loop: EventLoop) -> None:
         super().__init__(self._steps)
         self.loop = loop
-        #: how many hooks failed
+        #: The number of hooks that failed.
         self.failures = 0
 
     def is_needed(self, handler: Handler | None, policy: RetryPolicy) -> bool:
@@ -51,7 +51,7 @@ class Hooks(Around):
         try:
             result = yield
         except HandlerSignal:
-            # an outcome, and no error
+            # The handler raised an outcome, and no error.
             raise
         except Exception as error:
             outcome = self._call(message, "on_error", error)

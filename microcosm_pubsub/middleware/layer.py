@@ -98,7 +98,7 @@ def leave(steps: Steps, value: Any = None, error: BaseException | None = None) -
             steps.throw(error)
     except StopIteration as end:
         if end is error:
-            # a lambda that yields lets it out on Python 3.12
+            # A lambda that yields lets it out on Python 3.12.
             raise
         return end.value
     except RuntimeError as failure:
@@ -110,7 +110,7 @@ def leave(steps: Steps, value: Any = None, error: BaseException | None = None) -
     raise HandlerError("A layer yields more than once: let it yield where the handler is called, and then return")
 
 
-#: What needs no place on the stack while a batch is handled.
+#: Layers that need no place on the stack while a batch is handled.
 FlatLayer: TypeAlias = Check | Enterable
 
 

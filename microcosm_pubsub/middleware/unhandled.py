@@ -1,5 +1,5 @@
 """
-What becomes of messages that nobody here knows.
+The fate of messages that nobody here knows.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable
 from logging import getLogger
 from threading import Lock
-from typing import Any
 
 from microcosm.api import typed
 
@@ -16,6 +15,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import DeadLetter, IgnoreMessage, UnhandledMessage
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.layer import Check
 from microcosm_pubsub.registry import find_matching
@@ -45,7 +45,7 @@ class UnhandledMessages(Check):
         super().__init__(self.refuse)
         self.action = action
         self.ignore = dict.fromkeys(ignore)
-        #: how many came of each media type
+        #: The number of messages of each media type.
         self.counts: Counter[str] = Counter()
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")
@@ -99,7 +99,7 @@ class UnhandledMessages(Check):
     action=typed(values.choice("pubsub_unhandled.action", ACK, NACK, DEAD_LETTER), default_value=ACK),
     ignore=typed(values.names("pubsub_unhandled.ignore"), default_factory=list),
 )
-def configure_pubsub_unhandled(graph: Any) -> UnhandledMessages:
+def configure_pubsub_unhandled(graph: PubSubGraph) -> UnhandledMessages:
     """Configure what becomes of messages that nobody here knows, bound as `pubsub_unhandled`."""
     config = graph.config.pubsub_unhandled
     return UnhandledMessages(config.action, config.ignore)

@@ -1,5 +1,5 @@
 """
-What others add to the command line: handler modules their subcommands, packages commands of their own.
+Commands of others on our command line: handler modules add subcommands, packages commands of their own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def add_plugins(commands: Any) -> None:
         try:
             plugin.load()(commands)
         except Exception as error:
-            # foreign code, whose fault must not be that of the commands beside it
+            # A plugin is user code, whose fault must not be that of the commands beside it.
             add_broken(commands, plugin.name, f"{describe(plugin)} is broken: {type(error).__name__}: {error}")
 
 

@@ -17,7 +17,7 @@ from microcosm_pubsub.errors import ConfigurationError
 if TYPE_CHECKING:
     from microcosm_pubsub.sql.database import Database
 
-#: Where it is looked for, one after the other.
+#: The files in which it is looked for, in this order.
 FILE = "pubsub.toml"
 PROJECT_FILE = "pyproject.toml"
 
@@ -58,7 +58,7 @@ class Queue:
 @dataclass(frozen=True, slots=True)
 class Config:
     """
-    What the file says.
+    The content of the file.
 
     :param path: where it is
     :param queues: by name

@@ -1,5 +1,5 @@
 """
-What runs a handler module: a daemon whose one handler is its `process`, in a transaction.
+The daemon of a handler module, whose one handler is the module's `process`, in a transaction.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from microcosm_pubsub.daemon.process import rebuild
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.envelope.transforms import decode_body
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.modules.config import Config, Queue
 from microcosm_pubsub.modules.handler import load_module
 from microcosm_pubsub.registry import HandlerOptions
@@ -27,7 +28,7 @@ class RecordEnvelope(SQSEnvelope):
 
     names_media_types = False
 
-    def parse_body(self, raw_message: Mapping[str, Any]) -> bytes:
+    def parse_body(self, raw_message: RawMessage) -> bytes:
         """
         Return the body.
 
@@ -64,7 +65,7 @@ def make_daemon(config: Config, queue: Queue, module: ModuleType) -> type[Consum
     def handle(record: bytes, dbsession: Any) -> None:
         module.process(dbsession, record)
 
-    # under which log lines and dead letters name it
+    # Log lines and dead letters name it by these.
     handle.__module__, handle.__qualname__ = module.__name__, "process"
 
     class QueueDaemon(ConsumerDaemon):

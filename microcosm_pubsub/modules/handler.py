@@ -24,7 +24,7 @@ def load_module(queue: Queue) -> ModuleType:
     try:
         module = import_module(queue.handler)
     except Exception as error:
-        # a module is foreign code, which is run here for the first time
+        # A module is user code, which runs here for the first time.
         raise ConfigurationError(
             f"Could not import module {queue.handler!r}, the handler of {queue.name}: {type(error).__name__}: {error}"
         ) from error

@@ -24,10 +24,10 @@ from microcosm_pubsub.sql.history import require_alembic, take_turn
 
 ENVIRONMENT = Path(__file__).parent / "migrations"
 
-#: Where a module keeps its scripts.
+#: The folder of a module's scripts.
 FOLDER = "migrations"
 
-#: What was run, as Alembic calls it by itself.
+#: The table of the revisions that were run, by Alembic's own name.
 VERSION_TABLE = "alembic_version"
 
 
@@ -45,7 +45,7 @@ class ModuleHistory:
         self.config = config
         self.modules = modules
 
-    # what there is
+    # Questions.
 
     def find_folder(self, name: str) -> Path:
         """
@@ -73,7 +73,7 @@ class ModuleHistory:
                     found.setdefault(name, []).append(head)
         return {name: sorted(heads) for name, heads in sorted(found.items())}
 
-    # what is done
+    # Commands.
 
     def make(self, name: str, message: str) -> Path | None:
         """
@@ -134,7 +134,7 @@ class ModuleHistory:
             script: Any = command.merge(self._prepare(None, []), heads, message=message)
         return Path(script.path)
 
-    # inside
+    # Internals.
 
     def _iter_names(self) -> Iterator[str]:
         return (name for name, module in self.modules.items() if getattr(module, "__path__", None))
@@ -173,7 +173,7 @@ class ModuleHistory:
             "version_locations": "\n".join(str(folder) for folder in folders if folder.is_dir()),
         }
         for key, value in options.items():
-            # of a configuration file, in which a percent sign begins something else
+            # A percent sign would begin an interpolation.
             config.set_main_option(key, value.replace("%", "%%"))
         own = {(table.schema, table.name) for table in tables}
 

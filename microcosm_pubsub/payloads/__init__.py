@@ -14,25 +14,24 @@ put in by config `pubsub_content_codecs.factories`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from microcosm.api import typed
 
 from microcosm_pubsub.codecs.content import CodecFactory
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, use_parts
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.payloads.dataclass import make_dataclass_codec
 from microcosm_pubsub.payloads.msgspec_struct import make_struct_codec
 from microcosm_pubsub.payloads.pydantic_model import make_model_codec
 
 
 @defaults(factories=typed(values.parts("pubsub_content_codecs.factories"), default_factory=list))
-def configure_pubsub_content_codecs(graph: Any) -> tuple[CodecFactory, ...]:
+def configure_pubsub_content_codecs(graph: PubSubGraph) -> tuple[CodecFactory, ...]:
     """
     Configure what makes the codecs of classes, bound as `pubsub_content_codecs`; the first that knows a class wins.
 
     Config `factories` lists more of them, callables or binding names, which come before ours.
     """
-    # pydantic's own dataclasses are dataclasses too, and theirs to validate
+    # pydantic's own dataclasses are dataclasses too, but pydantic validates them.
     own = (make_model_codec, make_struct_codec, make_dataclass_codec)
     return (*use_parts(graph, graph.config.pubsub_content_codecs.factories), *own)

@@ -24,7 +24,7 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.payloads.field import AnyOf, Base64, Collection, Duration, Flag, Number
 
 
-#: What reads and writes a type that is not made of others.
+#: The fields of types that are not made of others.
 SCALARS: dict[Any, Any] = {
     Any: lambda: fields.Raw(allow_none=True),
     object: lambda: fields.Raw(allow_none=True),
@@ -42,7 +42,7 @@ SCALARS: dict[Any, Any] = {
     dict: fields.Dict,
 }
 
-#: What a list of values becomes.
+#: The collection that a list of values becomes.
 COLLECTIONS: dict[Any, Any] = {
     list: list,
     set: set,
@@ -103,7 +103,7 @@ class SchemaMaker:
         origin, args = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             given = [each for each in args[1:] if isinstance(each, fields.Field)]
-            # it may stand in several annotations
+            # The field may stand in several annotations.
             return copy(given[0]) if given else self.make_field(args[0])
         if isinstance(annotation, NewType):
             return self.make_field(annotation.__supertype__)

@@ -58,7 +58,7 @@ class DataclassCodec(TypedCodec[Any]):
         except ValidationError as error:
             self.refuse(verb, to_messages(error), error)
         except ENCODING_ERRORS as error:
-            # of `__post_init__`, which may look at the fields together
+            # `__post_init__` may look at the fields together.
             self.refuse(verb, {"_schema": [str(error)]}, error)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from microcosm_pubsub.payloads.typed_codec import TypedCodec
 
 
-#: Where msgspec's errors say the place: https://jcristharif.com/msgspec/usage.html#typed-deserialization
+#: The place in msgspec's errors: https://jcristharif.com/msgspec/usage.html#typed-deserialization
 PLACE = re.compile(r"(?P<text>.*?) - at `\$?\.?(?P<path>[^`]*)`$")
 
 

@@ -41,7 +41,7 @@ class ModelCodec(TypedCodec[Any]):
         try:
             return self.adapter.validate_python(content)
         except self.error:
-            # a strict model takes from JSON what it does not take from Python, such as a UUID's text:
+            # A strict model takes from JSON some values that it does not take from Python, such as a UUID's text:
             # https://docs.pydantic.dev/latest/concepts/strict_mode/
             return self._load_json(content)
 

@@ -1,5 +1,5 @@
 """
-What the codecs of all kinds of classes have in common: the media type and the opaque data beside the content.
+The common part of the codecs of all kinds of classes: the media type and the opaque data beside the content.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from microcosm_pubsub.errors import ConfigurationError, MessageValidationError
 
 Content = TypeVar("Content")
 
-#: What a message says beside its content: by the names of producers, and as it is written.
+#: The keys of a message beside its content: by the names of producers, and as they are written.
 WIRE_KEYS = {"media_type": "mediaType", "opaque_data": "opaqueData"}
 
 RESERVED = frozenset([*WIRE_KEYS, *WIRE_KEYS.values()])
@@ -93,7 +93,7 @@ class TypedCodec(ABC, Generic[Content]):
         :param message: JSON text, or the object that was read from it
         :raises MessageValidationError: if it does not fit the class
         """
-        # dict first: a check for any Mapping costs ten times as much
+        # dict comes first: a check for any Mapping costs ten times as much.
         if not isinstance(message, (dict, Mapping)):
             return self._check_type(self.load_text(message), "decode")
         if self.minds_others:
@@ -132,7 +132,7 @@ class TypedCodec(ABC, Generic[Content]):
         return name in self.names
 
     def _check_type(self, content: Any, verb: str) -> Content:
-        # a validator may return whatever it likes
+        # A validator may return whatever it likes.
         if not isinstance(content, self.cls):
             self.refuse(verb, {"_schema": [f"Not a {self.cls.__qualname__}, but a {type(content).__qualname__}."]})
         return content

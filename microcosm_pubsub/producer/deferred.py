@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.codecs.content import Payload
@@ -16,10 +16,11 @@ from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 from microcosm_pubsub.producer.protocol import BatchingProducer
 
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 D = TypeVar("D", bound="DeferredProducer")
 
-#: What the frame of a batch message, and its opaque data, may take of a topic's size limit.
+#: The frame of a batch message, and its opaque data, take at most this much of a topic's size limit.
 BATCH_OVERHEAD_BYTES = 8 * 1024
 
 #: Writes a message within a batch; its opaque data stands in its text already.
@@ -52,26 +53,36 @@ class DeferredProducer:
         """
         self.messages.append(self.producer.create_message(media_type, dct, uri=uri, **kwargs))
 
-    def create_message(self, *args: Any, **kwargs: Any) -> PubsubMessage:
+    def create_message(
+        self,
+        media_type: str | Payload,
+        dct: Mapping[str, Any] | Payload | None = None,
+        uri: str | None = None,
+        opaque_data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> PubsubMessage:
         """Return a message that is ready to be published, as the producer does."""
-        message: PubsubMessage = self.producer.create_message(*args, **kwargs)
-        return message
+        return self.producer.create_message(media_type, dct, uri, opaque_data, **kwargs)
 
-    def produce_batch(self, messages: Iterable[PubsubMessage]) -> list[ProduceResult]:
-        """Take the messages of a block within this one, which are published at the end of this one."""
-        taken = list(messages)
+    def produce_batch(self, messages: Iterable[PubsubMessage | Mapping[str, Any]]) -> list[ProduceResult]:
+        """
+        Take messages, such as those of a block within this one; a wrong one raises here.
+
+        :param messages: made by `create_message`, or mappings of `produce`'s arguments
+        """
+        taken = [each if isinstance(each, PubsubMessage) else self.create_message(**each) for each in messages]
         self.messages.extend(taken)
         return [ProduceResult() for _ in taken]
 
     @property
     def deferred_batch_size(self) -> int:
         """Return how many messages a batch message holds at most."""
-        return int(self.producer.deferred_batch_size)
+        return self.producer.deferred_batch_size
 
     @property
     def topic_size_limit_bytes(self) -> int:
         """Return what a topic takes in one call."""
-        return int(self.producer.topic_size_limit_bytes)
+        return self.producer.topic_size_limit_bytes
 
     def __enter__(self: D) -> D:
         return self
@@ -115,7 +126,7 @@ class DeferredBatchProducer(DeferredProducer):
         :raises PublishError: if any was not published, after all others were tried
         """
         now = [message for message in messages if message.due_at is None]
-        # each of these at its own time
+        # These are published each at its own time.
         later = [message for message in messages if message.due_at is not None]
         super().publish([*(self._pack(chunk) for chunk in self.generate_message_batches(now)), *later])
 
@@ -128,7 +139,7 @@ class DeferredBatchProducer(DeferredProducer):
         )
         for message in chunk:
             if message.tracked is not None:
-                # what is published is the batch
+                # The batch is published in its place.
                 message.tracked.end(ProduceResult())
                 message.tracked = None
         return batch
@@ -145,7 +156,7 @@ class DeferredBatchProducer(DeferredProducer):
         chunk: list[PubsubMessage] = []
         size = 0
         for message in self.messages if messages is None else messages:
-            # within the batch the message is JSON within JSON, whose quotes are escaped
+            # Within the batch the message is JSON within JSON, whose quotes are escaped.
             added = 2 * message.size_bytes
             if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):
                 yield chunk
@@ -156,7 +167,7 @@ class DeferredBatchProducer(DeferredProducer):
             yield chunk
 
 
-def deferred(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+def deferred(component: Any, key: str = "sns_producer") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Return a decorator that makes the producer of a component deferred while a function of it runs.
 
@@ -165,7 +176,7 @@ def deferred(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
     return _deferring(DeferredProducer, component, key)
 
 
-def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[F], F]:
+def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     Return a decorator that makes the producer of a component batch while a function of it runs.
 
@@ -174,10 +185,12 @@ def deferred_batch(component: Any, key: str = "sns_producer") -> Callable[[F], F
     return _deferring(DeferredBatchProducer, component, key)
 
 
-def _deferring(deferred_cls: type[DeferredProducer], component: Any, key: str) -> Callable[[F], F]:
-    def decorator(func: F) -> F:
+def _deferring(
+    deferred_cls: type[DeferredProducer], component: Any, key: str
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def decorator(func: Callable[P, R]) -> Callable[P, R]:
         @wraps(func)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
             producer = getattr(component, key)
             with deferred_cls(producer) as deferred_producer:
                 setattr(component, key, deferred_producer)
@@ -186,6 +199,6 @@ def _deferring(deferred_cls: type[DeferredProducer], component: Any, key: str) -
                 finally:
                     setattr(component, key, producer)
 
-        return wrapper  # type: ignore[return-value]
+        return wrapper
 
     return decorator

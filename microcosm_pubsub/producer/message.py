@@ -1,5 +1,5 @@
 """
-What is published, how its author wants that done, and what came of it.
+Messages on their way out, the options of their authors, and the results of producing them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.message.raw import MessageAttribute
 
 
 #: A hundred years, since times are numbers of some size.
@@ -17,10 +18,10 @@ MAX_DELAY_SECONDS = 100 * 366 * 24 * 60 * 60
 
 
 class Tracked(Protocol):
-    """What follows a message on its way to its topic."""
+    """Follows a message on its way to its topic."""
 
     is_sent: bool
-    #: for those who follow it
+    #: The open span, for traces.
     span: Any
 
     def end(self, result: ProduceResult) -> None: ...
@@ -45,7 +46,7 @@ class PubsubMessage:
 
     media_type: str
     message: str
-    message_attributes: dict[str, Any]
+    message_attributes: dict[str, MessageAttribute]
     opaque_data: dict[str, Any]
     topic_arn: str
     group_id: str | None = None
@@ -67,13 +68,13 @@ class PubsubMessage:
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
     """
-    How one message is published.
+    The options with which one message is published.
 
     :param group: its message group: FIFO topics keep the order within one, and standard queues are fair between them;
         by default a FIFO topic's messages are grouped by the resource that they are about
     :param deduplication_id: a FIFO topic takes one message of this id within five minutes; one of its own by default
     :param attributes: more message attributes, text, by which subscriptions may filter
-    :param delay_seconds: it is published so many seconds later; that needs a database
+    :param delay_seconds: it is published this many seconds later; that needs a database
     :param at: or then, a time with its zone
     :raises ConfigurationError: if a value cannot work
     """
@@ -97,7 +98,7 @@ class PublishOptions:
                     "must be texts that are not empty"
                 )
 
-    def make_attributes(self) -> dict[str, Any]:
+    def make_attributes(self) -> dict[str, MessageAttribute]:
         """Return the attributes as SNS takes them, in boto3's form."""
         return {name: {"DataType": "String", "StringValue": text} for name, text in self.attributes.items()}
 
@@ -127,7 +128,7 @@ DEFAULT_OPTIONS = PublishOptions()
 @dataclass(frozen=True, slots=True)
 class ProduceResult:
     """
-    What came of producing one message of a batch.
+    The result of producing one message of a batch.
 
     :param message_id: the id that the topic gave; None if it failed or was skipped
     :param error: why it was not published

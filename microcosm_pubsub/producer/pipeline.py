@@ -1,5 +1,5 @@
 """
-What a message goes through on its way to its topic.
+The pipeline of a message on its way to its topic.
 
     steps     identity -> opaque data -> topic -> attributes -> group -> yours -> traces -> encode -> body transforms
     layers    traces -> (the outbox, inside a transaction) -> yours -> metrics -> traces -> the topic
@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from logging import getLogger
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component, find_parts, use_parts
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 
@@ -78,7 +79,7 @@ class MeasurePublishing:
 
 
 @defaults(names=typed(values.parts("pubsub_publish_steps.names"), default_factory=list))
-def configure_pubsub_publish_steps(graph: Any) -> tuple[PublishStep, ...]:
+def configure_pubsub_publish_steps(graph: PubSubGraph) -> tuple[PublishStep, ...]:
     """
     Configure the steps to add before messages are encoded, bound as `pubsub_publish_steps`.
 
@@ -86,12 +87,12 @@ def configure_pubsub_publish_steps(graph: Any) -> tuple[PublishStep, ...]:
     """
     traces = find_component(graph, "pubsub_traces")
     steps = use_parts(graph, graph.config.pubsub_publish_steps.names)
-    # after those that may need the room of an attribute
+    # Traces come after steps that may need the room of an attribute.
     return steps if traces is None else (*steps, traces.step)
 
 
 @defaults(names=typed(values.parts("pubsub_publish_layers.names"), default_factory=list))
-def configure_pubsub_publish_layers(graph: Any) -> tuple[PublishLayer, ...]:
+def configure_pubsub_publish_layers(graph: PubSubGraph) -> tuple[PublishLayer, ...]:
     """
     Configure the layers around each call to a topic, bound as `pubsub_publish_layers`, the outermost first.
 

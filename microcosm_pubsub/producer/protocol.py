@@ -1,5 +1,5 @@
 """
-What a producer is: `SNSProducer`, those that wait for the end of a block, and stand-ins of tests.
+The protocol of producers: `SNSProducer`, those that wait for the end of a block, and stand-ins of tests.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from microcosm_pubsub.constants import (
     URI_KEY,
 )
 from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.message.raw import MessageAttribute
 from microcosm_pubsub.producer.identity import add_identity
 from microcosm_pubsub.producer.message import DEFAULT_OPTIONS, ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
@@ -231,11 +232,11 @@ class SNSProducer:
             )
         return topic_arn
 
-    def choose_message_attributes(self, media_type: str) -> dict[str, Any]:
+    def choose_message_attributes(self, media_type: str) -> dict[str, MessageAttribute]:
         """Return the message attributes of a media type, by which subscriptions may filter."""
         return {MEDIA_TYPE_ATTRIBUTE: {"DataType": "String", "StringValue": media_type}}
 
-    # the steps that every message goes through
+    # The steps that every message goes through.
 
     def add_opaque_data(self, message: PubsubMessage) -> None:
         """Add the graph's opaque data, and when the message is published; what the message has already wins."""
@@ -256,7 +257,7 @@ class SNSProducer:
             return
         content = message.content
         if message.group_id is None:
-            # What is told of one resource stays in order.
+            # Messages about one resource stay in order.
             message.group_id = make_group_id(content.get(URI_KEY) or content.get("id") or message.media_type)
         if message.deduplication_id is None:
             # An id of its own: botocore's retries are duplicates, two equal messages are not.
@@ -271,8 +272,6 @@ class SNSProducer:
         codec = self._find_codec(message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
         message.message = codec.encode({**message.content, **written})
-
-    # inside
 
     def _take_options(self, media_type: str, kwargs: dict[str, Any]) -> PublishOptions:
         """Return how a message is published, and take that from among its content, which may have such fields too."""

@@ -24,8 +24,8 @@ def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[Prod
     try:
         if len(messages) == 1:
             # A batch of one costs the same, and hides the error in its answer.
-            answer = client.publish(TopicArn=messages[0].topic_arn, **make_entry(messages[0]))
-            return [ProduceResult(message_id=answer["MessageId"])]
+            published = client.publish(TopicArn=messages[0].topic_arn, **make_entry(messages[0]))
+            return [ProduceResult(message_id=published["MessageId"])]
         answer = client.publish_batch(
             TopicArn=messages[0].topic_arn,
             PublishBatchRequestEntries=[

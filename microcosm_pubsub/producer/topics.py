@@ -1,5 +1,5 @@
 """
-Which topic a media type goes to.
+The topics of media types.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.conventions import make_media_type
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 
 
 #: The topic of all media types in testing graphs for which none are configured.
@@ -56,7 +57,7 @@ def iter_topic_mappings(dct: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     default=typed(values.text("sns_topic_arns.default"), default_value=None),
     mappings={},
 )
-def configure_sns_topic_arns(graph: Any) -> TopicArns:
+def configure_sns_topic_arns(graph: PubSubGraph) -> TopicArns:
     """
     Configure the topics of the graph's producer, bound as `sns_topic_arns`.
 

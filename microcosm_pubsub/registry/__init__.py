@@ -1,5 +1,5 @@
 """
-Who says what, and who handles it.
+The registries of schemas and handlers.
 
 One registry holds the schema of each media type, the other the handlers; `decorators` fills both.
 """

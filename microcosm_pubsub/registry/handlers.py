@@ -1,5 +1,5 @@
 """
-Who handles it: the handlers of each media type, and those that a daemon binds.
+The handlers of each media type, and those that a daemon binds.
 
 `decorators` fills it when the graph resolves it: microcosm's hooks go by class name, so that the class keeps its.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping
 from inspect import signature, unwrap
 from typing import Any, cast
 
+from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.errors import AlreadyRegisteredError
 from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
@@ -142,7 +143,7 @@ class SQSMessageHandlerRegistry:
         return named
 
     def _bind(self, handler: Any) -> Handler:
-        for name, factory in self.graph._registry.all.items():
+        for name, factory in find_factories(self.graph).items():
             if factory is handler and isinstance(handler, type):
                 return cast(Handler, self.graph[name])
         if not isinstance(handler, type):

@@ -15,7 +15,7 @@ from microcosm_pubsub.codecs import (
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: What `@schema(media_type=...)` says of classes that cannot, or should not, say it themselves.
+#: The media types of classes that cannot, or should not, say it themselves, by `@schema(media_type=...)`.
 _DECLARED: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 

@@ -1,5 +1,5 @@
 """
-How one handler wants its messages: what `@handles` takes beside the media type.
+The options of one handler: the arguments of `@handles` beside the media type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from microcosm_pubsub.types import Layer
 
 
 class Options(TypedDict, total=False):
-    """What `@handles` takes beside the media type: the fields of `HandlerOptions`, by name."""
+    """The arguments of `@handles` beside the media type: the fields of `HandlerOptions`, by name."""
 
     timeout_seconds: float | None
     batch_size: int | None
@@ -28,10 +28,10 @@ class Options(TypedDict, total=False):
 @dataclass(frozen=True, slots=True)
 class HandlerOptions:
     """
-    How one handler wants its messages.
+    The options of one handler.
 
-    :param timeout_seconds: after so long the handler is given up, and its message FAILED; None waits for ever
-    :param batch_size: the handler takes a list of so many contents at most; None is one content at a time
+    :param timeout_seconds: after this long the handler is abandoned, and its message FAILED; None waits for ever
+    :param batch_size: the handler takes a list of at most this many contents; None is one content at a time
     :param batch_window_seconds: how long the first message of a batch waits for others
     :param retry: what becomes of its messages that were not handled; None is what the daemon says
     :param middleware: layers around this handler alone, callables or binding names; inside of the daemon's

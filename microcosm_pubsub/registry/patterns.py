@@ -53,7 +53,7 @@ def find_matching(media_type: str, registered: Collection[str]) -> str:
     pattern = f"{head}.{ONE}"
     if dot and last and pattern in registered:
         return pattern
-    # handlers may be bound under other keys too
+    # Handlers may be bound under other keys too.
     patterns = [each for each in registered if isinstance(each, str) and is_pattern(each)]
     found = [each for each in patterns if is_within(media_type, each)]
     if not found:

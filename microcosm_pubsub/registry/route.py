@@ -1,6 +1,6 @@
 """
-How the messages of one media type are handled here: the handler, its options, its retry policy, and the one call that
-goes through all that wraps it.
+Routes: the handler of a media type, its options, its retry policy, and the one call that goes through all that wraps
+it.
 
 A route is found once for each message, when it is accepted, and kept on it. What belongs to one handler alone, such as
 layers of its own, is made part of its route when that is made, and costs the others nothing.
@@ -23,7 +23,7 @@ from microcosm_pubsub.types import Call, Handler, Handlers, UnitCall
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """
-    How the messages of one media type are handled here.
+    The way in which the messages of one media type are handled here.
 
     :param media_type: as it is registered, perhaps a pattern; None if nobody handles it here
     :param handler: the bound handler; None if there is none
@@ -96,7 +96,7 @@ class Routes:
 
     def find(self, media_type: str | None) -> Route:
         """Return the route of a media type."""
-        # most media types are bound as they are
+        # Most media types are bound as they are.
         return self.routes.get(media_type or "") or self._find_matching(media_type or "")
 
     def _find_matching(self, media_type: str) -> Route:
@@ -115,7 +115,7 @@ class Routes:
 
     def are_of(self, handlers: Mapping[str, Handler]) -> bool:
         """Return whether these are the routes of exactly these handlers."""
-        # by identity: a handler may have any notion of equality
+        # Handlers are compared by identity: they may have any notion of equality.
         return handlers.keys() == self.handlers.keys() and all(
             self.handlers[media_type] is handler for media_type, handler in handlers.items()
         )

@@ -1,5 +1,5 @@
 """
-Who says what: the schema of each media type.
+The schema of each media type.
 
 `decorators` fills it when the graph resolves it: microcosm's hooks go by class name, so that the class keeps its.
 """
@@ -24,6 +24,7 @@ from microcosm_pubsub.conventions.messages import (
     URIMessageSchema,
 )
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.registry.media_type import describe_name, find_declared_media_type
 from microcosm_pubsub.registry.patterns import find_matching, is_pattern
 
@@ -115,7 +116,7 @@ class PubSubMessageSchemaRegistry:
             codec = self._make_codec(media_type)
             if len(self._codecs) >= MAX_CODECS:
                 self._codecs.clear()
-            # two threads may both get here, which makes one codec too many and no other harm
+            # Two threads may both get here, which makes one codec too many and no other harm.
             self._codecs[media_type] = codec
         return codec
 
@@ -180,6 +181,6 @@ class PubSubMessageSchemaRegistry:
         default_value=True,
     ),
 )
-def configure_schema_registry(graph: Any) -> PubSubMessageSchemaRegistry:
+def configure_schema_registry(graph: PubSubGraph) -> PubSubMessageSchemaRegistry:
     """Configure the registry of schemas, bound as `pubsub_message_schema_registry`."""
     return PubSubMessageSchemaRegistry(graph)

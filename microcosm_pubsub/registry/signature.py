@@ -1,5 +1,5 @@
 """
-What the signature of a handler says: what its content is, what else it wants, and whether it returns anything.
+The signature of a handler: its content, its other arguments, and whether it returns anything.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 from microcosm_pubsub.message import SQSMessage
 
 
-#: What an annotation is that nobody here can resolve: one that is imported for type checkers alone, say.
+#: Stands for an annotation that cannot be resolved here: one that is imported for type checkers alone, say.
 UNRESOLVED = object()
 
-#: What is passed by its name.
+#: The kinds of parameters that are passed by name.
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
@@ -38,7 +38,7 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class HandlerSignature:
     """
-    What the signature of a handler says.
+    The facts that the signature of a handler tells.
 
     :param content: the type of one content; None if it does not say, `UNRESOLVED` if that cannot be found
     :param content_text: the annotation as it is written
@@ -106,7 +106,7 @@ def find_names(handler: Callable[..., Any]) -> dict[str, Any]:
         handler = handler.func
     function = unwrap(handler) if passes_on(signature(handler, follow_wrapped=False)) else handler
     if not hasattr(function, "__globals__"):
-        # of an object that can be called, or a method
+        # The handler is a method, or an object that can be called.
         function = getattr(function, "__func__", None) or type(function).__call__
         function = unwrap(function) if passes_on(signature(function, follow_wrapped=False)) else function
     return getattr(function, "__globals__", {})

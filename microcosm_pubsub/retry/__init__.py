@@ -1,5 +1,5 @@
 """
-What becomes of a message that was not handled: another attempt, and when, or the dead-letter queue.
+The fate of a message that was not handled: another attempt, and when, or the dead-letter queue.
 """
 
 from microcosm_pubsub.retry.policies import RetryPolicies, configure_pubsub_retry_policies

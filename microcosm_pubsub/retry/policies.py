@@ -11,6 +11,7 @@ from microcosm.api import typed
 
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.retry.policy import RetryPolicy
 
 
@@ -45,7 +46,7 @@ def accept_policy(value: Any) -> RetryPolicy | None:
 
 
 @defaults(default=typed(accept_policy, default_value=None))
-def configure_pubsub_retry_policies(graph: Any) -> RetryPolicies:
+def configure_pubsub_retry_policies(graph: PubSubGraph) -> RetryPolicies:
     """
     Configure the retry policies of handlers, bound as `pubsub_retry_policies`.
 

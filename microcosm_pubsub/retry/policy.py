@@ -1,5 +1,5 @@
 """
-What becomes of a message that was not handled: another attempt, and when, or the dead-letter queue.
+The fate of a message that was not handled: another attempt, and when, or the dead-letter queue.
 
     @handles(OrderSchema, retry=RetryPolicy(max_attempts=5, backoff=[1, 10, 60], give_up_on=InvalidOrder))
 
@@ -55,7 +55,7 @@ class RetryPolicy:
     def judge(self, message: SQSMessage, result: MessageHandlingResult) -> None:
         """Let a result say whether its message is given up, and otherwise when it is tried again."""
         if message.error is not None:
-            # nobody will ever be able to read it
+            # Nobody will ever be able to read it.
             result.dead_letter = True
         if not result.retry or result.dead_letter:
             return
@@ -78,7 +78,7 @@ class RetryPolicy:
 
 def compute_seconds(backoff: BackoffPolicy, message: SQSMessage, asked_seconds: int | None) -> int | None:
     """Return when a message is tried again by a policy, or what was asked for if the policy cannot tell."""
-    # a policy is foreign code, called outside of the ring that contains handlers
+    # A policy is user code, called outside of the ring that contains handlers.
     try:
         return int(backoff.compute_backoff_timeout(message, asked_seconds))
     except Exception:

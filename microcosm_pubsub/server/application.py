@@ -26,7 +26,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Disconnected(Exception):
-    """Tell that the client has gone."""
+    """Raised when the client has gone."""
 
 
 class Application:

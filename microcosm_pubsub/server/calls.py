@@ -20,7 +20,7 @@ from microcosm_pubsub.broker.names import name_of
 from microcosm_pubsub.broker.sqs.receiving import Received, receive_now
 from microcosm_pubsub.broker.store import Busy, hasty
 from microcosm_pubsub.server.operations import QUICK, Function
-from microcosm_pubsub.server.waiting import Waiting
+from microcosm_pubsub.server.receive_lines import ReceiveLines
 
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Calls:
         self.broker = broker
         self.loop = loop
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="pubsub-server")
-        self.waiting = Waiting(broker, loop, self.do)
+        self.lines = ReceiveLines(broker, loop, self.do)
 
     async def call(
         self,
@@ -62,9 +62,9 @@ class Calls:
         receive = partial(self.broker.run, service, operation, receive_now, parameters)
         generation = self.broker.notifier.generation
         received: Received = await self.do(receive)
-        if not received.messages and received.wait_seconds and not self.waiting.ended:
+        if not received.messages and received.wait_seconds and not self.lines.ended:
             deadline = self.loop.time() + received.wait_seconds
-            received = await self.waiting.receive(
+            received = await self.lines.receive(
                 name_of(parameters["QueueUrl"]), receive, received, generation, deadline, gone
             )
         return received.to_answer()

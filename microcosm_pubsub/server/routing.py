@@ -1,5 +1,5 @@
 """
-Which operation a request is for, and by which protocol it is answered.
+The operation and the protocol of a request.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ VERSIONS = {"2012-11-05": "sqs", "2010-03-31": "sns", "2011-06-15": "sts"}
 
 HOST = compile_pattern(rb"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
-#: sqs.eu-west-1.localhost, eu-west-1.queue.localhost
+#: Host names such as sqs.eu-west-1.localhost and eu-west-1.queue.localhost.
 HOST_REGION = compile_pattern(r"(?:(?:sqs|sns|sts)\.([a-z]{2}(?:-[a-z]+)+-\d)|([a-z]{2}(?:-[a-z]+)+-\d)\.queue)\.")
 
 HEALTH_PATH = b"/health"
 
-#: What messages to web servers have URLs for, which nobody signs: who has the message may call them.
+#: Operations that need no signature: messages to web servers hold their URLs, for anybody to call who has the message.
 UNSIGNED = ("ConfirmSubscription", "Unsubscribe")
 
 Gone = Callable[[], Awaitable[Any]]

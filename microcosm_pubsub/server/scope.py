@@ -1,5 +1,5 @@
 """
-What a request's signature says of whom and what it is for: the scope of Signature Version 4.
+The scope of Signature Version 4: for whom and for what a request is signed.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """

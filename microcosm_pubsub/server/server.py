@@ -31,7 +31,7 @@ from microcosm_pubsub.server.signature import Verifier
 from microcosm_pubsub.version import VERSION
 
 
-#: For how many seconds calls under way may go on after the server was told to stop.
+#: Calls under way may go on for this many seconds after the server was told to stop.
 STOP_SECONDS = 30
 
 BACKLOG = 1024
@@ -84,7 +84,7 @@ class Server:
 
     def _stop(self) -> None:
         if self._calls is not None:
-            self._calls.waiting.end()
+            self._calls.lines.end()
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
 

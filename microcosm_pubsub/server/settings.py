@@ -1,5 +1,5 @@
 """
-How a server is set up.
+The settings of a server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEFAULT_PORT = 4566
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What a client may ask of the server.
+    The limits on what a client may ask of the server.
 
     :param connections: at once; one more is told so and closed
     :param header_bytes: of a request, its first line included
@@ -38,7 +38,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    How a server is set up.
+    The settings of a server.
 
     :param host: where it listens
     :param port: where it listens; 0 is a free one

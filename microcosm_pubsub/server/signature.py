@@ -20,7 +20,7 @@ from microcosm_pubsub.server.http import Request, RequestError
 from microcosm_pubsub.server.scope import Scope, find_scope
 
 
-#: For how long a request is good, before and after the time that it was signed at.
+#: A request is good for this many seconds before and after the time that it was signed at.
 MAX_SKEW_SECONDS = 15 * 60
 
 HEADER = compile_pattern(rb"SignedHeaders=([^, ]+), *Signature=([0-9a-f]{64})")

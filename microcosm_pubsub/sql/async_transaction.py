@@ -89,7 +89,7 @@ class AsyncTransaction(Transaction):
             await self._connection.close()
 
     def _let_go(self) -> None:
-        # on the loop already
+        # This runs on the loop already.
         super().rollback()
         self.session.close()
 

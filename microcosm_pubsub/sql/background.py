@@ -17,11 +17,11 @@ logger = getLogger(__name__)
 MIN_ERROR_SECONDS = 1.0
 MAX_ERROR_SECONDS = 60.0
 
-#: How long a stop waits for a step under way.
+#: A stop waits at most this many seconds for a step under way.
 STOP_SECONDS = 10.0
 
 
-class Repeated:
+class RepeatingThread:
     """
     Do a step again and again.
 
@@ -32,7 +32,7 @@ class Repeated:
     def __init__(self, name: str, step: Callable[[], float]) -> None:
         self.name = name
         self.step = step
-        #: What went wrong the last time, if it did.
+        #: What went wrong in the last step; None if nothing did.
         self.problem: str | None = None
         self._woken = Event()
         self._stopping = False
@@ -69,7 +69,7 @@ class Repeated:
         """Do it here, until it is to end."""
         failures = 0
         while not self._stopping:
-            # What is done here is not worth a process: it is tried again, and health checks tell of it.
+            # A step is not worth a process: after an error it is tried again, and health checks tell of it.
             try:
                 wait, self.problem, failures = self.step(), None, 0
             except Exception as error:

@@ -38,7 +38,7 @@ class Base(DeclarativeBase):
 
     def __repr__(self) -> str:
         state = cast("InstanceState[Any]", inspect(self))
-        # what is not loaded is not fetched to be shown: there may be no session any more
+        # Columns that are not loaded are not fetched to be shown: there may be no session any more.
         loaded = state.dict
         columns = (attribute.key for attribute in state.mapper.column_attrs)
         shown = ", ".join(f"{key}={_shorten(loaded[key])}" for key in columns if key in loaded)

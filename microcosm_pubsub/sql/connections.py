@@ -13,9 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from microcosm_pubsub.sql.engine import READING
 from microcosm_pubsub.sql.passing import describe
+from microcosm_pubsub.sql.patient_calls import PatientCalls
 from microcosm_pubsub.sql.turns import NO_TURNS, Turns
 from microcosm_pubsub.sql.url import DatabaseURL
-from microcosm_pubsub.sql.waiting import Waiting
 
 
 class Connections:
@@ -44,7 +44,7 @@ class Connections:
         # These are other ways to use the same pool.
         self._reading = engine.execution_options(**READING)
         self._autocommit = engine if self.is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._waiting = Waiting(str(self), 0.0 if self.is_sqlite else wait_seconds, clock, pause)
+        self._calls = PatientCalls(str(self), 0.0 if self.is_sqlite else wait_seconds, clock, pause)
         self._turns = Turns(str(self)) if self.is_sqlite else NO_TURNS
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class Connections:
             with self.connect() as connection:
                 yield connection
             return
-        with self._describing(), self._waiting.call(self._autocommit.connect) as connection:
+        with self._describing(), self._calls.call(self._autocommit.connect) as connection:
             yield connection
 
     @contextmanager

@@ -42,7 +42,7 @@ T = TypeVar("T", bound=Transaction)
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    What an operator decides of a database.
+    The settings of a database that an operator decides.
 
     :param schema: of our own tables, on PostgreSQL
     :param auto_upgrade: whether they are created and upgraded where that is needed
@@ -99,7 +99,7 @@ class Database(Connections):
         """
         return cls(make_engine(url, **settings.options), settings, url, **options)
 
-    # transactions
+    # Transactions.
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -152,7 +152,7 @@ class Database(Connections):
         """
         with self._turns.take():
             self._prepare()
-            self._waiting.call(transaction.begin)
+            self._calls.call(transaction.begin)
             try:
                 with being_current(transaction):
                     yield transaction
@@ -166,7 +166,7 @@ class Database(Connections):
         """Return a statement that inserts into a table, and can do nothing on a conflict."""
         return (sqlite if self.is_sqlite else postgresql).insert(table)
 
-    # our tables
+    # Our tables.
 
     def check(self) -> None:
         """
@@ -177,7 +177,7 @@ class Database(Connections):
         """
         with self._turns.take():
             self._prepare()
-            self._waiting.call(self._check_tables)
+            self._calls.call(self._check_tables)
 
     def find_version(self) -> str | None:
         """
@@ -220,7 +220,7 @@ class Database(Connections):
         """Close the connections."""
         self.engine.dispose()
 
-    # inside
+    # Internals.
 
     def _make_session(self, transaction: Transaction, connection: Connection) -> Session:
         options = {**self.session_options, "join_transaction_mode": "rollback_only"}
@@ -234,7 +234,7 @@ class Database(Connections):
             return
         with self._making:
             if not self._prepared and (self.is_memory or self.settings.auto_upgrade):
-                self._waiting.call(self._make_tables)
+                self._calls.call(self._make_tables)
             self._prepared = True
 
     def _make_tables(self) -> None:
@@ -246,17 +246,18 @@ class Database(Connections):
 
     def _check_tables(self) -> None:
         with self.engine.begin() as connection:
-            # those of a database in memory have no version
+            # The tables of a database in memory have no version.
             if not self.is_memory:
                 check(connection, self.tables, str(self))
 
     def _start_anew(self) -> None:
+        # A child needs connections of its own:
         # https://docs.sqlalchemy.org/en/20/core/pooling.html#using-connection-pools-with-multiprocessing-or-os-fork
         self._making = Lock()
         if self.is_memory:
             return
         keep_inherited(self.engine.pool)
         self.engine.dispose(close=False)
-        # of an event loop that the child does not have
+        # Its connections belong to an event loop that the child does not have.
         keep_inherited(self._async_engine)
         self._async_engine = None

@@ -1,5 +1,5 @@
 """
-How a database is reached: engines, and what SQLite needs so that transactions are what they are elsewhere.
+The engines that reach a database, and SQLite's settings under which transactions are what they are elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
-#: How long a transaction on SQLite waits for those of other processes.
+#: A transaction on SQLite waits at most this many seconds for those of other processes.
 BUSY_SECONDS = 30.0
 
 #: On SQLite a transaction says at its beginning that it will write: one that reads first, and writes when another one
@@ -66,9 +66,9 @@ def choose_options(url: DatabaseURL, options: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in options.items() if value is not None}
     arguments = {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
     if url.is_memory:
-        # the database is the connection
+        # The database is the connection, so there is one.
         return {**arguments, "poolclass": StaticPool}
-    # its transactions are serializable always
+    # Transactions of SQLite are always serializable.
     return {**arguments, **{name: value for name, value in options.items() if name != "isolation_level"}}
 
 

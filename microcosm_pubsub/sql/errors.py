@@ -1,5 +1,5 @@
 """
-What is wrong with a transaction.
+The errors of transactions.
 """
 
 from microcosm_pubsub.errors import PubSubError

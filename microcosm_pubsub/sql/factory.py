@@ -7,7 +7,7 @@ SQLAlchemy is imported only by a graph that has a database.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from microcosm.api import typed
 
@@ -15,6 +15,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.dispatcher import Argument
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.sql.transactions import Transactions
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     auto_upgrade=typed(values.boolean("pubsub_database.auto_upgrade"), default_value=False),
     wait_seconds=typed(values.number("pubsub_database.wait_seconds", minimum=0), default_value=10.0),
 )
-def configure_pubsub_database(graph: Any) -> Database | None:
+def configure_pubsub_database(graph: PubSubGraph) -> Database | None:
     """
     Configure the graph's database, bound as `pubsub_database`; None if it has none.
 
@@ -70,7 +71,7 @@ def configure_pubsub_database(graph: Any) -> Database | None:
 
 
 @defaults(retention_days=typed(values.number("pubsub_inbox.retention_days", minimum=0), default_value=30.0))
-def configure_pubsub_inbox(graph: Any) -> Inbox | None:
+def configure_pubsub_inbox(graph: PubSubGraph) -> Inbox | None:
     """Configure what is known of what was handled, bound as `pubsub_inbox`; None without a database."""
     if graph.pubsub_database is None:
         return None
@@ -85,7 +86,7 @@ def configure_pubsub_inbox(graph: Any) -> Inbox | None:
     poll_seconds=typed(values.number("pubsub_outbox.poll_seconds", minimum=0.01), default_value=1.0),
     claim_seconds=typed(values.number("pubsub_outbox.claim_seconds", minimum=1), default_value=30.0),
 )
-def configure_pubsub_outbox(graph: Any) -> Outbox | None:
+def configure_pubsub_outbox(graph: PubSubGraph) -> Outbox | None:
     """
     Configure what keeps messages until the transaction that publishes them is committed, bound as `pubsub_outbox`.
 
@@ -99,14 +100,14 @@ def configure_pubsub_outbox(graph: Any) -> Outbox | None:
 
     config = graph.config.pubsub_outbox
     store = OutboxStore(graph.pubsub_database, config.claim_seconds)
-    # the producer is made of its layers, of which this is one
+    # The lambda puts off asking for the producer, which is made of its layers, and the outbox is one of them.
     relay = Relay(
         store, lambda messages: graph.sns_producer.produce_batch(messages), config.batch_size, config.poll_seconds
     )
     return Outbox(store, relay)
 
 
-def configure_pubsub_session(graph: Any) -> Argument | None:
+def configure_pubsub_session(graph: PubSubGraph) -> Argument | None:
     """
     Configure the session that handlers may ask for, bound as `pubsub_session`: an argument; None without a database.
 
@@ -119,7 +120,7 @@ def configure_pubsub_session(graph: Any) -> Argument | None:
     from microcosm_pubsub.sql.transaction import current_session
 
     types: tuple[type, ...] = (Session,)
-    # threads need no greenlet
+    # Without greenlet there are threads alone.
     with suppress(ImportError):
         from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -132,7 +133,7 @@ def configure_pubsub_session(graph: Any) -> Argument | None:
     return Argument(types, lambda messages: current_session(), ("session", "dbsession"), find_problem)
 
 
-def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
+def configure_pubsub_housekeeping(graph: PubSubGraph) -> Housekeeping | None:
     """
     Configure what looks after the tables while a daemon runs, bound as `pubsub_housekeeping`: a service.
 
@@ -142,18 +143,21 @@ def configure_pubsub_housekeeping(graph: Any) -> Housekeeping | None:
         return None
     from microcosm_pubsub.sql.housekeeping import Housekeeping, remove_old
 
-    relay = graph.pubsub_outbox.relay if graph.config.pubsub_outbox.relay and not graph.sns_producer.skip else None
-    return Housekeeping(graph.pubsub_database, [remove_old(graph.pubsub_inbox)], relay)
+    outbox, inbox = graph.pubsub_outbox, graph.pubsub_inbox
+    if outbox is None or inbox is None:
+        return None
+    relay = outbox.relay if graph.config.pubsub_outbox.relay and not graph.sns_producer.skip else None
+    return Housekeeping(graph.pubsub_database, [remove_old(inbox)], relay)
 
 
-def is_used(graph: Any) -> bool:
+def is_used(graph: PubSubGraph) -> bool:
     """Return whether a handler that is registered has a transaction."""
     options = graph.sqs_message_handler_registry.iter_options()
     return graph.pubsub_transactions.always or any(each.transaction or each.once for each in options)
 
 
 @defaults(always=typed(values.boolean("pubsub_transactions.always"), default_value=False))
-def configure_pubsub_transactions(graph: Any) -> Transactions:
+def configure_pubsub_transactions(graph: PubSubGraph) -> Transactions:
     """
     Configure the transactions of handlers, bound as `pubsub_transactions`: a unit layer.
 

@@ -81,7 +81,7 @@ class History:
         return found[::-1]
 
     def _prepare(self, connection: Connection | None) -> tuple[Any, Any]:
-        # what was run is told by whoever asked for it; it tells of itself when it is imported, too
+        # The caller says which migrations were run; Alembic also logs when it is imported.
         getLogger("alembic").setLevel(WARNING)
         require_alembic()
         from alembic import command

@@ -1,5 +1,5 @@
 """
-What a daemon with a database does beside its worker: a service.
+The work of a daemon with a database beside its worker: a service.
 
 It refuses to start with tables of another version, removes what is too old to be of use, and publishes what waits.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.background import RepeatingThread
 from microcosm_pubsub.sql.database import Database
 from microcosm_pubsub.sql.inbox import STEP, Inbox
 from microcosm_pubsub.sql.outbox.relay import Relay
 
 
-#: How often old rows are looked for.
+#: Old rows are looked for at this interval, in seconds.
 REMOVAL_SECONDS = 600.0
 
 #: The pause between two steps of a removal, in which others have the tables.
@@ -30,7 +30,7 @@ class Housekeeping:
     :param relay: publishes the rows of the outbox, if this daemon does
     """
 
-    def __init__(self, database: Database, works: Sequence[Repeated], relay: Relay | None = None) -> None:
+    def __init__(self, database: Database, works: Sequence[RepeatingThread], relay: Relay | None = None) -> None:
         self.database = database
         self.relay = relay
         self.works = [*works, *([relay.work] if relay is not None else [])]
@@ -61,10 +61,10 @@ class Housekeeping:
         return self.relay.gauges if self.relay is not None else {}
 
 
-def remove_old(inbox: Inbox) -> Repeated:
+def remove_old(inbox: Inbox) -> RepeatingThread:
     """Return what removes old rows of an inbox."""
 
     def step() -> float:
         return STEP_SECONDS if inbox.remove_old() == STEP else REMOVAL_SECONDS
 
-    return Repeated("inbox-removal", step)
+    return RepeatingThread("inbox-removal", step)

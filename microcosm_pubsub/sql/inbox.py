@@ -57,7 +57,7 @@ class Inbox:
         :param connection: in whose transaction it handles them
         """
         at = int(self.now() * 1000)
-        # in one order, so that two processes with the same keys do not wait for each other
+        # The keys are sorted, so that two processes with the same keys do not wait for each other.
         rows = [{"handler": handler, "message_key": key, "handled_at": at} for key in sorted(set(keys))]
         with explaining(str(self.database)):
             return set(connection.scalars(self._insert, rows)) if rows else set()
@@ -106,7 +106,7 @@ def make_key(given: str) -> str:
 
 def find_sns_id(raw: Any) -> str | None:
     """Return the id that SNS gave a message, if it wrapped that."""
-    # of any make: it tells an id, or it does not
+    # The raw message may be of any make: it tells an id, or it does not.
     try:
         body = loads(raw["Body"])
         found = body["MessageId"] if body["Type"] == "Notification" else None
@@ -118,7 +118,7 @@ def find_sns_id(raw: Any) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """
-    Which of some messages are to be handled.
+    The messages, of some, that are to be handled.
 
     :param fresh: the positions of those to handle; the others are handled with them, or were before
     :param known: of those that were handled before
@@ -190,6 +190,6 @@ class HandlerInbox:
             key = keys.get(position)
             if key is None or key in fresh:
                 to_handle.append(position)
-                # the message may be there twice
+                # The message may be there twice.
                 fresh.discard(key or "")
         return Taken(to_handle, {position for position, key in keys.items() if key in known})

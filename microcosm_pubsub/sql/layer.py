@@ -72,7 +72,7 @@ class TransactionLayer:
 
     def _handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> Results | None:
         """Return the results of messages that are handled in one transaction; None if they must be handled alone."""
-        # What is raised here, by our commit or before it, is the result of all messages; nothing of theirs is kept.
+        # An error raised here, by our commit or before it, is the result of all messages; nothing of theirs is kept.
         try:
             with self.open_transaction() as transaction:
                 if self.inbox is None:
@@ -93,7 +93,7 @@ class TransactionLayer:
             transaction.rollback()
             return None if is_mixed(messages, results) else list(map(retry_passing, messages, results))
         for message in messages:
-            # a handler that was given up, or was too slow, goes on to here
+            # A handler that was abandoned, or was too slow, comes here too, and must not commit.
             message.lease.check()
         transaction.commit()
         return results

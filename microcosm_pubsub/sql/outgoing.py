@@ -1,5 +1,5 @@
 """
-What a transaction publishes: kept until its end, and forgotten where it goes back to a savepoint.
+The messages that a transaction publishes: kept until its end, and forgotten where it goes back to a savepoint.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from microcosm_pubsub.producer import PubsubMessage
 
 
-class Outgoing:
+class TransactionMessages:
     """
     The messages of one transaction.
 
@@ -19,12 +19,12 @@ class Outgoing:
 
     def __init__(self) -> None:
         self.messages: list[PubsubMessage] = []
-        #: Whether somebody sees to it that they are published.
+        #: Whether a relay or the end of the transaction publishes them.
         self.is_attended = False
-        #: How many savepoints there were on the connection.
+        #: The number of savepoints that there were on the connection.
         self.savepoints = 0
         self._open: list[tuple[Hashable, int]] = []
-        #: how many messages were there when the last outermost one ended
+        #: The number of messages when the last outermost savepoint ended.
         self._kept = 0
         self._ended: tuple[Hashable, int] = (None, 0)
 

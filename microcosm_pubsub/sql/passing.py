@@ -1,5 +1,5 @@
 """
-What errors of a database mean: whether trying again helps, and what to say of them.
+The meaning of a database's errors: whether trying again helps, and what to say of them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from microcosm_pubsub.sql.errors import TransactionError
 
 
-#: https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization_failure, deadlock_detected,
-#: lock_not_available, admin_shutdown, crash_shutdown, cannot_connect_now, idle_in_transaction_session_timeout
+#: serialization_failure, deadlock_detected, lock_not_available, admin_shutdown, crash_shutdown, cannot_connect_now,
+#: idle_in_transaction_session_timeout: https://www.postgresql.org/docs/current/errcodes-appendix.html
 PASSING_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "25P03"}
 
-#: What no patience mends: wrong passwords, no rights, no such database.
+#: States that stay until somebody changes something: wrong passwords, no rights, no such database.
 LASTING_STATES = ("28", "3D", "42")
 LASTING_TEXTS = ("authentication failed", "does not exist", "no password supplied", "unable to open database file")
 
-#: What SQLite says while another process writes. https://www.sqlite.org/rescode.html#busy
+#: SQLite's message while another process writes. https://www.sqlite.org/rescode.html#busy
 BUSY = "database is locked"
 
 
@@ -51,7 +51,7 @@ def _is_passing(error: DBAPIError) -> bool:
 def is_lasting(error: Exception) -> bool:
     """Return whether an error while connecting will come again until somebody changes something."""
     state = find_state(error) if isinstance(error, DBAPIError) else None
-    # libpq tells no SQLSTATE of a connection that it could not make, only what the server said
+    # libpq gives no SQLSTATE for a connection that it could not make, only the server's message:
     # https://github.com/psycopg/psycopg/issues/331
     said = str(error)
     return (state or "").startswith(LASTING_STATES) or any(text in said for text in LASTING_TEXTS)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from microcosm_pubsub.sql.outgoing import Outgoing
+from microcosm_pubsub.sql.outgoing import TransactionMessages
 from microcosm_pubsub.sql.session import TRANSACTION_KEY
 from microcosm_pubsub.sql.transaction import TRANSACTION
 
@@ -19,15 +19,17 @@ from microcosm_pubsub.sql.transaction import TRANSACTION
 def follow_connections(engine: Engine) -> None:
     """Let transactions know of the savepoints on connections of an engine."""
 
-    def find(connection: Connection) -> Outgoing:
+    def find(connection: Connection) -> TransactionMessages:
         transaction = TRANSACTION.get()
-        # connections that are not of a transaction of ours have nothing to forget
-        return transaction.outgoing if transaction is not None and transaction.is_on(connection) else Outgoing()
+        # A connection that is in no transaction of ours has nothing to forget.
+        return (
+            transaction.outgoing if transaction is not None and transaction.is_on(connection) else TransactionMessages()
+        )
 
     def begin(connection: Connection, name: str | None) -> None:
         outgoing = find(connection)
         outgoing.savepoints += 1
-        # one that is not given a name gets it when this has been told: the number of it on its connection
+        # A savepoint without a name gets one after this event: its number on its connection.
         outgoing.begin(name or f"sa_savepoint_{outgoing.savepoints}")
 
     def release(connection: Connection, name: str, context: Any) -> None:
@@ -44,8 +46,8 @@ def follow_connections(engine: Engine) -> None:
 def follow_sessions(session_cls: type[Session]) -> None:
     """Let transactions know of the beginnings and ends of sessions of a class."""
 
-    def find(session: Session) -> Outgoing:
-        outgoing: Outgoing = session.info[TRANSACTION_KEY].outgoing
+    def find(session: Session) -> TransactionMessages:
+        outgoing: TransactionMessages = session.info[TRANSACTION_KEY].outgoing
         return outgoing
 
     def begin(session: Session, transaction: SessionTransaction) -> None:
@@ -60,7 +62,7 @@ def follow_sessions(session_cls: type[Session]) -> None:
             session.info[TRANSACTION_KEY].begin_again()
 
     def stand_in_savepoints(session: Session) -> None:
-        # what has been committed so far is not to be undone by what comes
+        # A later rollback must not undo what has been committed so far.
         session.join_transaction_mode = "create_savepoint"
 
     event.listen(session_cls, "after_commit", stand_in_savepoints)

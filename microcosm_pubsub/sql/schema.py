@@ -59,7 +59,7 @@ def make_inbox(metadata: MetaData) -> Table:
         Column("handler", Text, primary_key=True),
         Column("message_key", Text, primary_key=True),
         Column("handled_at", BigInteger, nullable=False),
-        # what was answered, if it was a request
+        # The answer, if the message was a request.
         Column("answer", Text),
         Index("ix_pubsub_inbox_handled_at", "handled_at"),
     )
@@ -72,25 +72,25 @@ def make_outbox(metadata: MetaData) -> Table:
         "pubsub_outbox",
         metadata,
         Column("id", RowId, primary_key=True),
-        # the message's own id, `x-message-id`
+        # The message's own id, `x-message-id`.
         Column("identity", Text, nullable=False),
         Column("media_type", Text, nullable=False),
         Column("topic_arn", Text, nullable=False),
         Column("group_id", Text),
         Column("deduplication_id", Text),
-        # whether it must keep its place in its group: on FIFO topics
+        # Whether it must keep its place in its group: on FIFO topics.
         Column("is_ordered", Boolean, nullable=False),
         Column("body", Text, nullable=False),
         # JSON
         Column("attributes", Text, nullable=False),
         Column("opaque_data", Text, nullable=False),
         Column("created_at", BigInteger, nullable=False),
-        # when it is to be published: 0 is at once
+        # When it is to be published; 0 is at once.
         Column("due_at", BigInteger, nullable=False),
-        # from when on anybody may publish it: until then somebody does, or it waits
+        # The time from which any relay may publish it: until then one does, or the message waits.
         Column("free_at", BigInteger, nullable=False),
         Column("attempts", Integer, nullable=False, server_default="0"),
-        # why the last attempt failed
+        # The error of the last attempt.
         Column("error", Text),
         Index("ix_pubsub_outbox_free_at", "free_at"),
         Index(
@@ -101,7 +101,7 @@ def make_outbox(metadata: MetaData) -> Table:
             postgresql_where=ordered,
             sqlite_where=ordered,
         ),
-        # an id that was published is not given to another row
+        # The id of a row that was published is not given to another row.
         sqlite_autoincrement=True,
     )
 
@@ -121,22 +121,22 @@ def make_tasks(metadata: MetaData) -> Table:
         Column("group_id", Text),
         Column("cursor_key", Text),
         Column("created_at", BigInteger, nullable=False),
-        # when it is to run at the earliest: 0 is at once
+        # The earliest time to run it; 0 is at once.
         Column("due_at", BigInteger, nullable=False),
         Column("published_at", BigInteger),
         Column("started_at", BigInteger),
         Column("finished_at", BigInteger),
-        # when somebody must see to it: publish it, find it lost, or remove it
+        # When a sweeper must treat the row: publish it, find it lost, or remove it.
         Column("look_at", BigInteger),
-        # how often it was published since it was last begun, and how often it was begun
+        # The number of times that it was published since it was last begun, and that it was begun.
         Column("publishes", Integer, nullable=False, server_default="0"),
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("max_attempts", Integer),
-        # of the attempts, those before it failed and was sent back out of a dead-letter queue
+        # The attempts before it failed and was sent back out of a dead-letter queue.
         Column("attempts_before", Integer, nullable=False, server_default="0"),
-        # whether it is to stop
+        # Whether it is to stop.
         Column("is_cancelled", Boolean, nullable=False, server_default=false()),
-        # who runs it, or ran it last: host and process
+        # The host and process that runs it, or ran it last.
         Column("worker", Text),
         Column("trace_id", Text),
         Column("retried_from", Text),
@@ -176,7 +176,7 @@ def make_cursors(metadata: MetaData) -> Table:
         "pubsub_cursor",
         metadata,
         Column("key", Text, primary_key=True),
-        # the id of the task whose turn it is; NULL if it is nobody's
+        # The id of the task whose turn it is; NULL if it is nobody's.
         Column("task_id", Text),
         # JSON
         Column("value", Text, nullable=False, server_default="{}"),
@@ -189,12 +189,12 @@ def make_schedules(metadata: MetaData) -> Table:
     return Table(
         "pubsub_schedule",
         metadata,
-        # of the task
+        # The name of the task.
         Column("name", Text, primary_key=True),
-        # when, as the task declares it
+        # The times, as the task declares them.
         Column("spec", Text, nullable=False),
         Column("next_at", BigInteger, nullable=False),
-        # when it was sent last
+        # When it was sent last.
         Column("last_at", BigInteger),
         Column("is_paused", Boolean, nullable=False, server_default=false()),
     )

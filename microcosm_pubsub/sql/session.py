@@ -25,7 +25,7 @@ TRANSACTION_KEY = "pubsub_transaction"
 def guard(session_cls: Any) -> type[Session]:
     """Return a class of sessions that check with their transaction whether they may be used."""
 
-    # mypy knows no bases that are values
+    # mypy accepts no base class that is a value.
     class GuardedSession(session_cls):  # type: ignore[misc]
         """A session of a transaction that somebody else ends."""
 
@@ -35,7 +35,7 @@ def guard(session_cls: Any) -> type[Session]:
             return transaction
 
         def get_bind(self, *args: Any, **kwargs: Any) -> Any:
-            # asked before each use of the database
+            # The transaction is checked before each use of the database.
             self._transaction_of_handler.check()
             return super().get_bind(*args, **kwargs)
 
@@ -68,7 +68,7 @@ def guard(session_cls: Any) -> type[Session]:
             super().invalidate()
 
         def _note_close(self) -> None:
-            # What was not committed is gone with that, and the handler may return as if it were not.
+            # Work that was not committed is gone with that, and the handler might return as if it were not.
             if self.in_transaction():
                 self._transaction_of_handler.note_close()
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.sql.errors import TransactionError
-from microcosm_pubsub.sql.outgoing import Outgoing
+from microcosm_pubsub.sql.outgoing import TransactionMessages
 
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ class Transaction:
         self.thread = get_ident()
         self.ended = False
         self.is_committed = False
-        #: What is done first when it begins again.
+        #: The functions that are called first when it begins again.
         self.beginnings: list[Callable[[Connection], None]] = []
-        #: What it publishes; what is written with all else at its end, and what is done when all that is committed.
-        self.outgoing = Outgoing()
+        #: The messages that it publishes; the writes at its end; and the calls after its commit.
+        self.outgoing = TransactionMessages()
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
         self._root: RootTransaction | None = None
@@ -192,7 +192,7 @@ def being_current(transaction: Transaction) -> Iterator[None]:
 def current_transaction() -> Transaction | None:
     """Return the transaction that is open here, if one is."""
     transaction = TRANSACTION.get()
-    # work that outlives its handler has its context
+    # Work that outlives its handler still has its context.
     return None if transaction is None or transaction.ended else transaction
 
 

@@ -1,5 +1,5 @@
 """
-Which handlers run in a transaction: the unit layer `pubsub_transactions`, which has a layer for each of them.
+The handlers that run in a transaction: the unit layer `pubsub_transactions`, which has a layer for each of them.
 
 Imports nothing of SQLAlchemy before a handler has one.
 """

@@ -17,7 +17,7 @@ from microcosm_pubsub.sql.errors import TransactionError
 
 
 class TakesTurns(Protocol):
-    """What lets threads at a database."""
+    """Lets threads at a database."""
 
     def take(self) -> AbstractContextManager[None]: ...
 
@@ -44,7 +44,7 @@ class Turns:
         self.name = name
         self._start_anew()
         start_anew_in_child(self, Turns._start_anew)
-        # as `broker.store` does, and for the same reason: https://www.sqlite.org/howtocorrupt.html (2.6)
+        # The lock is held while forking, as in `broker.store`: https://www.sqlite.org/howtocorrupt.html (2.6)
         hold_still_while_forking(self, lambda turns: turns._lock)
 
     def _start_anew(self) -> None:

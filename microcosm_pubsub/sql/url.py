@@ -1,5 +1,5 @@
 """
-Which database: its URL, and the drivers that reach it, from threads and from coroutines.
+The URL of a database, and the drivers that reach it, from threads and from coroutines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from microcosm_pubsub.errors import ConfigurationError
 
 EXAMPLES = "sqlite:///orders.db or postgresql+psycopg://user@host/database"
 
-#: What an asynchronous driver is used beside, by threads.
+#: The driver that threads use beside an asynchronous one.
 SYNC_DRIVERS = {"postgresql+asyncpg": "postgresql+psycopg", "sqlite+aiosqlite": "sqlite"}
 
 #: psycopg is both. https://docs.sqlalchemy.org/en/20/dialects/postgresql.html#module-sqlalchemy.dialects.postgresql.psycopg
@@ -66,7 +66,7 @@ def parse_url(text: str) -> DatabaseURL:
             f"pubsub_database.url is of {backend}, but must be of SQLite or PostgreSQL, like {EXAMPLES}"
         )
     if url.drivername == "postgresql":
-        # what that means differs between versions of SQLAlchemy
+        # The meaning of that differs between versions of SQLAlchemy.
         url = url.set(drivername="postgresql+psycopg")
     sync = url.set(drivername=SYNC_DRIVERS.get(url.drivername, url.drivername))
     return DatabaseURL(sync, url if url.drivername in ASYNC_DRIVERS else None)

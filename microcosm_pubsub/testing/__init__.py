@@ -9,8 +9,11 @@ queue that it consumes, so a test may publish, handle and look at the queue with
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from microcosm_pubsub.clients import QueueClient, TopicClient
+from microcosm_pubsub.graph import PubSubGraph
+from microcosm_pubsub.producer import SNSProducer
 from microcosm_pubsub.testing.memory import MemoryEngine
 from microcosm_pubsub.testing.recording import record, recording_producer
 
@@ -26,19 +29,19 @@ class TestingClients:
     :param engine: holds the queues and topics
     :param sqs_client: its queue client, recorded
     :param sns_client: its topic client, recorded
-    :param sns_producer: a producer that publishes nothing, recorded, for `sns_producer.mock_sns` false
+    :param sns_producer: a producer that publishes nothing, recorded, for `sns_producer.record_only`
     """
 
     #: Tells pytest that this is no test.
     __test__: ClassVar[bool] = False
 
     engine: MemoryEngine
-    sqs_client: Any
-    sns_client: Any
-    sns_producer: Any
+    sqs_client: QueueClient
+    sns_client: TopicClient
+    sns_producer: SNSProducer
 
 
-def configure_pubsub_testing(graph: Any) -> TestingClients:
+def configure_pubsub_testing(graph: PubSubGraph) -> TestingClients:
     """Create the clients of a graph under test; topics deliver to the queue that the graph consumes."""
     consumer = getattr(graph.config, "sqs_consumer", None)
     return make_testing_clients(MemoryEngine(default_queue_url=getattr(consumer, "sqs_queue_url", None) or None))

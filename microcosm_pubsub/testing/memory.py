@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.factory import open_broker
+from microcosm_pubsub.clients.protocols import Answer
 from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.message.raw import BatchAnswer, ReceiveAnswer, SendAnswer
 
 
 if TYPE_CHECKING:
@@ -108,82 +110,87 @@ class MemoryQueueClient:
     def __init__(self, engine: MemoryEngine) -> None:
         self._engine = engine
 
-    def get_queue_url(self, **kwargs: Any) -> dict[str, Any]:
+    def get_queue_url(self, **kwargs: Any) -> Answer:
         """Return the URL of a queue: its name is as good."""
         return {"QueueUrl": kwargs["QueueName"]}
 
-    def create_queue(self, **kwargs: Any) -> dict[str, Any]:
+    def create_queue(self, **kwargs: Any) -> Answer:
         """Create a queue, whose receives wait as they do elsewhere: a program that makes one polls it by itself."""
         self._engine.clients.queue_client.create_queue(**kwargs)
         self._engine.made.add(kwargs["QueueName"])
         return {"QueueUrl": kwargs["QueueName"]}
 
-    def delete_queue(self, **kwargs: Any) -> dict[str, Any]:
+    def delete_queue(self, **kwargs: Any) -> Answer:
         """Delete a queue."""
-        answer = self._call("delete_queue", kwargs)
+        answer: Answer = self._call("delete_queue", kwargs)
         self._engine.made.discard(kwargs["QueueUrl"])
         return answer
 
-    def list_queues(self, **kwargs: Any) -> dict[str, Any]:
+    def list_queues(self, **kwargs: Any) -> Answer:
         """Return the URLs of queues."""
-        answer: dict[str, Any] = self._engine.clients.queue_client.list_queues(**kwargs)
+        answer: Answer = self._engine.clients.queue_client.list_queues(**kwargs)
         return answer
 
-    def receive_message(self, **kwargs: Any) -> dict[str, Any]:
+    def receive_message(self, **kwargs: Any) -> ReceiveAnswer:
         """Receive messages, without waiting, but of queues that a program made."""
         waits = {} if kwargs["QueueUrl"] in self._engine.made else {"WaitTimeSeconds": 0}
-        return self._call("receive_message", {**kwargs, **waits})
+        answer: ReceiveAnswer = self._call("receive_message", {**kwargs, **waits})
+        return answer
 
-    def send_message(self, **kwargs: Any) -> dict[str, Any]:
+    def send_message(self, **kwargs: Any) -> SendAnswer:
         """Send a message."""
-        return self._call("send_message", kwargs)
+        answer: SendAnswer = self._call("send_message", kwargs)
+        return answer
 
-    def send_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def send_message_batch(self, **kwargs: Any) -> BatchAnswer:
         """Send messages."""
-        return self._call("send_message_batch", kwargs)
+        answer: BatchAnswer = self._call("send_message_batch", kwargs)
+        return answer
 
-    def delete_message(self, **kwargs: Any) -> dict[str, Any]:
+    def delete_message(self, **kwargs: Any) -> object:
         """Delete a message."""
         return self._settle("delete_message", kwargs)
 
-    def delete_message_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def delete_message_batch(self, **kwargs: Any) -> BatchAnswer:
         """Delete messages."""
         return self._settle_batch("delete_message_batch", kwargs)
 
-    def change_message_visibility(self, **kwargs: Any) -> dict[str, Any]:
+    def change_message_visibility(self, **kwargs: Any) -> object:
         """Change for how long a message stays hidden."""
         return self._settle("change_message_visibility", kwargs)
 
-    def change_message_visibility_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def change_message_visibility_batch(self, **kwargs: Any) -> BatchAnswer:
         """Change for how long messages stay hidden."""
         return self._settle_batch("change_message_visibility_batch", kwargs)
 
-    def set_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
+    def set_queue_attributes(self, **kwargs: Any) -> Answer:
         """Set attributes of a queue."""
-        return self._call("set_queue_attributes", kwargs)
-
-    def get_queue_attributes(self, **kwargs: Any) -> dict[str, Any]:
-        """Return attributes of a queue."""
-        return self._call("get_queue_attributes", kwargs)
-
-    def purge_queue(self, **kwargs: Any) -> dict[str, Any]:
-        """Delete the messages of a queue."""
-        return self._call("purge_queue", kwargs)
-
-    def _call(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        client = self._engine.clients.queue_client
-        name = self._engine.queue_name(kwargs["QueueUrl"])
-        answer: dict[str, Any] = getattr(client, method)(**{**kwargs, "QueueUrl": name})
+        answer: Answer = self._call("set_queue_attributes", kwargs)
         return answer
 
-    def _settle(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def get_queue_attributes(self, **kwargs: Any) -> Answer:
+        """Return attributes of a queue."""
+        answer: Answer = self._call("get_queue_attributes", kwargs)
+        return answer
+
+    def purge_queue(self, **kwargs: Any) -> Answer:
+        """Delete the messages of a queue."""
+        answer: Answer = self._call("purge_queue", kwargs)
+        return answer
+
+    def _call(self, method: str, kwargs: Mapping[str, Any]) -> Any:
+        client = self._engine.clients.queue_client
+        name = self._engine.queue_name(kwargs["QueueUrl"])
+        return getattr(client, method)(**{**kwargs, "QueueUrl": name})
+
+    def _settle(self, method: str, kwargs: Mapping[str, Any]) -> object:
         exceptions = self._engine.clients.queue_client.exceptions
         try:
             return self._call(method, {**kwargs, "ReceiptHandle": str(kwargs["ReceiptHandle"])})
         except exceptions.ReceiptHandleIsInvalid:
             return {}
 
-    def _settle_batch(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _settle_batch(self, method: str, kwargs: Mapping[str, Any]) -> BatchAnswer:
         entries = [{**entry, "ReceiptHandle": str(entry["ReceiptHandle"])} for entry in kwargs["Entries"]]
         answer = self._call(method, {**kwargs, "Entries": entries})
         unknown = [entry for entry in answer.get("Failed", []) if entry["Code"] == "ReceiptHandleIsInvalid"]
@@ -202,19 +209,20 @@ class MemoryTopicClient:
     def __init__(self, engine: MemoryEngine) -> None:
         self._engine = engine
 
-    def publish(self, **kwargs: Any) -> dict[str, Any]:
+    def publish(self, **kwargs: Any) -> SendAnswer:
         """Publish a message."""
-        return self._call("publish", kwargs)
+        answer: SendAnswer = self._call("publish", kwargs)
+        return answer
 
-    def publish_batch(self, **kwargs: Any) -> dict[str, Any]:
+    def publish_batch(self, **kwargs: Any) -> BatchAnswer:
         """Publish messages."""
-        return self._call("publish_batch", kwargs)
+        answer: BatchAnswer = self._call("publish_batch", kwargs)
+        return answer
 
-    def _call(self, method: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(self, method: str, kwargs: Mapping[str, Any]) -> Any:
         client = self._engine.clients.topic_client.client
         arn = self._engine.topic_arn(kwargs["TopicArn"])
-        answer: dict[str, Any] = getattr(client, method)(**{**kwargs, "TopicArn": arn})
-        return answer
+        return getattr(client, method)(**{**kwargs, "TopicArn": arn})
 
 
 def to_name(url_or_arn: str) -> str:

@@ -22,7 +22,7 @@ from microcosm_pubsub.registry.media_type import find_declared_media_type
 #: The topic of a message whose producer knows no topics.
 NO_TOPIC = ""
 
-#: How many messages one batch message of a recorded producer holds, at most.
+#: One batch message of a recorded producer holds at most this many messages.
 DEFERRED_BATCH_SIZE = 100
 
 #: One recorded call: the method's name, its positional and its keyword arguments.

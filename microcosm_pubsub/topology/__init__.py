@@ -1,5 +1,5 @@
 """
-What a daemon and its producers need in AWS: topics, a queue, its dead-letter queue, subscriptions, permissions.
+The needs of a daemon and its producers in AWS: topics, a queue, its dead-letter queue, subscriptions, permissions.
 
 Daemons create nothing in AWS. This tells whoever does what there has to be, out of the handlers that are registered and
 the configuration, in the words of the tool that he uses.
@@ -8,7 +8,7 @@ the configuration, in the words of the tool that he uses.
 - `resources`: its policies and attributes, as AWS has them.
 - `templates`, `terraform`: for CloudFormation and the CDK, and for Terraform.
 - `permissions`: the least that a consumer, a producer, a caller, and who empties a dead-letter queue must be allowed.
-- `engine`, `existing`: where a daemon's queues and topics are, and what there is.
+- `engine`, `inventory`: where a daemon's queues and topics are, and what there is.
 - `comparison`, `admission`: what there has to be beside that; whom the policy of a queue lets send.
 - `applying`: what is missing made, and what differs changed, by whoever deploys.
 """

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from microcosm_pubsub.topology.existing import read_json
+from microcosm_pubsub.topology.inventory import read_json
 from microcosm_pubsub.topology.resources import POLICY_VERSION
 
 
@@ -63,7 +63,7 @@ def concerns(statement: Mapping[str, Any], topic_arn: str) -> bool:
     for operator, values in (statement.get("Condition") or {}).items():
         wanted = {str(key).lower(): value for key, value in values.items()}.get(SOURCE_ARN)
         if wanted is None:
-            # such as aws:SourceAccount, or aws:SecureTransport: of the topic's account, or of any sender
+            # Conditions such as aws:SourceAccount and aws:SecureTransport concern the topic's account, or any sender.
             continue
         if operator.lower() not in ARN_CONDITIONS:
             return False

@@ -1,5 +1,5 @@
 """
-What there has to be, beside what there is: missing, different, or there.
+The comparison of a topology with what there is: missing, different, or there.
 
 Attributes that nobody plans are nobody's business here: a queue may have tags, or a delay.
 """
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.topology.admission import admits
-from microcosm_pubsub.topology.existing import PENDING, Existing, Found, read_json, read_redrive
+from microcosm_pubsub.topology.inventory import PENDING, FoundResource, Inventory, read_json, read_redrive
 from microcosm_pubsub.topology.plan import Queue, Topic, Topology
 from microcosm_pubsub.topology.resources import make_queue_attributes, make_subscription_filter
 
@@ -76,30 +76,30 @@ class Comparison:
     Compare a topology with what there is.
 
     :param topology: what there has to be
-    :param existing: looks at what there is
+    :param inventory: looks at what there is
     :param has_rights: whether the engine asks for rights and encrypts, as AWS does and the broker does not
     """
 
-    def __init__(self, topology: Topology, existing: Existing, has_rights: bool = True) -> None:
+    def __init__(self, topology: Topology, inventory: Inventory, has_rights: bool = True) -> None:
         self.topology = topology
-        self.existing = existing
+        self.inventory = inventory
         self.has_rights = has_rights
-        #: What was found, by kind and name.
-        self.found: dict[tuple[str, str], Found] = {}
+        #: The resources that were found, by kind and name.
+        self.found: dict[tuple[str, str], FoundResource] = {}
         #: And of what it is not known whether it is there.
         self.unseen: set[tuple[str, str]] = set()
 
     def iter_items(self) -> Iterator[Item]:
         """Iterate over what there has to be, in the order in which it can be made."""
         for topic in self.topology.topics:
-            find = partial(self.existing.find_topic, topic)
+            find = partial(self.inventory.find_topic, topic)
             yield self._judge("topic", topic.name, find, self._compare_topic)
         queue = self.topology.queue
         if queue is None:
             return
         for name, url, is_dead_letters in ((queue.dead_letter_queue, None, True), (queue.name, queue.url, False)):
             compare = partial(self._compare_queue, queue, is_dead_letters)
-            yield self._judge("queue", name, partial(self.existing.find_queue, name, url), compare)
+            yield self._judge("queue", name, partial(self.inventory.find_queue, name, url), compare)
         for topic in self.topology.subscribed:
             name = f"{topic.name} -> {queue.name}"
             if unseen := {("topic", topic.name), ("queue", queue.name)} & self.unseen:
@@ -119,7 +119,11 @@ class Comparison:
         }
 
     def _judge(
-        self, kind: str, name: str, find: Callable[[], Found | None], compare: Callable[[Found], Iterator[Change]]
+        self,
+        kind: str,
+        name: str,
+        find: Callable[[], FoundResource | None],
+        compare: Callable[[FoundResource], Iterator[Change]],
     ) -> Item:
         try:
             found = find()
@@ -132,18 +136,18 @@ class Comparison:
         changes = tuple(compare(found))
         return Item(kind, name, "differs" if changes else "there", changes)
 
-    def _find_subscription(self, topic: Topic, queue: Queue) -> Found | None:
+    def _find_subscription(self, topic: Topic, queue: Queue) -> FoundResource | None:
         ends = self.found.get(("topic", topic.name)), self.found.get(("queue", queue.name))
         if ends[0] is None or ends[1] is None:
             return None
-        return self.existing.find_subscription(ends[0].arn, ends[1].arn)
+        return self.inventory.find_subscription(ends[0].arn, ends[1].arn)
 
-    def _compare_topic(self, found: Found) -> Iterator[Change]:
+    def _compare_topic(self, found: FoundResource) -> Iterator[Change]:
         key = self.topology.kms_key
         if self.has_rights and key is not None and to_key(found.attributes.get("KmsMasterKeyId")) != to_key(key):
             yield Change("KmsMasterKeyId", found.attributes.get("KmsMasterKeyId") or None, key)
 
-    def _compare_queue(self, queue: Queue, is_dead_letters: bool, found: Found) -> Iterator[Change]:
+    def _compare_queue(self, queue: Queue, is_dead_letters: bool, found: FoundResource) -> Iterator[Change]:
         for name, value in self.want_queue(queue, is_dead_letters).items():
             if not is_same(name, value, found.attributes):
                 yield Change(name, found.attributes.get(name) or None, value)
@@ -157,7 +161,7 @@ class Comparison:
         if self.has_rights:
             yield from self._compare_policy(found)
 
-    def _compare_policy(self, found: Found) -> Iterator[Change]:
+    def _compare_policy(self, found: FoundResource) -> Iterator[Change]:
         policy = found.attributes.get("Policy")
         admitted: list[str] = []
         refused: list[str] = []
@@ -169,7 +173,7 @@ class Comparison:
             yield Change("Policy", old, f"lets {', '.join(topic.name for topic in self.topology.subscribed)} send")
 
 
-def compare_subscription(topic: Topic, found: Found) -> Iterator[Change]:
+def compare_subscription(topic: Topic, found: FoundResource) -> Iterator[Change]:
     """Iterate over what of a subscription differs."""
     if found.attributes.get(PENDING) == "true":
         yield Change(PENDING, "true", "false")
@@ -187,7 +191,7 @@ def is_same(name: str, wanted: str, attributes: Mapping[str, str]) -> bool:
     """Return whether an attribute of a queue is what it has to be."""
     current = attributes.get(name)
     if name == "SqsManagedSseEnabled":
-        # one with a key is encrypted better
+        # A key of one's own encrypts better.
         return current != "false" or bool(attributes.get("KmsMasterKeyId"))
     if name == "KmsMasterKeyId":
         return to_key(current) == to_key(wanted)

@@ -1,5 +1,5 @@
 """
-Where a daemon's queues and topics are: AWS, another engine, or the embedded broker, and clients to look around there.
+The engine of a daemon's queues and topics: AWS, another one, or the embedded broker, with clients to look around there.
 
 They are made as the daemon's configuration says, without the rest of its graph, which needs what may not be there yet.
 """
@@ -15,13 +15,16 @@ from typing import Any
 
 from microcosm.api import create_object_graph, load_each, load_from_dict
 
+from microcosm_pubsub.broker.clients import BrokerClients
 from microcosm_pubsub.clients import LOCAL_REGION, endpoint_of, make_client, region_of, region_of_arn
+from microcosm_pubsub.clients.protocols import AdminQueueClient, AdminTopicClient
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.reader import Reader, is_path, is_stdin, is_url
 
 
-#: Who looks around asks once more if there is no answer, and does not wait for minutes.
+#: An examination asks once more if there is no answer, and does not wait for minutes.
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 MAX_ATTEMPTS = 2
@@ -30,7 +33,7 @@ MAX_ATTEMPTS = 2
 @dataclass(frozen=True, slots=True)
 class Engine:
     """
-    Where queues and topics are.
+    The engine that holds queues and topics.
 
     :param queue_client: boto3's SQS client, or one like it
     :param topic_client: boto3's SNS client, or one like it
@@ -38,20 +41,33 @@ class Engine:
     :param broker: the clients of the embedded broker, which daemons make what they need in; None elsewhere
     """
 
-    queue_client: Any
-    topic_client: Any
+    queue_client: AdminQueueClient
+    topic_client: AdminTopicClient
     endpoint_url: str | None = None
-    broker: Any = None
+    broker: BrokerClients | None = None
 
     @property
     def name(self) -> str:
         """Return what to call it."""
         if self.broker is not None:
             return f"the broker {self.broker.broker.store}"
-        return self.endpoint_url or f"AWS {self.queue_client.meta.region_name}"
+        return self.endpoint_url or f"AWS {self.region_name}"
+
+    @property
+    def region_name(self) -> str | None:
+        """Return the region that requests are signed for; only boto3's clients have one."""
+        client: Any = self.queue_client
+        region: str | None = client.meta.region_name
+        return region
+
+    def close(self) -> None:
+        """Close the connections of boto3's clients."""
+        clients: tuple[Any, ...] = (self.queue_client, self.topic_client)
+        for client in clients:
+            client.close()
 
 
-def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -> Any:
+def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -> PubSubGraph:
     """
     Return the object graph of a daemon, of which nothing is made yet.
 
@@ -60,12 +76,13 @@ def make_graph(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any]) -
     """
     daemon = daemon_cls()
     daemon.args = Namespace(debug=False, testing=False)
-    return create_object_graph(
+    graph: PubSubGraph = create_object_graph(
         daemon.name,
         import_name=daemon.import_name,
         root_path=daemon.root_path,
         loader=load_each(daemon.loader, load_from_dict(dict(overrides))),
     )
+    return graph
 
 
 def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] | None = None) -> ConsumerDaemon:
@@ -75,7 +92,7 @@ def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] |
     :param overrides: configuration that wins, by section
     :raises ConfigurationError: if it cannot be made
     """
-    # nothing is made in a broker, and stdout is for what a command prints
+    # Nothing is made in a broker, and stdout is left to the output of a command.
     in_memory = load_from_dict(
         sns_producer={"mock_sns": True},
         pubsub_broker={"url": ""},
@@ -85,7 +102,7 @@ def make_daemon(daemon_cls: type[ConsumerDaemon], overrides: Mapping[str, Any] |
 
 
 @contextmanager
-def open_engine(graph: Any) -> Iterator[Engine]:
+def open_engine(graph: PubSubGraph) -> Iterator[Engine]:
     """
     Give the engine that a graph is configured for, and close it at the end.
 
@@ -108,8 +125,7 @@ def open_engine(graph: Any) -> Iterator[Engine]:
     try:
         yield engine
     finally:
-        engine.queue_client.close()
-        engine.topic_client.close()
+        engine.close()
 
 
 def make_engine(config: Any, arns: Any, source: str) -> Engine:

@@ -1,5 +1,5 @@
 """
-What there has to be, in the words of the tool that makes it.
+A topology in the words of the tool that makes it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from microcosm_pubsub.topology.resources import POLICY_VERSION
 
 Statement = dict[str, Any]
 
-#: What stands for the account and the region, if they are not given.
+#: Placeholders of the account and the region, if they are not given.
 ANY_REGION = "*"
 ANY_ACCOUNT = "*"
 
@@ -35,7 +35,7 @@ def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: 
     arns = arn_of(queue.name, region, account), arn_of(queue.dead_letter_queue, region, account)
     return make_policy(
         statement("Receive", RECEIVE, arns[0]),
-        # where the dead letters go, and the URL of a queue that is given by its name
+        # These find the dead-letter queue, and the URL of a queue that is given by its name.
         statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], *arns),
         statement("GiveUp", ["sqs:SendMessage"], arns[1]),
         *(answer_statements(calls, region, account) if calls is not None and calls.answers else ()),
@@ -73,7 +73,7 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
         statement("Look", [*RECEIVE, "sqs:ListDeadLetterSourceQueues", "sqs:PurgeQueue", *tasks], dead),
         statement("Find", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], arn, dead),
         statement("GiveBack", ["sqs:SendMessage"], arn),
-        # without the name of a queue, those that have dead letters are looked for
+        # Without the name of a queue, those that have dead letters are looked for.
         statement("List", ["sqs:ListQueues"], "*"),
         *key_statements(topology, ["kms:Decrypt", "kms:GenerateDataKey"]),
     )
@@ -107,7 +107,7 @@ def call_statements(calls: Calls, region: str, account: str) -> list[Statement]:
     return [
         statement("Call", ["sns:Publish"], *(f"arn:aws:sns:{region}:{account}:{name}" for name in calls.topics)),
         statement("TakeAnswers", TAKE_ANSWERS, arn_of(f"{calls.prefix}*", region, account)),
-        # which knows no resources
+        # ListQueues knows no resources.
         statement("ListQueues", ["sqs:ListQueues"], "*"),
     ]
 
@@ -169,7 +169,7 @@ def key_statements(topology: Topology, actions: list[str]) -> list[Statement]:
         return []
     if topology.kms_key.startswith("arn:"):
         return [statement("UseKey", actions, topology.kms_key)]
-    # of an alias, whose key is another one tomorrow
+    # An alias may point to another key tomorrow.
     made = statement("UseKey", actions, "*")
     alias = topology.kms_key if topology.kms_key.startswith("alias/") else f"alias/{topology.kms_key}"
     return [{**made, "Condition": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}}]

@@ -1,5 +1,5 @@
 """
-What there has to be, for one daemon.
+The topology that one daemon needs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.config.graph import find_component
 from microcosm_pubsub.constants import FIFO_SUFFIX
+from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer.topics import TESTING_TOPIC
 from microcosm_pubsub.reader import is_url
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS
@@ -34,7 +36,7 @@ class Queue:
     :param name: of the queue
     :param dead_letter_queue: the name of the other
     :param visibility_timeout_seconds: for how long a receive hides a message that the daemon does not hide itself
-    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param max_receive_count: after this many receives a message goes to the dead-letter queue
     :param url: as configuration gives it; None if it gives a name, or nothing
     """
 
@@ -75,7 +77,7 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """
-    What a daemon has to do with calls of services.
+    The part of a daemon in calls of services.
 
     :param prefix: with which the names of reply queues begin
     :param answers: whether the daemon has a service, which sends to reply queues
@@ -92,7 +94,7 @@ class Calls:
 @dataclass(frozen=True, slots=True)
 class Topology:
     """
-    What there has to be.
+    The queues, topics and subscriptions that there have to be.
 
     :param name: of the daemon
     :param topics: by name
@@ -119,13 +121,15 @@ class Topology:
         return tuple(topic for topic in self.topics if topic.published)
 
 
-def plan(daemon: Any, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None) -> Topology:
+def plan(
+    daemon: ConsumerDaemon, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None
+) -> Topology:
     """
     Return what a daemon needs.
 
     :param daemon: with its graph, over queues in memory, and its configuration
     :param with_producers: whether what its modules declare schemas of is published by it too
-    :param max_receive_count: after so many receives a message goes to the dead-letter queue
+    :param max_receive_count: after this many receives a message goes to the dead-letter queue
     :param kms_key: by which all of it is encrypted
     :raises ConfigurationError: if it cannot be, as a standard queue of a FIFO topic's messages in order
     """
@@ -156,13 +160,13 @@ def make_topics(arns: Any, published: Iterable[str], handled: Iterable[str]) -> 
         yield Topic(name, tuple(given), tuple(taken), known.get(name))
 
 
-def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
+def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
     """
     Return what a daemon has to do with calls of services; None if nothing.
 
     :param handlers: those that it runs, by media type
     """
-    # these stand beside this part, and may be missing
+    # These components stand beside this part, and may be missing.
     replies, rpc = find_component(graph, "pubsub_replies"), find_component(graph, "pubsub_rpc")
     if replies is None:
         return None
@@ -172,12 +176,12 @@ def find_calls(graph: Any, handlers: Mapping[str, Any]) -> Calls | None:
         return None
     topics = {arns.get(each) or arns.default for each in answered}
     if rpc is not None:
-        # what is asked elsewhere is not declared here: any topic that configuration names
+        # Requests to other services are declared nowhere here: they may go to any topic that configuration names.
         topics |= {arns.default, *arns.values()}
     return Calls(replies.reply.prefix, bool(answered), rpc is not None, tuple(sorted(map(name_topic, topics))))
 
 
-def make_queue(daemon: Any, max_receive_count: int) -> Queue:
+def make_queue(daemon: ConsumerDaemon, max_receive_count: int) -> Queue:
     """Return the queue of a daemon."""
     config = daemon.graph.config.sqs_consumer
     configured = str(config.sqs_queue_url or "")

@@ -15,7 +15,7 @@ from microcosm_pubsub.topology.plan import Queue, Topic
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 POLICY_VERSION = "2012-10-17"
 
-#: What the statement of a queue's policy is called that lets its topics send.
+#: The name of the statement of a queue's policy that lets its topics send.
 STATEMENT = "TopicsMaySend"
 
 
@@ -48,11 +48,11 @@ def make_subscription_filter(topic: Topic) -> dict[str, Any]:
 
 def make_queue_attributes(queue: Queue, kms_key: str | None, is_dead_letters: bool) -> dict[str, Any]:
     """Return what a queue is, but for whom it lets in and where its dead letters go."""
-    # what nobody looked at in time is gone
+    # A message that nobody looks at in time is gone.
     made: dict[str, Any] = {"MessageRetentionPeriod": MAX_RETENTION_SECONDS}
     if not is_dead_letters:
         made["VisibilityTimeout"] = queue.visibility_timeout_seconds
-        # receives wait for messages, whoever makes them
+        # Every receive waits for messages, even one that does not ask for that.
         made["ReceiveMessageWaitTimeSeconds"] = MAX_WAIT_SECONDS
     if queue.is_fifo:
         made["FifoQueue"] = True

@@ -1,5 +1,5 @@
 """
-What there has to be as CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide
+A topology as CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def make_queues(queue: Queue, topology: Topology) -> dict[str, Any]:
     made: dict[str, Any] = {
         "DeadLetterQueue": {
             "Type": "AWS::SQS::Queue",
-            # what could not be handled outlives the stack
+            # Dead letters outlive the stack.
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
             "Properties": {"QueueName": queue.dead_letter_queue, **dead_attributes},

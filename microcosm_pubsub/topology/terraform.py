@@ -1,5 +1,5 @@
 """
-What there has to be as Terraform: https://registry.terraform.io/providers/hashicorp/aws/latest/docs
+A topology as Terraform: https://registry.terraform.io/providers/hashicorp/aws/latest/docs
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def write(value: Any, depth: int) -> str:
     if isinstance(value, (list, tuple)):
         inner = "  " * (depth + 1)
         return "\n".join(["[", *(f"{inner}{write(each, depth + 1)}," for each in value), "  " * depth + "]"])
-    # a text in which nothing is to be put in: https://developer.hashicorp.com/terraform/language/expressions/strings
+    # Terraform must not replace anything in this text:
+    # https://developer.hashicorp.com/terraform/language/expressions/strings
     return dumps(value).replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else dumps(value)
 
 

@@ -25,7 +25,7 @@ TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 TRACE_HEADER: Final = "AWSTraceHeader"
 
-#: Of a message with more, SNS drops all with raw delivery.
+#: SNS drops all attributes of a message that has more, with raw delivery.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
 MAX_ATTRIBUTES: Final = 10
 
@@ -53,7 +53,7 @@ def parse_parent(text: Any, state: Any = None) -> SpanContext | None:
     :param state: what `tracestate` says beside it
     """
     match = PARENT.fullmatch(text) if isinstance(text, str) else None
-    # what a later version adds may be ignored; 00 has nothing to add
+    # Additions of a later version may be ignored; version 00 has none.
     if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
         return None
     trace_state = None
@@ -110,7 +110,7 @@ def find_attributes(message: SQSMessage) -> Any:
     try:
         notification = loads(body)
     except ValueError:
-        # written in a way that an envelope of the user's reads
+        # The message was written in a form that only an envelope of the user's reads.
         return None
     return notification.get("MessageAttributes") if isinstance(notification, dict) else None
 
@@ -144,7 +144,7 @@ def write(message: PubsubMessage, context: SpanContext) -> None:
     attributes = message.message_attributes
     for name in (TRACEPARENT, TRACESTATE):
         attributes.pop(name, None)
-    # a state means nothing without its parent, which comes first
+    # The parent comes first, without which a state means nothing.
     for name, text in values.items():
         if len(attributes) < MAX_ATTRIBUTES:
             attributes[name] = {"DataType": "String", "StringValue": text}

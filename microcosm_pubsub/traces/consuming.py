@@ -44,7 +44,7 @@ receive_attributes = lru_cache(maxsize=100)(names.make_receive_attributes)
 
 class Origin:
     """
-    Where a message comes from.
+    The origin of a message.
 
     :param creation: the context with which it was published, if it carries one
     :param receive: that of its receive, in which it is handled if it carries none
@@ -59,15 +59,15 @@ class Origin:
         self.creation = creation
         self.receive = receive
         self.quiet = quiet
-        #: what log lines tell, while it is handled
+        #: The fields of log lines while it is handled.
         self.log_fields: dict[str, str] | None = None
 
 
-#: Where a message comes from in whose handling nothing can be recorded.
+#: The origin of a message in whose handling nothing can be recorded.
 NOWHERE = Origin(None)
 
 
-class Consuming:
+class ConsumerTraces:
     """
     Make the spans of a consumer.
 
@@ -85,7 +85,7 @@ class Consuming:
         self.xray = xray
         self.clock = clock
 
-    # a receive
+    # The span of a receive.
 
     def received(self, messages: Sequence[SQSMessage], seconds: float) -> None:
         """
@@ -94,7 +94,7 @@ class Consuming:
         :param messages: at least one
         :param seconds: how long the receive took
         """
-        # as the module says
+        # A fault of a sampler or exporter is logged, and the message handled all the same.
         try:
             sampling = self.tracer.sampling
             if sampling is Sampling.OFF:
@@ -112,7 +112,7 @@ class Consuming:
         received = self._make_receive_span(messages, creations, seconds)
         receive = make_context(received)
         is_quiet = sampling is not Sampling.ASK
-        # shared by those that carry none, if they are not recorded
+        # Messages that carry no context share one origin, if they are not recorded.
         plain = Origin(None, receive, receive) if is_quiet and received and not is_sampled(received) else None
         for message, creation in zip(messages, creations, strict=True):
             if creation is None:
@@ -127,7 +127,7 @@ class Consuming:
     ) -> SpanContext | None:
         queue_url = find_queue_url(messages[0])
         if not queue_url:
-            # an event that came to us
+            # A Lambda event came to us: nothing was received.
             return None
         attributes = receive_attributes(queue_url)
         end = self.clock()
@@ -143,7 +143,7 @@ class Consuming:
         context = span.get_span_context()
         return context if context.is_valid else None
 
-    # a call of a handler
+    # The span of a handler's call.
 
     def handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """Handle messages by one call of their handler, within a span if it is to be recorded."""
@@ -151,7 +151,7 @@ class Consuming:
         if origin is NOWHERE and len(messages) == 1:
             return call_next(messages)
         if origin is not None and origin.quiet is not None and len(messages) == 1:
-            # what nearly all are, where few are recorded
+            # Fast path: where few traces are recorded, nearly all messages are in quiet ones.
             token = attach(origin.quiet)
             try:
                 return call_next(messages)
@@ -160,7 +160,7 @@ class Consuming:
         return self._handle(call_next, messages)
 
     def _handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        # as the module says
+        # A fault of a sampler or exporter is logged, and the message handled all the same.
         try:
             sampling = self.tracer.sampling
             span, context = (None, None) if sampling is Sampling.OFF else self._start(messages, sampling)
@@ -207,7 +207,7 @@ class Consuming:
             message.trace = Origin(read_received(message, self.xray))
         origin: Origin = message.trace
         if origin.quiet is not None or origin is NOWHERE:
-            # it may be shared
+            # The origin may be shared with other messages.
             origin = message.trace = Origin(origin.creation, origin.receive)
         return origin
 
@@ -221,7 +221,7 @@ class Consuming:
         return origins[0].receive or Context()
 
     def _end(self, span: Span, messages: Sequence[SQSMessage], results: Sequence[MessageHandlingResult]) -> None:
-        # as the module says
+        # A fault of a sampler or exporter is logged, and the message handled all the same.
         try:
             if span.is_recording():
                 for message, result in zip(messages, results, strict=False):
@@ -262,7 +262,7 @@ def tell(span: Span, message: SQSMessage, result: MessageHandlingResult, is_one_
     """Let a span tell what came of a message, and what becomes of it at its queue."""
     kind = result.result
     if kind is MessageHandlingResultType.SUCCEEDED and not is_one_of_many and message.error is None:
-        # what nearly all are: of these it says all, and each attribute costs
+        # Nearly all messages end so: the event says all, and each attribute costs time.
         span.add_event(names.ACK_EVENT)
         return
     which: dict[str, Any] = {names.RESULT: kind.label}

@@ -13,6 +13,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.middleware import Check
 from microcosm_pubsub.producer import PublishLayer, PublishStep
 from microcosm_pubsub.types import Layer
@@ -21,7 +22,7 @@ from microcosm_pubsub.types import Layer
 @dataclass(frozen=True, slots=True)
 class Traces:
     """
-    What makes spans, for those who have a place for it.
+    The makers of spans, by the place where they are called.
 
     :param consuming: is told of receives, and stands around the calls of handlers
     :param log: a layer that lets log lines tell a message's trace
@@ -44,7 +45,7 @@ class Traces:
     one_trace=typed(values.boolean("pubsub_traces.one_trace"), default_value=True),
     xray=typed(values.boolean("pubsub_traces.xray"), default_value=False),
 )
-def configure_pubsub_traces(graph: Any) -> Traces | None:
+def configure_pubsub_traces(graph: PubSubGraph) -> Traces | None:
     """
     Configure the traces of a graph, bound as `pubsub_traces`; None if they are not enabled.
 
@@ -57,8 +58,8 @@ def configure_pubsub_traces(graph: Any) -> Traces | None:
     if not config.enabled:
         return None
     try:
-        from microcosm_pubsub.traces.consuming import Consuming, add_log_fields
-        from microcosm_pubsub.traces.publishing import Publishing
+        from microcosm_pubsub.traces.consuming import ConsumerTraces, add_log_fields
+        from microcosm_pubsub.traces.publishing import ProducerTraces
         from microcosm_pubsub.traces.tracer import Tracer, find_trace_id
     except ModuleNotFoundError as error:
         raise ConfigurationError(
@@ -70,6 +71,6 @@ def configure_pubsub_traces(graph: Any) -> Traces | None:
         return getattr(meta, "endpoint_url", None)
 
     tracer = Tracer()
-    publishing = Publishing(tracer, find_endpoint, config.xray)
-    consuming = Consuming(tracer, config.one_trace, config.xray)
+    publishing = ProducerTraces(tracer, find_endpoint, config.xray)
+    consuming = ConsumerTraces(tracer, config.one_trace, config.xray)
     return Traces(consuming, Check(add_log_fields), publishing.start, publishing.around, publishing.send, find_trace_id)

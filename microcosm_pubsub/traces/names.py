@@ -1,5 +1,5 @@
 """
-What spans and their attributes are called: the semantic conventions for messaging, and names of our own beside them.
+The names of spans and their attributes: the semantic conventions for messaging, and names of our own beside them.
 
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 https://opentelemetry.io/docs/specs/semconv/messaging/sqs/

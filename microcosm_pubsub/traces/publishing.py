@@ -49,7 +49,7 @@ class OpenSpan:
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        #: whether its topic was asked to take it
+        #: Whether its topic was asked to take it.
         self.is_sent = False
 
     def end(self, result: ProduceResult) -> None:
@@ -67,7 +67,7 @@ class OpenSpan:
         span.end()
 
 
-class Publishing:
+class ProducerTraces:
     """
     Make the spans of a producer.
 
@@ -85,7 +85,7 @@ class Publishing:
 
     def start(self, message: PubsubMessage) -> None:
         """Start the span of a message, and give it the context: a publish step."""
-        # whatever is wrong with a sampler, the message is published
+        # A fault of a sampler must not keep the message from being published.
         try:
             sampling = self.tracer.sampling
             if sampling is not Sampling.OFF:
@@ -97,7 +97,7 @@ class Publishing:
         parent: SpanContext | None = get_current_span().get_span_context()
         context: Context | None = None
         if parent is None or not parent.is_valid:
-            # nothing is traced here; but what caused this may have been, or its author says in what trace it is
+            # Nothing is traced here, but the cause of this message may have been, or its author names its trace.
             parent = read_published(message)
             context = make_context(parent)
         if sampling is not Sampling.ASK and parent is not None and not is_sampled(parent):
@@ -126,7 +126,7 @@ class Publishing:
             if token is not None:
                 detach(token)
             for index, message in enumerate(messages):
-                # what is kept is published with no open span
+                # A message that is kept is published later, with no open span.
                 message.tracked = None
                 end(tracked[index], results[index] if index < len(results) else ProduceResult())
         return given
@@ -200,7 +200,7 @@ def end(tracked: Any, result: ProduceResult) -> None:
     """End a message's span, if it has one."""
     if tracked is None:
         return
-    # whatever is wrong with an exporter, the message is published
+    # A fault of an exporter must not keep the message from being published.
     try:
         tracked.end(result)
     except Exception:

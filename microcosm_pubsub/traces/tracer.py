@@ -1,5 +1,5 @@
 """
-Who decides which spans there are: OpenTelemetry's sampler, asked as seldom as can be.
+The decision which spans there are: OpenTelemetry's sampler makes it, and is asked as seldom as can be.
 
 Most samplers record nothing below a span that is not recorded, and to ask one costs as much as a tenth of handling a
 message; so of such a sampler the answer is known beforehand.
@@ -37,7 +37,7 @@ NO_ROOTS = "root:AlwaysOffSampler"
 
 
 class Sampling(Enum):
-    """When a sampler has to be asked: never, if a parent is recorded, unless one is not, or always."""
+    """The need to ask a sampler: never, if a parent is recorded, unless one is not, or always."""
 
     OFF = "off"
     JOINING = "joining"
@@ -70,9 +70,9 @@ class Tracer:
 def judge(provider: Any, sampler: Any) -> Sampling:
     """Return when a provider's sampler has to be asked."""
     if isinstance(provider, (NoOpTracerProvider, ProxyTracerProvider)):
-        # a program without an SDK
+        # The program has no SDK.
         return Sampling.OFF
-    # somebody else's provider, or sampler, may have rules of its own
+    # Another provider or sampler may have rules of its own.
     try:
         description = str(sampler.get_description())
     except Exception:

@@ -51,14 +51,14 @@ class Admission:
         self.concurrency = settings.concurrency
         self.max_buffer = settings.max_buffer
         self.max_buffer_seconds = settings.max_buffer_seconds
-        # As many may be unsettled as the calls under way can hold, and as many again.
+        # The limit is at least twice the messages that the calls under way can hold.
         self.max_unsettled = max(settings.max_buffer, 2 * MAX_BATCH_ENTRIES * settings.max_settlers)
         self.limit = limit
-        #: how many messages may still be received; None for any number
+        #: The number of messages that may still be received; None for any number.
         self.budget = settings.max_messages
-        #: how many messages are being asked for
+        #: The number of messages that receives under way ask for.
         self.reserved = 0
-        #: how many slots have been busy with one unit for longer than messages should wait
+        #: The number of slots that have been busy with one unit for longer than messages should wait.
         self.stuck = 0
         self._mean_seconds: float | None = None
         self._is_asked = False
@@ -118,7 +118,7 @@ class Admission:
         """
         if seconds is not None:
             mean, newest = self._mean_seconds, seconds / messages
-            # two slots at once may forget one of two times, which does the mean no harm
+            # Two slots at once may lose one of two times, which does the mean no harm.
             self._mean_seconds = newest if mean is None else mean + MEAN_WEIGHT * (newest - mean)
         if self._is_asked:
             self.tell_of_room()
@@ -134,22 +134,22 @@ class Admission:
             self._is_asked = False
             self._on_room()
 
-    # inside
+    # Internals.
 
     def _count_room(self) -> int:
         if self.entries.count >= self.max_unsettled:
             return 0
         lanes = self.lanes
-        # a batch that waits for messages gets them, whatever the slots do
+        # A batch that waits for messages gets them, whatever the slots do.
         room = max(self.capacity - lanes.running - len(lanes.ready), lanes.missing)
-        # messages that wait in lanes take no slot, but a lease each
+        # Messages that wait in lanes take no slot, but a lease each.
         leases = self.max_buffer + self.concurrency - lanes.running - lanes.waiting
         return min(room, leases) - self.reserved
 
     def _is_worth_asking(self, room: int) -> bool:
         if room <= 0:
             return False
-        # a slot has nothing to do, or a call will bring enough to be worth its price
+        # Ask if a slot has nothing to do, or if a call will bring enough to be worth its price.
         is_hungry = self.concurrency - self.lanes.running > len(self.lanes.ready) + self.reserved
         return is_hungry or room >= min(self.limit, max(1, self.capacity // 2))
 

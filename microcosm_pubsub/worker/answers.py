@@ -11,10 +11,10 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socketpair
 from typing import Any
 
-from microcosm_pubsub.fast.transport.calls import Flight
+from microcosm_pubsub.fast.transport.hot_calls import Flight
 
 
-#: How often calls are looked for whose answer is overdue, in seconds.
+#: Calls whose answer is overdue are looked for at this interval, in seconds.
 OVERDUE_SECONDS = 1.0
 
 MIN_SLEEP_SECONDS = 0.0005
@@ -45,9 +45,9 @@ class Answers:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.waiting: set[OpenCall] = set()
-        #: when to look for calls whose answer is overdue
+        #: When to look for calls whose answer is overdue.
         self.overdue_at = 0.0
-        # on Linux and the BSDs one that waits already waits for what is registered meanwhile, too
+        # On Linux and the BSDs a selector that waits also waits for sockets that are registered meanwhile:
         # https://man7.org/linux/man-pages/man2/epoll_wait.2.html
         self._selector = DefaultSelector()
         self._waker, self._woken = socketpair()
@@ -72,7 +72,7 @@ class Answers:
         for key, _ in self._selector.select(seconds):
             call: OpenCall | None = key.data
             if call is None:
-                # to wake who waits here
+                # This socket only wakes the thread that waits here.
                 continue
             if call.flight.exchange.read():
                 self.remove(call)

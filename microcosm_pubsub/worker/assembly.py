@@ -31,7 +31,7 @@ SenderT = TypeVar("SenderT", bound=Callable[..., None])
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkerParts:
     """
     The parts of a worker.
 
@@ -57,7 +57,7 @@ def assemble(
     settings: WorkerSettings,
     intervals: Intervals,
     clock: Callable[[], float],
-) -> Parts:
+) -> WorkerParts:
     """
     Return the parts of a worker.
 
@@ -96,7 +96,9 @@ def assemble(
         clock,
     )
     slots = Slots(lanes, handling, settings.concurrency, clock)
-    return Parts(has_leases, keeper, reactor, breaker, lanes, entries, admission, settler, handling, receiver, slots)
+    return WorkerParts(
+        has_leases, keeper, reactor, breaker, lanes, entries, admission, settler, handling, receiver, slots
+    )
 
 
 def only_enabled(sender: SenderT | None) -> SenderT | None:

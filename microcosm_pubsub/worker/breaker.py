@@ -20,7 +20,7 @@ logger = getLogger(__name__)
 
 
 class State(Enum):
-    """What a circuit breaker does."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -56,7 +56,7 @@ class Breaker:
         self._results = deque[tuple[float, bool]]()
         self._failures = 0
         self._open_until = 0.0
-        #: until when the result of the message received to see is waited for; None if none was received
+        #: The deadline for the result of the probing message; None if none was received.
         self._probe_until: float | None = None
 
     def record(self, failed: bool) -> None:
@@ -94,7 +94,7 @@ class Breaker:
             self._probe_until = self.clock() + self.open_seconds if probing else None
 
     def _is_probing(self) -> bool:
-        # some messages have no result: one that was handled before, or that waited for longer than its lease
+        # Some messages have no result: one that was handled before, or that waited for longer than its lease.
         return self._probe_until is not None and self.clock() < self._probe_until
 
     def _count(self, failed: bool) -> None:

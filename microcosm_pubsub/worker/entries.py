@@ -1,5 +1,5 @@
 """
-What waits to be settled, and what goes into the next call.
+The entries that wait to be settled, and the choice of those that go into the next call.
 
 Deletes, visibility changes and dead letters have queues of their own, since a call is of one kind. An entry waits a
 moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; whoever uses it holds a lock.
@@ -24,7 +24,7 @@ MAX_DELAY_SECONDS = 0.05
 @dataclass(slots=True, eq=False)
 class Settlement:
     """
-    What is to become of a message.
+    The fate of a message at its queue.
 
     :param timeout: after how many seconds it becomes visible; None deletes it
     :param due: when it is to be settled at the latest
@@ -56,7 +56,8 @@ class Entries:
     def __init__(self, max_calls: int) -> None:
         self.max_calls = max_calls
         self.is_flushing = False
-        #: how many entries are not settled yet, and how many of them are not being sent; others read it without a lock
+        #: The number of entries that are not settled yet, and of those that are not being sent; others read it without
+        #: a lock.
         self.count = 0
         self.waiting = 0
         #: The batches that are being sent.
@@ -86,7 +87,7 @@ class Entries:
         chosen: deque[Settlement] | None = None
         for queue in self._queues:
             is_due = queue and (len(queue) >= MAX_BATCH_ENTRIES or queue[0].due <= now or self.is_flushing)
-            # the one that has waited longest first, so that none waits for another's end
+            # The queue that has waited longest comes first, so that none waits for another's end.
             if is_due and (chosen is None or queue[0].due < chosen[0].due):
                 chosen = queue
         if chosen is None:
@@ -118,7 +119,7 @@ class Entries:
     def find_due(self) -> float:
         """Return when something is to be sent, if nothing else happens before; infinity if nothing is."""
         due = inf
-        # when as much is being sent as may be: when some of that has ended
+        # All calls are in use: the end of one makes room.
         if self.waiting and len(self.sending) < self.max_calls:
             for queue in self._queues:
                 if queue and queue[0].due < due:

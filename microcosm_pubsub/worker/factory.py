@@ -12,6 +12,7 @@ from microcosm.api import typed
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
+from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.worker.assembly import only_enabled
 from microcosm_pubsub.worker.gauges import Values, tell_all
 from microcosm_pubsub.worker.settings import WorkerSettings
@@ -50,14 +51,14 @@ def _number(name: str, minimum: float, maximum: float | None = None) -> Any:
     breaker_open_seconds=_number("breaker_open_seconds", 0),
     health_threshold_seconds=_number("health_threshold_seconds", 0),
 )
-def configure_pubsub_worker(graph: Any) -> Worker:
+def configure_pubsub_worker(graph: PubSubGraph) -> Worker:
     """Configure the worker that handles the messages of a daemon, bound as `pubsub_worker`."""
     config = graph.config.pubsub_worker
     settings = WorkerSettings(**{name: getattr(config, name) for name in WorkerSettings.__slots__})
     return Worker(graph.sqs_consumer, graph.sqs_message_dispatcher, settings, gauge_tellers(graph))
 
 
-def gauge_tellers(graph: Any) -> Callable[[Values], None] | None:
+def gauge_tellers(graph: PubSubGraph) -> Callable[[Values], None] | None:
     """Return what is told of the gauges of workers and services: metrics and meters, those that are enabled."""
     meters = find_component(graph, "pubsub_meters")
     tellers = [only_enabled(graph.pubsub_worker_metrics), meters.gauges if meters and meters.enabled else None]

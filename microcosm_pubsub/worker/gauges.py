@@ -1,5 +1,5 @@
 """
-What a worker does at the moment, told to metrics about once a second.
+The gauges of a worker, told to metrics about once a second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from time import monotonic
 
 logger = getLogger(__name__)
 
-#: How often it is told, at most, in seconds.
+#: Gauges are told at most once in this many seconds.
 GAUGE_SECONDS = 1.0
 
 Values = Mapping[str, float]

@@ -68,7 +68,7 @@ class Handling:
         self.timer = timer
         self.reactor = reactor
         self.has_leases = has_leases
-        #: how messages are handled here, from when the worker has its handlers
+        #: The routes of the worker's handlers, once it has them.
         self.routes: Routes = dispatcher.find_routes({})
         #: The messages that go back at the end.
         self._left_over = deque[SQSMessage]()
@@ -136,7 +136,7 @@ class Handling:
         self.reactor.help()
 
     def release(self, messages: Iterable[SQSMessage]) -> None:
-        """Hand back messages whose turn has not come, since an earlier one of their group stays in the queue."""
+        """Release messages whose turn has not come, since an earlier one of their group stays in the queue."""
         for message in messages:
             self.settler.add(message, 0)
             self.timer.ended([message])
@@ -153,7 +153,7 @@ class Handling:
         """
         lose(unit.messages)
         error = HandlerTimeout(
-            f"The handler took longer than its timeout of {timeout:g} s and was given up; its thread goes on until "
+            f"The handler took longer than its timeout of {timeout:g} s and was abandoned; its thread goes on until "
             "the handler returns"
         )
         handled = []
@@ -170,12 +170,12 @@ class Handling:
         if message.fifo_group is not None:
             self.release(self.lanes.refuse_group(message.fifo_group))
 
-    def keep_for_the_end(self, messages: Iterable[SQSMessage]) -> None:
+    def keep_left_over(self, messages: Iterable[SQSMessage]) -> None:
         """Note messages that nobody handles any more."""
         self._left_over += messages
 
-    def hand_back(self) -> None:
-        """Hand back what nobody handles any more."""
+    def release_left_over(self) -> None:
+        """Release what nobody handles any more."""
         if self._left_over:
             logger.info("Releasing %d messages that were not handled", len(self._left_over))
         while self._left_over:
@@ -221,4 +221,4 @@ def find_missing(unit: Unit, handled: Iterable[Handled]) -> list[SQSMessage]:
 def lose(messages: Iterable[SQSMessage]) -> None:
     """Tell a handler that goes on, if it asks, that its messages are somebody else's."""
     for message in messages:
-        message.lease.lose("its handler was given up")
+        message.lease.lose("its handler was abandoned")

@@ -1,5 +1,5 @@
 """
-How a worker fares: what an orchestrator is told of it.
+The health of a worker, as an orchestrator is told of it.
 """
 
 from __future__ import annotations

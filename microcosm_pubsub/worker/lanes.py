@@ -28,7 +28,7 @@ class Lane:
 
     waiting: deque[SQSMessage] = field(default_factory=deque)
     active: int = 0
-    #: the batch that the active ones are in, while others may still join it
+    #: The batch that holds the active messages, while others may still join it.
     batch: Unit | None = None
 
 
@@ -81,7 +81,7 @@ class Lanes:
         self._lanes: dict[str, Lane] = {}
         self._idle_slots = 0
         self.is_closed = False
-        #: how many messages wait, how many units run, and for how many messages the neediest batch waits
+        #: The number of messages that wait, of units that run, and of messages that the neediest batch waits for.
         self.waiting = 0
         self.running = 0
         self.missing = 0
@@ -95,7 +95,7 @@ class Lanes:
                 self.waiting += 1
                 route = message.route
                 if message.group_id is None and isinstance(route, Route) and route.options.batch_size is None:
-                    # nearly all of them
+                    # Fast path: nearly all messages have no group and no batch handler.
                     self.ready.append(Unit([message], route))
                 elif message.group_id is None:
                     self._enqueue(message)
@@ -174,7 +174,7 @@ class Lanes:
         """Return how many groups have messages here."""
         return len(self._lanes)
 
-    # with the lock held
+    # These are called with the lock held.
 
     def _put_in_lane(self, message: SQSMessage, group: str) -> None:
         if self.max_per_group is None and message.fifo_group is None:

@@ -23,8 +23,8 @@ from microcosm_pubsub.message.lease import RAN_OUT, Lease
 
 logger = getLogger(__name__)
 
-#: A lease is extended when so much of it is left, give or take so much, so that daemons that started together do not
-#: call together.
+#: A lease is extended when this share of it is left, give or take the second, so that daemons that started together
+#: do not call together.
 RENEW_AT = 0.5
 RENEW_JITTER = 0.1
 
@@ -141,7 +141,7 @@ class LeaseKeeper:
     def renew(self) -> None:
         """Extend the leases that are due, and lose those that could not be extended in time."""
         now = self.clock()
-        # a handler may have settled its message itself
+        # A handler may have settled its message itself.
         held = [message for message in list(self._held.values()) if not message.settled]
         for message in held:
             if now >= message.lease.deadline and message.lease.lost_reason is None:
@@ -190,7 +190,7 @@ class LeaseKeeper:
         """Return for how many seconds a lease may be extended; 0 if it has all that it may have."""
         seconds = min(self.visibility_timeout_seconds, int(lease.limit - now))
         if now + seconds <= lease.deadline:
-            # it runs out at its limit, and is lost then
+            # The lease is at its limit, and is lost when it runs out.
             lease.renew_at = lease.deadline + 1
             return 0
         return seconds

@@ -1,5 +1,5 @@
 """
-Whether this process has all the processor time that it can have.
+The question whether this process has all the processor time that it can have.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from collections.abc import Callable
 from time import monotonic, process_time
 
 
-#: How often the load is measured, and which share of one processor is all that Python's lock lets threads have.
+#: The load is measured at this interval, in seconds; and Python's lock lets threads have at most this share of one
+#: processor.
 LOAD_SECONDS = 0.1
 FULL_LOAD = 0.75
 

@@ -21,18 +21,19 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from microcosm_pubsub.clients import QueueClient
 from microcosm_pubsub.fast.transport import begin_call, finish_call
-from microcosm_pubsub.fast.transport.calls import Flight
+from microcosm_pubsub.fast.transport.hot_calls import Flight
 from microcosm_pubsub.worker.answers import OVERDUE_SECONDS, Answers, Done
 from microcosm_pubsub.worker.threads import Threads
 
 
 logger = getLogger(__name__)
 
-#: How long slots may take for a message while their thread is the one that looks for answers, in seconds.
+#: Slots may take at most this many seconds for a message while their thread looks for answers.
 NAP_SECONDS = 0.005
 
-#: How often a slot looks for answers, at most, in seconds.
+#: A slot looks for answers at most once in this many seconds.
 HELP_SECONDS = 0.0005
 
 #: Does what is due, and returns after how many seconds it wants to be called again; None when it asks to be.
@@ -48,11 +49,11 @@ class Reactor:
     :param clock: a monotonic clock, in seconds
     """
 
-    def __init__(self, client: Any, max_threads: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, client: QueueClient, max_threads: int, clock: Callable[[], float] = monotonic) -> None:
         self.client = client
         self.clock = clock
         self.threads = Threads("caller", max_threads)
-        #: the fault of ours that ended something
+        #: The bug here that ended a call, or what follows from it.
         self.error: BaseException | None = None
         self._jobs: tuple[RunDue, ...] = ()
         self._answers: Answers | None = None
@@ -61,7 +62,7 @@ class Reactor:
         self._closed = False
         self._is_helped = False
         self._help_at = 0.0
-        #: until when the thread sleeps if nobody wakes it, and whether it leaves the answers to the slots meanwhile
+        #: The end of the thread's sleep if nothing wakes it, and whether it leaves the answers to the slots meanwhile.
         self._sleeps_until = -inf
         self._naps = False
 
@@ -101,7 +102,7 @@ class Reactor:
         if flight.exchange.result is None:
             self._answers.add(flight, done)
         else:
-            # it could not be sent
+            # The request could not be sent.
             self._end(flight, done)
 
     @property
@@ -172,7 +173,7 @@ class Reactor:
                 if self.clock() >= answers.overdue_at:
                     ended += answers.take_overdue()
             answers.stop_waking()
-            # not with the lock held: what follows from an answer reads it with schemas, which are foreign code
+            # The lock is not held: reading an answer runs schemas, which are user code.
             for call in ended:
                 self._end(call.flight, call.done)
         self._sleeps_until = -inf
@@ -191,7 +192,7 @@ class Reactor:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        # nothing that a client raises gets here: it is a bug here, and the worker must not go on with it
+        # No error of a client gets here: this is a bug here, and the worker must not go on with it.
         logger.error("A call, or what follows from it, ends with a fault", exc_info=error)
         self.error = self.error or error
 

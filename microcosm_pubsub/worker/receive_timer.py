@@ -1,5 +1,5 @@
 """
-How long the messages of each receive took, all together.
+The time that the messages of each receive took, all together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = getLogger(__name__)
 
 
 class Receive:
-    """What one receive gave, and how many of it are still here."""
+    """The messages of one receive, and the number of those that are still here."""
 
     __slots__ = ("at", "left", "size")
 
@@ -27,7 +27,7 @@ class Receive:
 
 class ReceiveTimer:
     """
-    Tell, of each receive, when its last message was handled, or handed back.
+    Tell, of each receive, when its last message was handled, or released.
 
     :param tell: gets the milliseconds since the receive was answered, and the number of its messages; None wants none
     :param clock: a monotonic clock, in seconds

@@ -16,13 +16,13 @@ from math import inf
 from random import Random
 from threading import Lock
 from time import monotonic
-from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.constants import FIFO_SUFFIX
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.errors import QueueAccessError, ReceiveError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import ReceiveAnswer
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
 from microcosm_pubsub.worker.load import Load
@@ -101,23 +101,23 @@ class Receiver:
         self._is_paused = False
         self._open: set[ReceiveCall] = set()
         self._failing_since: float | None = None
-        #: the names of receives that are to be tried once more
+        #: The names of the receives to try once more.
         self._retry_attempts = deque[str]()
         #: No receive begins before this time.
         self._next_at = -inf
-        #: how many receives may be under way
+        #: The number of receives that may be under way.
         self.active = 1
-        #: how many receives failed, and how many came back empty, one after another
+        #: The number of receives in a row that failed, and that came back empty.
         self.failed_receives = 0
         self.empty_receives = 0
         self._empty_at = 0.0
-        #: why there is nothing more to receive
+        #: The reason why there is nothing more to receive.
         self.error: BaseException | None = None
         admission.subscribe(self.run_due)
 
     def run_due(self) -> float | None:
         """Begin the receives that may begin, and return after how many seconds another one may; None if not by then."""
-        # without the lock: whoever changes one of these comes here afterwards
+        # No lock is needed: a thread that changes one of these comes here afterwards.
         while len(self._open) < self.active and self.admission.budget != 0:
             call = self._next()
             if call is None:
@@ -182,7 +182,7 @@ class Receiver:
             # A client is user code: what it cannot even begin has failed too.
             self._answered(call, failed(error))
 
-    def _answered(self, call: ReceiveCall, get: Callable[[], Any]) -> None:
+    def _answered(self, call: ReceiveCall, get: Callable[[], ReceiveAnswer]) -> None:
         """Take what came of a receive, and begin others."""
         received = 0
         try:
@@ -219,7 +219,7 @@ class Receiver:
                     self.active += 1
                 return
             if call.started >= self._empty_at:
-                # not those that were under way together: a moment is no long time
+                # Receives that were under way together count once: a moment is no long time.
                 self.empty_receives += 1
                 self._empty_at = self.clock()
             self.active = 1
@@ -245,6 +245,6 @@ class Receiver:
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
-            # the first one tells most
+            # The first error tells most.
             self.error = self.error or error
             self._is_stopped = True

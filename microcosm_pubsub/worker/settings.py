@@ -1,5 +1,5 @@
 """
-What an operator decides about a worker, and which of it cannot work together.
+The settings of a worker that an operator decides, and those that cannot work together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from microcosm_pubsub.registry.options import HandlerOptions
 #: most before we count on its failure.
 LEASE_MARGIN_SECONDS = 2
 
-#: How many leases one keeper extends in a second: ten per call, a tenth of a second each.
+#: One keeper extends this many leases in a second: ten per call, a tenth of a second each.
 LEASES_PER_SECOND = 100
 
 
@@ -26,7 +26,7 @@ MIN_EMPTY_SECONDS = 0.25
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
     """
-    How often a worker looks at what, and for how long it waits for others; nothing that an operator decides.
+    The intervals and waits of a worker that no operator decides.
 
     :param watch_seconds: how often it looks after its threads
     :param min_empty_seconds: a queue that answers at once that it is empty is not asked more often than this
@@ -44,7 +44,7 @@ INTERVALS = Intervals()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """
-    What an operator decides about a worker.
+    The settings of a worker that an operator decides.
 
     :param concurrency: at most this many handlers run at a time, each in a thread of its own
     :param max_pollers: at most this many receives are under way at a time
@@ -143,7 +143,8 @@ class WorkerSettings:
 
     def _check_batch(self, media_type: str, wanted: HandlerOptions, batch_size: int, fifo: bool) -> None:
         window = wanted.batch_window_seconds
-        # the messages of a FIFO group that come after a batch stay hidden for its window, those of other groups too
+        # The messages of a FIFO group that come after a batch stay hidden for its window, and those of other groups
+        # too.
         held = self.visibility_timeout_seconds if fifo else self.max_lease_seconds
         if window >= held:
             name = "visibility_timeout_seconds" if fifo else "max_lease_seconds"

@@ -1,5 +1,5 @@
 """
-What comes of the calls that settle: what the queue refused, and what the dead-letter queue took.
+The results of the calls that settle: the entries that the queue refused, and those that the dead-letter queue took.
 
 The client is user code. The handlers ran elsewhere, so that whatever it raises concerns one batch alone.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from logging import getLogger
-from typing import Any
 
 from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import BatchAnswer
 from microcosm_pubsub.worker.entries import Batch
 
 
@@ -27,7 +27,7 @@ def send_dead_letters(consumer: SQSConsumer, messages: Sequence[GivenUp]) -> tup
     try:
         sent, errors = consumer.send_dead_letters(messages)
     except Exception:
-        # as the module says
+        # The client is user code: its failure is that of these messages alone.
         logger.exception("Cannot send %d messages to the dead-letter queue", len(messages))
         return [], list(messages)
     for error in errors:
@@ -35,13 +35,13 @@ def send_dead_letters(consumer: SQSConsumer, messages: Sequence[GivenUp]) -> tup
     return sent, [each for each in messages if each.message not in sent]
 
 
-def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], Any]) -> list[Refusal]:
+def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], BatchAnswer]) -> list[Refusal]:
     """Return what the queue refused of a batch; all of it, if the client raised what it should not."""
     entries = [(settlement.message, settlement.timeout) for settlement in batch]
     try:
         return consumer.calls.read_refusals(entries, get)
     except Exception as error:
-        # as the module says
+        # The client is user code: its failure is that of these messages alone.
         logger.exception("Cannot settle %d messages", len(batch))
         code = type(error).__name__
         verb = "delete" if batch[0].timeout is None else "release"

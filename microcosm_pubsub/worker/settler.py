@@ -14,13 +14,13 @@ from math import inf
 from random import Random
 from threading import Condition, Lock
 from time import monotonic
-from typing import Any
 
 from microcosm_pubsub.clients import LASTING_ERRORS
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import Recent, SQSMessage
+from microcosm_pubsub.message.raw import BatchAnswer
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
 from microcosm_pubsub.worker.entries import MAX_DELAY_SECONDS, Batch, Entries, Settlement
@@ -67,11 +67,11 @@ class Settler:
         self.random = random or Random()
         self._lock = Lock()
         self._sent = Condition(self._lock)
-        #: when the reactor will look at what is due
+        #: When the reactor will run what is due.
         self._runs_at = inf
-        #: messages that were handled, and could not be deleted
+        #: The messages that were handled, and could not be deleted.
         self.undeleted = Recent()
-        #: How many messages could not be settled.
+        #: The number of messages that could not be settled.
         self.failures = 0
         self._on_failure: Callable[[SQSMessage], None] = lambda message: None
 
@@ -102,7 +102,7 @@ class Settler:
         errors: list[SettleError] = []
         for message, timeout in messages:
             try:
-                # not None, which would delete it
+                # `int()` rejects None, which an entry would read as "delete".
                 seconds = int((compute_seconds or self.consumer.backoff_seconds)(message, timeout))
             except Exception as error:
                 # A backoff policy is user code: what it raises concerns this message alone.
@@ -127,13 +127,13 @@ class Settler:
         :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
         """
         if message.settled:
-            # by its handler
+            # Its handler has settled it.
             self.keeper.forget(message)
             return
         now = self.clock()
         with self._lock:
             waiting = self.entries.add(message, timeout, now, given_up)
-            # the first of its kind is due before the others
+            # The first entry of its kind is due before the others.
             due = now + MAX_DELAY_SECONDS if waiting == 1 and now + MAX_DELAY_SECONDS < self._runs_at else None
             if due is not None:
                 self._runs_at = due
@@ -205,7 +205,7 @@ class Settler:
             self.reactor.run(partial(self._release, batch))
 
     def _release(self, batch: Batch) -> None:
-        # an extension after this would hide them again
+        # An extension after this would hide them again.
         self.keeper.stop_extending(settlement.message for settlement in batch)
         self._call(batch)
 
@@ -223,7 +223,7 @@ class Settler:
 
     # These read the answers.
 
-    def _answered(self, batch: Batch, get: Callable[[], Any]) -> None:
+    def _answered(self, batch: Batch, get: Callable[[], BatchAnswer]) -> None:
         """Read what the queue answered."""
         try:
             refusals = read_refusals(self.consumer, batch, get)
@@ -288,5 +288,5 @@ class Settler:
         with self._lock:
             due = self._note_due()
         if due is not None:
-            # the reactor may sleep for long, and the answer may have been taken by a slot
+            # The reactor may sleep for long, and a slot may have taken the answer.
             self.reactor.wake_by(due)

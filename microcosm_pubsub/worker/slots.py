@@ -22,7 +22,7 @@ logger = getLogger(__name__)
 
 
 class Work(Protocol):
-    """What is done with a unit: `Handling` does it."""
+    """The work on a unit: `Handling` does it."""
 
     def handle(self, unit: Unit) -> list[Handled]: ...
 
@@ -51,7 +51,7 @@ class Slot:
             while not self.abandoned and (unit := self.slots.lanes.take()) is not None:
                 self._handle(unit)
         except BaseException as error:
-            # nothing that a handler raises gets here: a fault of ours, and the worker must not go on without it
+            # No error of a handler gets here: this is a bug here, and the worker must not go on with it.
             logger.exception("Thread %s ends", self.thread.name)
             self.slots.error = self.slots.error or error
         finally:
@@ -87,7 +87,7 @@ class Slot:
         with self._lock:
             if self.abandoned:
                 logger.warning(
-                    "A handler ended %.1f s after it began, when it had been given up; its outcome is dropped",
+                    "A handler ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
                     self.clock() - self.started_at,
                 )
                 return
@@ -119,7 +119,7 @@ class Slots:
         self.slots: list[Slot] = []
         #: The threads that were abandoned and have not ended.
         self.abandoned = 0
-        #: the fault of ours that ended one, and what it left unsettled
+        #: The bug here that ended a slot, and the unit that it left unsettled.
         self.error: BaseException | None = None
         self.dropped: list[Unit] = []
         self._started = 0

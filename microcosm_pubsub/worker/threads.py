@@ -22,7 +22,7 @@ class Threads:
     def __init__(self, name: str, most: int) -> None:
         self.name = name
         self.most = most
-        #: how many jobs are being done, or wait for a thread
+        #: The number of jobs that are being done, or wait for a thread.
         self.busy = 0
         self._started = 0
         self._lock = Lock()

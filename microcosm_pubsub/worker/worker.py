@@ -4,7 +4,7 @@ The worker: many messages of one queue at once, each of them ours until it is se
     receiver -> handling -> lanes -> slots (run) -> handling -> settler (batches)
        the reactor makes the calls of receiver and settler; the keeper extends leases
 
-The thread that calls `run` watches over the others, and ends them: it receives no more, hands back what nobody
+The thread that calls `run` watches over the others, and ends them: it receives no more, releases what nobody
 has begun to handle, waits for the handlers that run, and sees to it that every message is settled. The way of one
 message stands in `handling`.
 """
@@ -32,7 +32,7 @@ from microcosm_pubsub.worker.slots import Slot
 
 logger = getLogger(__name__)
 
-#: How often a worker that ends looks whether it has ended, at most, in seconds.
+#: A worker that ends looks whether it has ended at most once in this many seconds.
 END_SECONDS = 0.02
 
 
@@ -96,7 +96,7 @@ class Worker:
 
     def stop(self) -> None:
         """End; asked again, without waiting for handlers."""
-        # the one queue whose `put` a signal handler may call at any moment
+        # Only this queue has a `put` that a signal handler may call at any moment:
         # https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
         self._commands.put("stop")
 
@@ -131,7 +131,7 @@ class Worker:
             "worker_settle_failures": self.settler.failures,
         }
 
-    # the life of a worker
+    # The life of a worker.
 
     def run(self, handlers: Handlers, on_watch: Callable[[], None] = lambda: None) -> Ending:
         """
@@ -185,7 +185,8 @@ class Worker:
             self.gauges()
             on_watch()
         except Exception as error:
-            # a bug here, or a system without threads to give: messages are handed back before the end all the same
+            # This is a bug here, or a system without threads to give: messages are released before the end all the
+            # same.
             logger.exception("Cannot look after the worker")
             return Ending(f"{type(error).__name__} while looking after the worker", error)
         return ending
@@ -240,14 +241,14 @@ class Worker:
         self.receiver.stop()
         # A client that can end its receives at once has this method; others are waited for.
         interrupt = getattr(self.consumer.sqs_client, "interrupt", lambda: None)
-        self.handling.keep_for_the_end(self.lanes.close())
+        self.handling.keep_left_over(self.lanes.close())
         receives_end = self.clock() + self.consumer.wait_seconds + self.intervals.grace_seconds
         handlers_end = self.clock() + self.settings.shutdown_timeout_seconds
         handed_back = False
         while not (handed_back and (self.slots.have_ended or self.clock() >= handlers_end)):
             if not handed_back and (self.receiver.has_ended or self.clock() >= receives_end):
-                # not before: a receive under way might get them again
-                self.handling.hand_back()
+                # This comes last: a receive under way might get the messages again.
+                self.handling.release_left_over()
                 handed_back = True
                 continue
             if not handed_back:
@@ -266,11 +267,11 @@ class Worker:
             if unit is not None and self.slots.abandon(slot, unit, replace=False):
                 abandoned += 1
                 lose(unit.messages)
-                self.handling.keep_for_the_end(unit.messages)
+                self.handling.keep_left_over(unit.messages)
                 logger.error("Abandoning a handler that still runs: %s", describe(unit))
         for unit in self.slots.dropped:
-            self.handling.keep_for_the_end(unit.messages)
-        self.handling.hand_back()
+            self.handling.keep_left_over(unit.messages)
+        self.handling.release_left_over()
         unsettled = self.settler.flush(self.intervals.grace_seconds)
         self.parts.keeper.stop()
         self.parts.reactor.close()

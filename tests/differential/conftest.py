@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from microcosm_pubsub import clients
-from microcosm_pubsub.fast.transport import Parts, make_parts
-from microcosm_pubsub.fast.transport.calls import HotCalls
+from microcosm_pubsub.fast.transport import TransportParts, make_parts
+from microcosm_pubsub.fast.transport.hot_calls import HotCalls
 from tests.differential.server import Server, run_server
 
 
@@ -29,7 +29,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(params=list(ALL_PARTS))
-def parts(request: pytest.FixtureRequest) -> Parts:
+def parts(request: pytest.FixtureRequest) -> TransportParts:
     return ALL_PARTS[request.param]
 
 
@@ -37,7 +37,9 @@ def parts(request: pytest.FixtureRequest) -> Parts:
 def make_client():
     """Make a client."""
 
-    def make(service: str, url: str | None, transport: str | Parts, *, mocked: bool = False, **options: Any) -> Any:
+    def make(
+        service: str, url: str | None, transport: str | TransportParts, *, mocked: bool = False, **options: Any
+    ) -> Any:
         defaults = {
             "transport": transport,
             "profile_name": None,

@@ -176,7 +176,7 @@ def test_the_key_of_another_day(server, make_client, parts, monkeypatch, counted
     call(server, client)
     for days in (0, 1, 1, 2):
         then = datetime.now(UTC) + timedelta(days=days)
-        monkeypatch.setattr("microcosm_pubsub.fast.transport.learned.time", then.timestamp)
+        monkeypatch.setattr("microcosm_pubsub.fast.transport.request_template.time", then.timestamp)
         call(server, client)
         verify(server.requests[0], secrets)
         assert then.strftime("%Y%m%d") in (server.requests[0].header("authorization") or "")

@@ -16,7 +16,7 @@ sys.modules["awscrt"] = sys.modules["orjson"] = None
 
 from microcosm_pubsub.clients import make_client
 from microcosm_pubsub.fast.transport import client_transport
-from microcosm_pubsub.fast.transport.calls import HotCalls
+from microcosm_pubsub.fast.transport.hot_calls import HotCalls
 
 begin, flights = HotCalls.begin, []
 HotCalls.begin = lambda *arguments: flights.append(begin(*arguments)) or flights[-1]

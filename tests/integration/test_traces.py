@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 from microcosm_pubsub.broker.names import dead_letter_queue_name, queue_url
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.dead_letters.reason import remove_reason
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage, QueueSender
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.errors import DeadLetter
 from microcosm_pubsub.fast.transport import find_hindrance
@@ -108,7 +108,7 @@ def redrive(graph, dead_letters):
     )
     (raw,) = answer["Messages"]
     sender = QueueSender(client, graph.sqs_consumer.sqs_queue_url)
-    assert sender.send([Outgoing(raw, remove_reason(raw.get("MessageAttributes")))]) == [None]
+    assert sender.send([OutgoingMessage(raw, remove_reason(raw.get("MessageAttributes")))]) == [None]
     client.delete_message(QueueUrl=dead_letters, ReceiptHandle=raw["ReceiptHandle"])
 
 

@@ -96,7 +96,7 @@ def test_what_is_no_json_object_is_a_message_that_cannot_be_decoded(make_graph, 
 
 
 def test_a_byte_order_mark_is_no_part_of_a_message():
-    assert parse_line(b'\xef\xbb\xbf{"mediaType": "a/b"}', "file:1")["mediaType"] == "a/b"
+    assert dict(parse_line(b'\xef\xbb\xbf{"mediaType": "a/b"}', "file:1"))["mediaType"] == "a/b"
 
 
 def test_stdin_gives_lines_as_they_come(stdin):

@@ -1,5 +1,5 @@
 """
-What SNS does, on the broker's database.
+The operations of SNS, on the broker's database.
 
 Each function takes the broker and an operation's parameters under boto3's names, and returns the answer's members.
 """

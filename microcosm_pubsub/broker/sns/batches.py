@@ -1,5 +1,5 @@
 """
-What SNS says of batches.
+SNS's errors and answers for batches.
 
 https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 """

@@ -1,5 +1,5 @@
 """
-How a subscription begins and ends: by a queue at once, by a web server with its consent.
+The begin and the end of a subscription: of a queue at once, of a web server with its consent.
 
 Who subscribes a web server has a message with a token sent to it; the subscription is confirmed when that comes back.
 When it is deleted, the server is told so, and can take that back with another token, for three days.
@@ -36,11 +36,11 @@ from microcosm_pubsub.broker.sns.subscription import (
 from microcosm_pubsub.broker.sns.topics import find_topic
 
 
-#: How long a subscription waits to be confirmed, or for its deletion to be taken back.
+#: A subscription waits this long to be confirmed, or for its deletion to be taken back.
 #: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
 MAX_PENDING_MS = 3 * 24 * 3600 * 1000
 
-#: Whether nobody signed the call under way, where calls are signed.
+#: Whether the call under way is unsigned, where calls are signed.
 anonymous: ContextVar[bool] = ContextVar("pubsub_broker_anonymous", default=False)
 
 

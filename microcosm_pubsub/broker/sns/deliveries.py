@@ -1,5 +1,5 @@
 """
-What is on its way to endpoints that are no queues.
+Deliveries that are on their way to endpoints that are no queues.
 
 A publish writes it into the database, with its other deliveries; a server takes it from there, sends it, and strikes it
 off. While one server tries, its row is not due for others; if the server dies, it is due again after a while. So a
@@ -25,7 +25,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import dump_attributes, load
 
 NOTIFICATION, CONFIRMATION, FAREWELL = "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"
 
-#: How long a server has to itself the deliveries that it took; it waits for an answer for 15 s at most.
+#: A server has the deliveries that it took to itself for this time; it waits for an answer for 15 s at most.
 TAKEN_MS = 60_000
 
 #: A delivery that nobody sent within this time is dropped, one that was tried for this time given up; AWS: an hour.
@@ -34,7 +34,7 @@ MAX_AGE_MS = 2 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class DueDelivery:
     """
     One message on its way to one endpoint.
 
@@ -83,7 +83,7 @@ def add_deliveries(
             "due_at": now,
         }
         connection.execute(insert(deliveries), values)
-    # a server that looks before the transaction is over looks again soon
+    # A server that looks before the transaction has ended looks again soon.
     broker.on_delivery()
 
 
@@ -111,7 +111,7 @@ def _to_content(notification: Notification, subscription: Subscription) -> str:
     )
 
 
-def take_deliveries(broker: Broker, protocols: Iterable[str], limit: int) -> list[Outgoing]:
+def take_deliveries(broker: Broker, protocols: Iterable[str], limit: int) -> list[DueDelivery]:
     """Return what is due by some protocols, which is then this caller's for a while."""
     now = broker.now()
     with broker.store.begin() as connection:
@@ -121,11 +121,11 @@ def take_deliveries(broker: Broker, protocols: Iterable[str], limit: int) -> lis
     return [_to_outgoing(row) for row in sorted(rows, key=lambda row: row.id)]
 
 
-def _to_outgoing(row: Any) -> Outgoing:
+def _to_outgoing(row: Any) -> DueDelivery:
     said = loads(row.content)
     name, url, token, raw, content_type = map(said.pop, ("subscription", "url", "token", "raw", "content_type"))
     attributes = load_attributes(said.pop("message_attributes"))
-    return Outgoing(
+    return DueDelivery(
         id=row.id,
         kind=row.kind,
         protocol=row.protocol,
@@ -148,12 +148,12 @@ def next_due_at(broker: Broker, protocols: Iterable[str]) -> int | None:
         return connection.execute(NEXT_DUE, {"spoken": list(protocols)}).scalar()
 
 
-def strike_off(connection: Connection, outgoing: Outgoing) -> bool:
+def strike_off(connection: Connection, outgoing: DueDelivery) -> bool:
     """Forget what was sent, or given up; return whether it was there."""
     return connection.execute(STRIKE_OFF, {"row": outgoing.id}).rowcount > 0
 
 
-def postpone(connection: Connection, outgoing: Outgoing, due_at: int) -> None:
+def postpone(connection: Connection, outgoing: DueDelivery, due_at: int) -> None:
     """Have it tried again at a time."""
     connection.execute(POSTPONE, {"row": outgoing.id, "later": due_at})
 

@@ -1,5 +1,5 @@
 """
-When a delivery to a web server is tried again: delivery policies.
+Delivery policies: when a delivery to a web server is tried again.
 
 A policy has four phases: retries at once, retries with the least delay, retries whose delay grows from the least to the
 most, and retries with the most. AWS shows how the four functions grow in a picture alone; the formulas are ours.
@@ -18,7 +18,7 @@ from typing import Any
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
 
 
-#: What is tried no longer: "the total policy retry time for a delivery to an HTTP/S endpoint".
+#: No delivery is tried for longer: "the total policy retry time for a delivery to an HTTP/S endpoint".
 MAX_TOTAL_SECONDS = 3600
 
 MAX_RETRIES = 100
@@ -45,7 +45,7 @@ FUNCTIONS = {
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    When a delivery is tried again.
+    The times at which a delivery is tried again.
 
     :param min_seconds: the least delay
     :param max_seconds: the most

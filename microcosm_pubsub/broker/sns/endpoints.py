@@ -1,5 +1,5 @@
 """
-What may be subscribed to a topic beside queues: which endpoints each protocol takes.
+The endpoints that may be subscribed to a topic beside queues, by protocol.
 
 Messages to web servers go to private networks alone, so that no test ever calls a stranger; the addresses by which
 clouds tell machines of themselves (169.254.0.0/16) are none of these.
@@ -29,7 +29,7 @@ PRIVATE_NETWORKS = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
 
-#: https://www.itu.int/rec/T-REC-E.164: at most 15 digits
+#: A number has at most 15 digits: https://www.itu.int/rec/T-REC-E.164
 PHONE_NUMBER = r"\+?[0-9](?:[ .()-]{0,2}[0-9]){2,14}"
 
 

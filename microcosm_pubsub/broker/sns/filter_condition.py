@@ -25,7 +25,7 @@ DIGITS = 5
 
 
 class PolicyError(ValueError):
-    """Tell what is wrong with a filter policy."""
+    """Raised for a filter policy that is wrong, with the reason."""
 
 
 def parse_condition(condition: Any) -> Test:
@@ -201,7 +201,7 @@ def _require_text(operator: str, operand: Any) -> str:
     return operand
 
 
-#: What `anything-but` can turn into its contrary.
+#: The conditions that `anything-but` can turn into their contrary.
 NEGATED: dict[str, Callable[[Any], Test]] = {
     "equals-ignore-case": parse_ignore_case,
     "prefix": parse_prefix,

@@ -39,7 +39,7 @@ MAX_SUBJECT_LENGTH = 100
 #: Protocols for which a message can be another one than for queues.
 OTHERS = (*WEB, *LOGGED)
 
-#: What group ids and deduplication ids are made of.
+#: The characters of group ids and deduplication ids, at most 128 of them.
 ID_PATTERN = f"[A-Za-z0-9{escape(punctuation)}]{{1,128}}"
 
 

@@ -1,5 +1,5 @@
 """
-What comes of a delivery to an endpoint that is no queue: it is over, or tried again, or given up.
+The result of a delivery to an endpoint that is no queue: it is over, or tried again, or given up.
 
 What is given up goes to the subscription's dead-letter queue, if there is one.
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.names import name_of
-from microcosm_pubsub.broker.sns.deliveries import MAX_AGE_MS, Outgoing, postpone, strike_off
+from microcosm_pubsub.broker.sns.deliveries import MAX_AGE_MS, DueDelivery, postpone, strike_off
 from microcosm_pubsub.broker.sns.delivering import put_into_dead_letter_queue
 from microcosm_pubsub.broker.sns.delivery_policy import RetryPolicy, policy_of
 from microcosm_pubsub.broker.sns.subscription import BY_ID, Subscription, to_subscription
@@ -24,13 +24,13 @@ from microcosm_pubsub.broker.sns.topics import look_up_topic
 logger = getLogger(__name__)
 
 
-def was_sent(broker: Broker, outgoing: Outgoing) -> None:
+def was_sent(broker: Broker, outgoing: DueDelivery) -> None:
     """Forget what its endpoint took."""
     with broker.store.begin() as connection:
         strike_off(connection, outgoing)
 
 
-def was_not_sent(broker: Broker, outgoing: Outgoing, reason: str, is_final: bool) -> None:
+def was_not_sent(broker: Broker, outgoing: DueDelivery, reason: str, is_final: bool) -> None:
     """
     Have it tried again when its policy says so, or give it up.
 
@@ -57,12 +57,12 @@ def was_not_sent(broker: Broker, outgoing: Outgoing, reason: str, is_final: bool
             )
 
 
-def _find_subscription(connection: Connection, outgoing: Outgoing) -> Subscription | None:
+def _find_subscription(connection: Connection, outgoing: DueDelivery) -> Subscription | None:
     row = connection.execute(BY_ID, {"subscription_row": outgoing.subscription_id}).first()
     return None if row is None else to_subscription(row)
 
 
-def _find_policy(connection: Connection, outgoing: Outgoing, subscription: Subscription | None) -> RetryPolicy:
+def _find_policy(connection: Connection, outgoing: DueDelivery, subscription: Subscription | None) -> RetryPolicy:
     topic = look_up_topic(connection, name_of(outgoing.notification.topic_arn))
     own = {} if subscription is None else subscription.attributes
     try:
@@ -72,7 +72,7 @@ def _find_policy(connection: Connection, outgoing: Outgoing, subscription: Subsc
         return policy_of({}, {})
 
 
-def _put_aside(broker: Broker, connection: Connection, outgoing: Outgoing, subscription: Subscription | None) -> str:
+def _put_aside(broker: Broker, connection: Connection, outgoing: DueDelivery, subscription: Subscription | None) -> str:
     """Put what is given up into the dead-letter queue, and return what became of it."""
     try:
         if subscription is not None and put_into_dead_letter_queue(

@@ -23,7 +23,7 @@ from microcosm_pubsub.broker.sns.topics import Topic, find_topic
 #: The states of a subscription. One that is deleted stays for a while, so that its endpoint can take that back.
 CONFIRMED, PENDING, DELETED = "confirmed", "pending", "deleted"
 
-#: What listings tell in place of the ARN until a subscription is confirmed.
+#: Listings have this in place of the ARN until a subscription is confirmed.
 PENDING_ARN = "PendingConfirmation"
 
 

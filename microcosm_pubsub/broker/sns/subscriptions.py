@@ -83,7 +83,7 @@ def _insert(
     values = {"topic_id": topic.id, "name": str(uuid4()), "protocol": protocol, "endpoint": endpoint}
     state = PENDING if protocol in WEB else CONFIRMED
     try:
-        # of two processes that subscribe it at once, one finds it
+        # If two processes subscribe it at once, the second finds it.
         with connection.begin_nested():
             connection.execute(insert(subscriptions), {**values, "attributes": dumps(attributes), "state": state})
     except IntegrityError:

@@ -106,7 +106,7 @@ def create_topic(
         existing = look_up_topic(connection, Name)
         if existing is None:
             try:
-                # of two processes that create it at once, one finds it
+                # If two processes create it at once, the second finds it.
                 with connection.begin_nested():
                     values = {"name": Name, "fifo": fifo, "attributes": dumps(attributes), "tags": dumps(tags)}
                     connection.execute(insert(topics), values)

@@ -1,5 +1,5 @@
 """
-What SQS says of batches.
+SQS's errors and answers for batches.
 """
 
 from __future__ import annotations

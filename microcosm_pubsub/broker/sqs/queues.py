@@ -116,7 +116,7 @@ def create_queue(
         existing = look_up_queue(connection, QueueName)
         if existing is None:
             try:
-                # of two processes that create it at once, one finds it
+                # If two processes create it at once, the second finds it.
                 with connection.begin_nested():
                     connection.execute(
                         insert(queues).values(

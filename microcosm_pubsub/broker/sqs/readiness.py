@@ -1,5 +1,5 @@
 """
-Which of some queues have messages that can be received: one look for all who wait.
+The search for queues with messages that can be received: one look for all receives that wait.
 """
 
 from __future__ import annotations

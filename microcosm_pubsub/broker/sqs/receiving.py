@@ -32,10 +32,10 @@ from microcosm_pubsub.constants import (
 )
 
 
-#: Messages that nobody received in time are deleted so often, in milliseconds.
+#: Messages that nobody received in time are deleted at this interval, in milliseconds.
 SWEEP_MS = 60 * 1000
 
-#: Running move tasks are advanced so often, in milliseconds.
+#: Running move tasks are advanced at this interval, in milliseconds.
 ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
@@ -60,7 +60,7 @@ def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
 
 class Received(NamedTuple):
     """
-    What a receive found at once.
+    The messages that a receive found at once.
 
     :param wait_seconds: for how long to wait if it found nothing
     :param next_at: when the next message can be received, in milliseconds since the epoch, if it found nothing
@@ -116,11 +116,11 @@ def _receive(
     now = broker.now()
     _sweep(broker, connection, now)
     seconds = queue.number("VisibilityTimeout") if visibility_timeout is None else visibility_timeout
-    # a message that is to be visible at once is hidden from the rest of this receive all the same
+    # A message with a visibility timeout of 0 is still hidden from the rest of this receive.
     values = {"now": now, "until": max(now + seconds * 1000, now + 1), "new_receipt": receipt, "queue_row": queue.id}
     if queue.fifo and (repeated := connection.execute(REPEAT, values).all()):
         for group_id in {row.group_id for row in repeated}:
-            # they are hidden anew, and later ones must not come before they are seen again
+            # The messages are hidden anew, and later ones must not come before they are seen again.
             update_group(connection, queue.id, group_id, now)
         return sorted(repeated, key=lambda row: row.id)
     rows: list[Any] = []
@@ -293,7 +293,7 @@ TAKE_GROUP = _taking(
     .order_by(messages.c.id)
 )
 
-#: What an earlier attempt at the same receive got, if it is still hidden.
+#: The messages that an earlier attempt at the same receive got, if they are still hidden.
 REPEAT = (
     update(messages)
     .where(

@@ -30,7 +30,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import (
 from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
 
 
-#: For how long a deduplication id is remembered, in milliseconds.
+#: A deduplication id is remembered for this time, in milliseconds.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
 DEDUPLICATION_MS = 5 * 60 * 1000
 
@@ -42,7 +42,7 @@ MAX_BATCH_BYTES = 1048576
 #: Sequence numbers have 20 digits.
 SEQUENCE_BASE = 10**19
 
-#: What XML 1.0 does not allow, SQS does not take.
+#: Characters that XML 1.0 does not allow, and so SQS does not take.
 INVALID_CHARACTERS = compile_pattern("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

@@ -45,7 +45,7 @@ def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--cursor-key", metavar="KEY", help="only tasks of this key")
     parser.add_argument("--since", metavar="TIME", type=parse_time, help="only tasks sent from then on; ISO 8601")
     parser.add_argument("--before", metavar="ID", help="only tasks before this one: the next page")
-    parser.add_argument("--limit", type=positive_integer, metavar="N", help=f"at most so many; {LISTED} by default")
+    parser.add_argument("--limit", type=positive_integer, metavar="N", help=f"at most N; {LISTED} by default")
 
 
 def add_commands(add: Add) -> None:
@@ -60,7 +60,7 @@ def add_commands(add: Add) -> None:
         command.add_argument("id", metavar="ID", help="of the task")
         if name == "wait":
             command.add_argument(
-                "--timeout-seconds", type=float, metavar="S", help="so long at most; no limit by default"
+                "--timeout-seconds", type=float, metavar="S", help="at most S seconds; no limit by default"
             )
 
 

@@ -34,7 +34,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
         type=float,
         default=MAX_AGE_SECONDS,
         metavar="S",
-        help="those of other machines that nobody touched for so long; a day by default",
+        help="those of other machines that nobody touched for this long; a day by default",
     )
     add_graph_flags(command, add_client_flags)
     command.set_defaults(call=clean)

@@ -1,5 +1,5 @@
 """
-What the commands share: the object graph that sends.
+The object graph that sends, which these commands share.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def import_tasks(modules: list[str] | None, name: str | None = None) -> None:
         try:
             import_module(module)
         except Exception as error:
-            # a module is foreign code, which is run here for the first time
+            # A module is user code, which runs here for the first time.
             raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
     parts = (name or "").split(".")[:-1]
     while parts:

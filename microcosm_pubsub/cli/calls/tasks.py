@@ -50,14 +50,14 @@ def list_tasks(args: Namespace) -> int:
     if ledger.is_asked(args):
         return ledger.list_rows(args)
     if not args.daemon:
-        # nothing is called
+        # Nothing is called, so that any broker will do.
         args.broker_url = "sqlite://"
     with opening_tasks(args) as tasks:
         functions = sorted(tasks.registry.functions.values(), key=lambda each: (each.queue, each.name))
     if args.json:
         print_json([describe(function) for function in functions])
         return 0
-    # few tasks are sent by nobody
+    # Few tasks are sent by their schedule alone.
     recurring = any(function.recurrence is not None for function in functions)
     table = make_table("task", "queue", "arguments", "attempts", "timeout", *(["when"] if recurring else []))
     for function in functions:

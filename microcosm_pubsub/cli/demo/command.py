@@ -27,6 +27,7 @@ from microcosm_pubsub.cli.demo.daemon import LAYER
 from microcosm_pubsub.cli.demo.ledger import Ledger, count_outcomes, count_retries
 from microcosm_pubsub.cli.demo.orders import find_daemon, make_texts, read_texts
 from microcosm_pubsub.cli.demo.run import Run
+from microcosm_pubsub.clients.protocols import AdminTopicClient
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.dead_letters import Reason
@@ -66,7 +67,7 @@ def at_least_ten(text: str) -> int:
 
 def main(args: Namespace) -> int:
     """Run the demonstration, and return 0 if every message is accounted for."""
-    # people read what happens on stderr; stdout is for the result
+    # People read the progress on stderr; stdout is left to the result.
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     run = Run(args.directory.resolve())
     if run.is_unfinished:
@@ -118,7 +119,7 @@ def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
             return depth == 0 or daemon.poll() is not None
 
         wait_until(is_done, timeout_seconds)
-    # an early SIGTERM finds a daemon that cannot answer it yet, and has nothing in hand
+    # An early SIGTERM finds a daemon that cannot answer it yet, and holds no messages.
     if daemon.returncode not in (0, -SIGTERM):
         raise PubSubError(f"The daemon exited with code {daemon.returncode}; see {run.daemon_log}")
     outcomes = count_outcomes(run.ledger.read_text().splitlines() if run.ledger.exists() else [])
@@ -169,7 +170,7 @@ def announce(console: Console, text: str) -> None:
         console.print(text)
 
 
-def publish(sns: Any, topic_arn: str, texts: list[str]) -> None:
+def publish(sns: AdminTopicClient, topic_arn: str, texts: list[str]) -> None:
     """
     Publish texts as they are, all or none of them: a producer would refuse the malformed ones.
 
@@ -200,7 +201,7 @@ def guess_media_type(text: str) -> str:
         return created("order")
 
 
-def is_subscribed(sns: Any, topic_arn: str) -> bool:
+def is_subscribed(sns: AdminTopicClient, topic_arn: str) -> bool:
     """Return whether a topic is there and has a subscription: before that, what is published goes nowhere."""
     try:
         return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])

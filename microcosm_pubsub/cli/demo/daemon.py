@@ -7,7 +7,6 @@ Run a daemon's file, and write down what came of each message before it is settl
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from json import dumps
 from pathlib import Path
 from runpy import run_path
@@ -16,16 +15,17 @@ from typing import Any
 from microcosm.api import binding
 
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.types import Call, Layer
 
 
 LAYER = "demo_ledger"
 
 
-def make_layer(path: Path) -> Callable[[Callable[[SQSMessage], Any], SQSMessage], Any]:
+def make_layer(path: Path) -> Layer:
     """Return a layer that writes to a ledger, line by line; a line survives the end of the process."""
     ledger = path.open("a", buffering=1)
 
-    def layer(call_next: Callable[[SQSMessage], Any], message: SQSMessage) -> Any:
+    def layer(call_next: Call, message: SQSMessage) -> Any:
         result = call_next(message)
         outcome = "handled" if result else "skipped"
         ledger.write(dumps({"message_id": message.message_id, "outcome": outcome}) + "\n")

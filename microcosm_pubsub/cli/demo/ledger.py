@@ -1,5 +1,5 @@
 """
-What became of every message.
+The demonstration's account of every message.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.table import Table
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """
-    What became of the published messages; all but `retried`, which counts further attempts, add up.
+    The numbers of published messages by their end; all but `retried`, which counts further attempts, add up.
 
     :param published: how many there were
     :param handled: for how many a handler did its work

@@ -79,7 +79,7 @@ class Run:
             return
         pid = int(self.pid.read_text())
         with suppress(OSError):
-            # the number may by now be another program's
+            # The number may by now be another program's.
             if str(self.database) in Path(f"/proc/{pid}/cmdline").read_text():
                 os.kill(pid, SIGTERM)
         self.pid.unlink()

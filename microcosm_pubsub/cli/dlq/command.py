@@ -18,15 +18,15 @@ from microcosm_pubsub.cli.dlq.flags import (
     positive_integer,
     positive_number,
 )
-from microcosm_pubsub.cli.dlq.look import list_queues, peek, print_groups
 from microcosm_pubsub.cli.dlq.purge import purge
 from microcosm_pubsub.cli.dlq.redrive import redrive
 from microcosm_pubsub.cli.dlq.run import run
+from microcosm_pubsub.cli.dlq.show import list_queues, peek, print_groups
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
 
-#: Among so many messages `peek` looks by default.
+#: `peek` looks among at most this many messages by default.
 PEEKED = 100
 
 
@@ -51,7 +51,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
     _add_run_flags(add("run", run, "handle one message in this process"))
     command = add("export", export, "write messages to a file, as JSON lines")
     _add_receiving_flags(command)
-    command.add_argument("--max", type=positive_integer, metavar="N", help="at most so many")
+    command.add_argument("--max", type=positive_integer, metavar="N", help="at most N")
     command.add_argument("--output", default="-", metavar="FILE", help="a new file; stdout by default")
     command.add_argument("--delete", action="store_true", help="delete them when they are safely in the file")
     command = add("import", import_, "send the JSON lines of a file to a queue")
@@ -72,7 +72,7 @@ def _add_receiving_flags(command: ArgumentParser) -> None:
 
 def _add_look_flags(command: ArgumentParser, default: int | None) -> None:
     _add_receiving_flags(command)
-    text = f"at most so many; {default} by default" if default else "at most so many"
+    text = f"at most N; {default} by default" if default else "at most N"
     command.add_argument("--max", type=positive_integer, default=default, metavar="N", help=text)
     add_json_flag(command)
 
@@ -84,13 +84,13 @@ def _add_redrive_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "--rate", type=positive_number, metavar="N", help="messages per second; as fast as it goes by default"
     )
-    command.add_argument("--max", type=positive_integer, metavar="N", help="at most so many")
+    command.add_argument("--max", type=positive_integer, metavar="N", help="at most N")
     command.add_argument(
         "--max-redrives",
         type=positive_integer,
         default=MAX_REDRIVES,
         metavar="N",
-        help=f"what was sent back so often stays; {MAX_REDRIVES} by default",
+        help=f"a message that was sent back N times stays; {MAX_REDRIVES} by default",
     )
     command.add_argument("--force", action="store_true", help="send back also what was sent back too often")
     command.add_argument("--copy", action="store_true", help="send one by one, and never by a move task of SQS")

@@ -18,10 +18,11 @@ from microcosm_pubsub.cli.dlq.flags import make_filter
 from microcosm_pubsub.cli.dlq.session import Session, make_reader, open_session, print_json
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Outgoing, QueueSender, Raw
+from microcosm_pubsub.dead_letters.sender import OutgoingMessage, QueueSender
 from microcosm_pubsub.dead_letters.transfer import from_line, to_line
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 from microcosm_pubsub.message import Groups
+from microcosm_pubsub.message.raw import RawMessage
 
 
 STANDARD = "-"
@@ -50,7 +51,7 @@ def export(args: Namespace) -> int:
     return 1 if undeleted else 0
 
 
-def write(out: TextIO, scan: Scan, messages: list[Raw], delete: bool) -> int:
+def write(out: TextIO, scan: Scan, messages: list[RawMessage], delete: bool) -> int:
     """Write messages, delete them when they are safe, and return how many could not be deleted."""
     out.writelines(f"{to_line(message)}\n" for message in messages)
     out.flush()
@@ -77,7 +78,7 @@ def open_output(path: str) -> Iterator[TextIO]:
     except OSError as error:
         raise ConfigurationError(f"Cannot write to {path}: {error.strerror}") from error
     with file:
-        # the file's name is to survive a loss of power too
+        # The file's name must survive a loss of power too.
         directory = open_descriptor(Path(path).absolute().parent, O_RDONLY | O_DIRECTORY)
         fsync(directory)
         close(directory)
@@ -117,7 +118,7 @@ class Import:
         self.sent = 0
         self.bad = 0
         self.next_number = 1
-        self._batch: list[tuple[int, Outgoing]] = []
+        self._batch: list[tuple[int, OutgoingMessage]] = []
         self._groups = Groups(ordered=self.sender.fifo)
 
     def add(self, number: int, line: bytes) -> None:

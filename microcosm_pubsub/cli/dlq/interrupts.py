@@ -1,7 +1,7 @@
 """
 Signals that ask a command to stop, noticed between two calls.
 
-The first one lets the command end what it does and give back what it holds; the second one ends it at once. What is
+The first one lets the command end what it does and release what it holds; the second one ends it at once. What is
 hidden then becomes visible again by itself.
 """
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pdb import Pdb
 from threading import Event, Thread
@@ -18,12 +18,13 @@ from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Raw
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.reader import LAMBDA
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.types import Handler, Handlers
 
 
 #: After these outcomes there is nothing left to do for a message.
@@ -46,7 +47,7 @@ def run(args: Namespace) -> int:
             make_graph(daemon, args)
             with keep(scan):
                 message, result = handle(daemon, raw, args.debugger)
-            done = result.result in DONE and message.error is None
+            done = result.outcome in DONE and message.error is None
             deleted = args.ack and done and not scan.delete([raw])
         session.note_unreleased(scan)
     report(args, session, message, result, deleted)
@@ -68,13 +69,13 @@ def make_graph(daemon: ConsumerDaemon, args: Namespace) -> None:
         raise PubSubError(f"Cannot make the graph of {daemon.name}: {describe(error)}") from error
 
 
-def handle(daemon: ConsumerDaemon, raw: Raw, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
+def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQSMessage, MessageHandlingResult]:
     """Run the handler of a message; settle nothing."""
     graph = daemon.graph
-    handlers: Mapping[str, Callable[[Any], Any]] = daemon.bound_handlers
+    handlers: Handlers = daemon.bound_handlers
     if debugger:
         handlers = {media_type: under_debugger(handler) for media_type, handler in handlers.items()}
-    # it was received too often to get here, which is not to end it here too
+    # The message was received too often before it came here, and must not be refused for that.
     attributes = {**(raw.get("Attributes") or {}), "ApproximateReceiveCount": "1"}
     message = graph.sqs_consumer.read({**raw, "Attributes": attributes})
     return message, graph.sqs_message_dispatcher.run(message, handlers)
@@ -83,9 +84,9 @@ def handle(daemon: ConsumerDaemon, raw: Raw, debugger: bool) -> tuple[SQSMessage
 class Debugged:
     """Stop at the first line of a handler; whatever else it has, it keeps."""
 
-    def __init__(self, handler: Callable[[Any], Any]) -> None:
+    def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        #: by which the options of the handler are found
+        #: The options of the handler are found by this.
         self.__wrapped__ = handler
 
     def __call__(self, content: Any) -> Any:
@@ -105,7 +106,7 @@ class DebuggedCoroutine(Debugged):
         return await self.handler(content)
 
 
-def under_debugger(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def under_debugger(handler: Handler) -> Handler:
     """Return a handler that stops where it begins."""
     return DebuggedCoroutine(handler) if is_async(handler) else Debugged(handler)
 
@@ -138,7 +139,7 @@ def report(
             {
                 "message_id": message.message_id,
                 "media_type": message.media_type,
-                "outcome": result.result.name,
+                "outcome": result.outcome.name,
                 "error": type(error).__name__ if error else None,
                 "reason": result.extra.get("reason"),
                 "elapsed_ms": result.elapsed_time,
@@ -147,7 +148,7 @@ def report(
         )
     else:
         why = result.extra.get("reason")
-        told = f"{result.result.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
+        told = f"{result.outcome.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
         print(f"{told}: {why}" if why else told)
     if error is not None:
         sys.stderr.write("".join(format_exception(error)))

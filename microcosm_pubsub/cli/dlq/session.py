@@ -1,5 +1,5 @@
 """
-What the commands share: the client, the queue, and where to write what.
+The session that these commands share: the client, the queue, and where to write what.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ from microcosm_pubsub.clients import (
     make_client,
     region_of,
 )
+from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.consumer import resolve_queue_url
 from microcosm_pubsub.dead_letters.letter import Letter, read_letter
 from microcosm_pubsub.dead_letters.scan import Scan
-from microcosm_pubsub.dead_letters.sender import Raw
 from microcosm_pubsub.dead_letters.sources import QueueInfo, describe_queue, find_dead_letter_queue, name_of
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
+from microcosm_pubsub.graph import PubSubGraph
+from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.reader import LAMBDA
 
 
@@ -50,7 +52,7 @@ class Session:
     """
 
     args: Namespace
-    client: Any
+    client: AdminQueueClient
     console: Console
     interrupts: Interrupts
 
@@ -111,7 +113,7 @@ class Session:
             self.note(f"Each look adds 1 to a message's receive count, {harm}")
 
     def note_unreleased(self, scan: Scan) -> None:
-        """Tell what could not be given back, when the scan is over."""
+        """Tell what could not be released, when the scan is over."""
         if scan.unreleased:
             self.note(f"{scan.unreleased} could not be released; they are hidden for {scan.visibility_seconds} s more")
 
@@ -168,12 +170,14 @@ def make_envelope(args: Namespace) -> SQSEnvelope:
         load_module(name)
     config: dict[str, Any] = {"sqs_envelope": {"strategy_name": args.envelope}} if args.envelope else {}
     if args.daemon is None:
-        return create_object_graph("pubsub", loader=load_from_dict(config)).sqs_envelope  # type: ignore[no-any-return]
+        graph: PubSubGraph = create_object_graph("pubsub", loader=load_from_dict(config))
+        return graph.sqs_envelope
     daemon = find_daemon(args)()
-    # without a queue
+    # No queue is read.
     daemon.args = Namespace(debug=False, testing=False, sqs_queue_url=LAMBDA)
     loader = load_each(daemon.loader, load_from_dict(config))
-    return create_object_graph(daemon.name, loader=loader).sqs_envelope  # type: ignore[no-any-return]
+    graph = create_object_graph(daemon.name, loader=loader)
+    return graph.sqs_envelope
 
 
 def load_module(name: str) -> None:
@@ -191,7 +195,7 @@ def load_module(name: str) -> None:
         ) from error
 
 
-def make_reader(args: Namespace) -> Callable[[Raw], Letter]:
+def make_reader(args: Namespace) -> Callable[[RawMessage], Letter]:
     """Return what turns a raw message into a letter."""
     return partial(read_letter, envelope=make_envelope(args))
 

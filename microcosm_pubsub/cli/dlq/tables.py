@@ -1,5 +1,5 @@
 """
-What people are shown.
+The tables that people are shown.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from microcosm_pubsub.sql.outbox.relay import Relay
 
 
-#: Among so many rows `list` looks by default.
+#: `list` looks among at most this many rows by default.
 LISTED = 100
 
 Row = Mapping[str, Any]

@@ -1,5 +1,5 @@
 """
-What the commands share: the database that they look into.
+The database that these commands share.
 """
 
 from __future__ import annotations

@@ -4,6 +4,14 @@ A shorter way for the calls that are made for every few messages, behind the cli
 Most of what a call of boto3 costs is spent on making, over and over again, what is the same for every call. Here it is
 made once, by botocore itself, and kept. Whatever is unusual, in a call, in its answer or in what listens to the client,
 is botocore's to do. docs/explanation/transport.md tells more.
+
+    hot call            a call of an operation that is called for every few messages
+    short way           how a hot call is made here; `HotCalls` has that of one client
+    request template    makes the requests of one operation, learned from one that botocore made
+    interception        anybody but botocore who must see the calls; then all of them are botocore's
+    flight              a hot call that was sent, and whose answer is waited for
+    unread answer       what arrived of an answer that is not understood here; botocore reads it from its first byte
+    fall back           leave a call to botocore
 """
 
 from __future__ import annotations
@@ -12,15 +20,15 @@ from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
 from microcosm_pubsub.fast.transport.model import OPERATIONS
-from microcosm_pubsub.fast.transport.parts import TRANSPORTS, Parts, choose_parts, make_parts
+from microcosm_pubsub.fast.transport.parts import TRANSPORTS, TransportParts, choose_parts, make_parts
 
 
 if TYPE_CHECKING:
-    from microcosm_pubsub.fast.transport.calls import Flight, HotCalls
+    from microcosm_pubsub.fast.transport.hot_calls import Flight, HotCalls
 
 __all__ = [
     "TRANSPORTS",
-    "Parts",
+    "TransportParts",
     "attach",
     "begin_call",
     "choose_parts",
@@ -38,7 +46,7 @@ logger = getLogger(__name__)
 class HotClient:
     """Stands before the class of a boto3 client, and answers what it can."""
 
-    _hot_parts: Parts
+    _hot_parts: TransportParts
     _hot_calls: HotCalls | None = None
 
     def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
@@ -51,16 +59,16 @@ class HotClient:
             answer = flight.read_answer()
             if answer is not None:
                 return answer
-        return self._go_on(calls, operation_name, api_params, flight)
+        return self._call_botocore(calls, operation_name, api_params, flight)
 
-    def _go_on(self, calls: HotCalls, operation_name: str, api_params: Any, flight: Flight | None) -> Any:
+    def _call_botocore(self, calls: HotCalls, operation_name: str, api_params: Any, flight: Flight | None) -> Any:
         """Let botocore do a call, from its beginning or from where it got to."""
         outcome = flight.find_outcome() if flight is not None else None
         with calls.hand_over(operation_name, api_params, outcome):
             return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
 
 
-def attach(session: Any, parts: Parts) -> None:
+def attach(session: Any, parts: TransportParts) -> None:
     """Let the SQS and SNS clients that a boto3 session makes from now on take the short way, once they are started."""
 
     def put_before(class_attributes: dict[str, Any], base_classes: list[type], **_: Any) -> None:
@@ -79,7 +87,7 @@ def start(client: Any, is_traced: bool = False) -> None:
     """
     try:
         # These import names of botocore that a release may lack.
-        from microcosm_pubsub.fast.transport.calls import HotCalls
+        from microcosm_pubsub.fast.transport.hot_calls import HotCalls
         from microcosm_pubsub.fast.transport.names import look_for_names
 
         look_for_names(client)
@@ -114,8 +122,8 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
         return None
     flight = calls.begin(client.meta.method_to_api_mapping[method], parameters)
     if flight is None:
-        # another thread may do the call
-        calls.learn_nothing()
+        # Another thread may finish the call.
+        calls.forget_learning()
     return flight
 
 
@@ -125,7 +133,7 @@ def finish_call(client: Any, flight: Flight) -> Any:
 
     :raises Exception: what the client's method would raise
     """
-    return client._go_on(client._hot_calls, flight.name, flight.parameters, flight)
+    return client._call_botocore(client._hot_calls, flight.name, flight.parameters, flight)
 
 
 def client_transport(client: Any) -> str:
@@ -137,4 +145,4 @@ def client_transport(client: Any) -> str:
 def find_hindrance(client: Any) -> str | None:
     """Return why the hot calls of a client that has a short way are boto3's at the moment, if they are."""
     calls = client._hot_calls if isinstance(client, HotClient) else None
-    return calls.watch.find_reason() if calls else None
+    return calls.interception.find_reason() if calls else None

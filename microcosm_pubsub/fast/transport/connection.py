@@ -33,7 +33,7 @@ LONGEST_HEAD, MOST_FIELDS = 16384, 50
 
 READ_SIZE, MOST_READ = 65536, 2**20
 
-#: What a connection that does not block raises when nothing has arrived.
+#: The errors of a connection that does not block, when nothing has arrived.
 WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 #: More digits than any length has.
@@ -50,14 +50,17 @@ class Answer:
     status_code: int
     #: The fields in the order in which they came.
     fields: list[tuple[str, str]]
-    #: by lower-case name
+    #: The headers, by lower-case name.
     headers: dict[str, str]
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """What arrived and was not understood here, how it ended if it did, and whether the request had been sent."""
+class UnreadAnswer:
+    """
+    The bytes that arrived and were not understood here, how the answer ended if it did, and whether the request had
+    been sent.
+    """
 
     received: bytes
     error: OSError | None = None
@@ -75,9 +78,9 @@ class Exchange:
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
-        #: the answer, once there is nothing more to wait for
-        self.result: Answer | Arrived | None = None
-        #: Whether the connection can be used again then.
+        #: The answer, once nothing more is waited for.
+        self.result: Answer | UnreadAnswer | None = None
+        #: Whether the connection can be used again after that.
         self.is_reusable = False
         self._chunks: list[bytes] = []
         self._size = 0
@@ -93,11 +96,11 @@ class Exchange:
         try:
             if self.sock.gettimeout() != timeout:
                 self.sock.settimeout(timeout)
-            # as in urllib3: the peer may have answered before it closed
+            # The peer may have answered before it closed, as urllib3 reckons with too.
             with suppress(BrokenPipeError, ConnectionResetError):
                 self.sock.sendall(request)
         except OSError as error:
-            self.result = Arrived(b"", error, was_sent=False)
+            self.result = UnreadAnswer(b"", error, was_sent=False)
 
     def read(self) -> bool:
         """
@@ -119,11 +122,11 @@ class Exchange:
     def fail(self, error: OSError) -> None:
         """Wait no longer, because of an error of the connection."""
         # The bytes that arrived before the error decide what it means.
-        self.result = Arrived(self._received(), error)
+        self.result = UnreadAnswer(self._received(), error)
 
     def _take(self, chunk: bytes) -> None:
         if not chunk:
-            self.result = Arrived(self._received())
+            self.result = UnreadAnswer(self._received())
             return
         self._chunks.append(chunk)
         self._size += len(chunk)
@@ -140,11 +143,11 @@ class Exchange:
         match = HEAD.match(received)
         if match is None:
             if b"\r\n\r\n" in received or len(received) > LONGEST_HEAD:
-                self.result = Arrived(received)
+                self.result = UnreadAnswer(received)
             return False
         head = read_head(match)
         if head is None:
-            self.result = Arrived(received)
+            self.result = UnreadAnswer(received)
             return False
         self._head = (match.end(), *head)
         self._end = match.end() + int(head[2]["content-length"])
@@ -168,10 +171,10 @@ def read_head(match: Match[bytes]) -> tuple[int, list[tuple[str, str]], dict[str
     return status, fields, headers
 
 
-class Rest(RawIOBase):
+class UnreadStream(RawIOBase):
     """Gives what arrived, then what the socket still gives, or the error that it ended with."""
 
-    def __init__(self, sock: Any, arrived: Arrived):
+    def __init__(self, sock: Any, arrived: UnreadAnswer):
         self._sock, self._received, self._error = sock, memoryview(arrived.received), arrived.error
 
     def readable(self) -> bool:
@@ -188,14 +191,14 @@ class Rest(RawIOBase):
         return size
 
 
-class RestSocket:
+class UnreadSocket:
     """A socket whose request has been sent, or could not be."""
 
-    def __init__(self, rest: Rest, send_error: OSError | None):
-        self._rest, self._send_error = rest, send_error
+    def __init__(self, stream: UnreadStream, send_error: OSError | None):
+        self._stream, self._send_error = stream, send_error
 
     def makefile(self, *_: Any, **__: Any) -> BufferedReader:
-        return BufferedReader(self._rest)
+        return BufferedReader(self._stream)
 
     def sendall(self, data: Any) -> None:
         """Send nothing: the request has been sent, or fails as it did."""
@@ -209,10 +212,10 @@ class RestSocket:
         """Close nothing: what was made of it is read to its end."""
 
 
-class RestSession(URLLib3Session):  # type: ignore[misc]
+class UnreadSession(URLLib3Session):  # type: ignore[misc]
     """botocore's HTTP client, which finds a request sent and its answer on its way."""
 
-    def __init__(self, sock: RestSocket):
+    def __init__(self, sock: UnreadSocket):
         super().__init__()
         connection = AWSHTTPConnection("localhost")
         connection.sock = sock
@@ -223,12 +226,12 @@ class RestSession(URLLib3Session):  # type: ignore[misc]
         return SimpleNamespace(connection_from_url=lambda url: self._rest_pool)
 
 
-def read_rest(sock: Any, arrived: Arrived, url: str) -> AWSResponse:
+def read_unread(sock: Any, arrived: UnreadAnswer, url: str) -> AWSResponse:
     """
     Read an answer as boto3 does, from its first byte.
 
     :param url: what was asked
     :raises HTTPClientError: if it cannot be read
     """
-    rest = RestSocket(Rest(sock, arrived), None if arrived.was_sent else arrived.error)
-    return RestSession(rest).send(AWSRequest(method="POST", url=url).prepare())
+    socket = UnreadSocket(UnreadStream(sock, arrived), None if arrived.was_sent else arrived.error)
+    return UnreadSession(socket).send(AWSRequest(method="POST", url=url).prepare())

@@ -30,7 +30,7 @@ class CrtSigner:
     """Signs with awscrt."""
 
     def __init__(self, part: SignedPart, credentials: Any) -> None:
-        # awscrt signs the path alone, and the host as a header
+        # awscrt signs the path alone, and the host as a header.
         scheme, _, rest = part.url.partition("://")
         host, slash, path = rest.partition("/")
         headers = [(name, value) for name, value in part.headers if name.lower() not in ADDED]

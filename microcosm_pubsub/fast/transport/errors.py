@@ -5,5 +5,5 @@ The one thing that can go wrong on the short way: something is not as usual, and
 from __future__ import annotations
 
 
-class Unusual(Exception):
+class FallBack(Exception):
     """A call, or its answer, is not among what the short way knows."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from microcosm_pubsub.fast.transport.errors import Unusual
-from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.errors import FallBack
+from microcosm_pubsub.fast.transport.parts import TransportParts
 from microcosm_pubsub.fast.transport.query import compile_answer, compile_form
 from microcosm_pubsub.fast.transport.shape import compile_check, compile_json
 
@@ -24,13 +24,13 @@ Load = Callable[[bytes, dict[str, str]], dict[str, Any]]
 
 
 class Model:
-    """How the parameters of an operation are written, and its answers read, after its service model."""
+    """Writes the parameters of an operation, and reads its answers, after its service model."""
 
-    def __init__(self, operation: Any, parts: Parts):
+    def __init__(self, operation: Any, parts: TransportParts):
         protocol = operation.service_model.resolved_protocol
         check = compile_check(operation.input_shape)
         if check is None or operation.output_shape is None or operation.idempotent_members:
-            raise Unusual(f"{operation.name} is not understood")
+            raise FallBack(f"{operation.name} is not understood")
         self.operation, self._check = operation, check
         if protocol == "json":
             self._dump: Callable[[dict[str, Any]], bytes] = parts.dump_json
@@ -39,17 +39,17 @@ class Model:
         elif protocol == "query":
             self._dump, self.load = compile_form(operation), compile_query_answer(operation)
         else:
-            raise Unusual(f"the protocol {protocol} is not spoken")
+            raise FallBack(f"the protocol {protocol} is not spoken")
 
     def dump(self, parameters: Any) -> bytes:
         """Return the body of a request."""
         if not self._check(parameters):
-            raise Unusual("the parameters are unusual")
+            raise FallBack("the parameters are unusual")
         try:
             return self._dump(parameters)
         except (TypeError, ValueError) as error:
-            # a text that is none in UTF-8
-            raise Unusual("the parameters are unusual") from error
+            # The text cannot be written in UTF-8.
+            raise FallBack("the parameters are unusual") from error
 
     def _load(self, content: bytes, headers: dict[str, str]) -> dict[str, Any]:
         answer: dict[str, Any] = self._read(self._load_json(content))

@@ -1,5 +1,5 @@
 """
-Who looks on at calls of boto3, and need not see those that are made here.
+Onlookers at calls of boto3, which need not see those that are made here.
 
 Sentry's SDK puts breadcrumbs and spans around boto3's calls, and a daemon that reports its failures would pay for them
 with half its speed; OpenTelemetry's instrumentation of botocore makes spans, in whose place ours stand where there are
@@ -55,7 +55,7 @@ def find_stranger(function: Any, is_traced: bool) -> str | None:
         if is_own(function):
             continue
         if is_from(SENTRY, function):
-            # what it has replaced, in the only place where it keeps that
+            # OpenTelemetry keeps the function that it has replaced in this place alone.
             pending += [cell.cell_contents for cell in function.__closure__ or () if callable(cell.cell_contents)]
         elif instrumentor := find_instrumentor(function):
             if not is_traced:

@@ -1,5 +1,5 @@
 """
-What the short way is made of: who signs, and who writes and reads JSON.
+The parts of the short way: one that signs, and one that writes and reads JSON.
 
 `auto` takes the cheapest parts that are installed. Measured, botocore's own signature with a kept key costs less than
 awscrt's, and a socket much less than awscrt's HTTP client, see docs/explanation/transport.md; so awscrt signs where
@@ -28,8 +28,8 @@ TRANSPORTS = ("auto", "crt", "botocore")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What signs a request, and what writes and reads JSON."""
+class TransportParts:
+    """The functions that sign a request, and that write and read JSON."""
 
     signer: type[Signer]
     dump_json: Callable[[Any], bytes]
@@ -45,7 +45,7 @@ def load_json(content: bytes) -> Any:
     return json.loads(content.decode())
 
 
-def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
+def make_parts(*, crt: bool = False, orjson: bool = False) -> TransportParts:
     """
     Put parts together.
 
@@ -76,10 +76,10 @@ def make_parts(*, crt: bool = False, orjson: bool = False) -> Parts:
 
         dump, load = dumps, loads
         names.append("orjson")
-    return Parts(signer=signer, dump_json=dump, load_json=load, name="+".join(names))
+    return TransportParts(signer=signer, dump_json=dump, load_json=load, name="+".join(names))
 
 
-def choose_parts(transport: str) -> Parts | None:
+def choose_parts(transport: str) -> TransportParts | None:
     """
     Return the parts of a transport, or None for plain boto3.
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote_plus
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 from microcosm_pubsub.fast.transport.shape import Read, refuse
 
 
@@ -29,7 +29,7 @@ def quote(text: str) -> str:
     """Return what `quote_plus` does, by whole texts in place of single characters."""
     if not text.isascii() or len(text) < SHORT:
         return quote_plus(text)
-    # the sign of a quoted character comes first, and the space's substitute last
+    # The percent sign comes first, and the substitute of the space last.
     if "%" in text:
         text = text.replace("%", "%25")
     for character in set(text) & QUOTED.keys() - {"%", " "}:
@@ -120,10 +120,10 @@ def compile_answer(operation: Any) -> Callable[[bytes], tuple[Any, dict[str, Any
             parser.feed(content)
             children = children_of(parser.close())
         except ParseError as error:
-            raise Unusual("no XML") from error
+            raise FallBack("no XML") from error
         metadata = children_of(children["ResponseMetadata"]) if "ResponseMetadata" in children else {}
         if wrapper not in children:
-            raise Unusual(f"no {wrapper}")
+            raise FallBack(f"no {wrapper}")
         return read(children[wrapper]), {name: node.text for name, node in metadata.items()}
 
     return load
@@ -136,7 +136,7 @@ def tag_of(node: Element) -> str:
 def children_of(node: Element) -> dict[str, Element]:
     children = {tag_of(child): child for child in node}
     if len(children) != len(node):
-        raise Unusual("an element twice")
+        raise FallBack("an element twice")
     return children
 
 

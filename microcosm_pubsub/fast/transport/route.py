@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """
-    How requests to a URL are sent.
+    The way of requests to a URL.
 
     :param pool: the connections, botocore's own
     :param target: what stands in the request's first line
@@ -33,7 +33,7 @@ def find_way(session: Any, url: str) -> Way:
     Return the way that botocore's HTTP session takes to a URL.
 
     :param session: a `URLLib3Session`
-    :raises Unusual: if that is not known here
+    :raises FallBack: if that is not known here
     """
     proxy_url = session._proxy_config.proxy_url_for(url)
     pool = session._get_connection_manager(url, proxy_url).connection_from_url(url)
@@ -42,6 +42,6 @@ def find_way(session: Any, url: str) -> Way:
         return Way(pool, target, {})
     if not proxy_url.startswith("http://"):
         # TLS within TLS is no socket that can be waited for
-        raise Unusual("the proxy speaks TLS")
+        raise FallBack("the proxy speaks TLS")
     headers = dict(pool.proxy_headers) if target == url else {}
     return Way(pool, target, {str(name): str(value) for name, value in headers.items()})

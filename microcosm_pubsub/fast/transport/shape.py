@@ -1,7 +1,7 @@
 """
 The members of botocore's service model that the short way reads and writes, compiled once for each operation.
 
-What is compiled knows the usual alone: a member, a type or a value that it does not know is `Unusual`, and botocore
+What is compiled knows the usual alone: a member, a type or a value that it does not know is `FallBack`, and botocore
 validates, writes or reads it, with its own errors.
 """
 
@@ -11,13 +11,13 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 
 
 #: Tells whether a value is as the model says, and plain enough to be written as it is.
 Check = Callable[[Any], bool]
 
-#: Returns what botocore reads from a value, or raises `Unusual`.
+#: Returns what botocore reads from a value, or raises `FallBack`.
 Read = Callable[[Any], Any]
 
 
@@ -37,7 +37,7 @@ def compile_check(shape: Any) -> Check | None:
             return lambda value: type(value) is str and len(value) >= least
         return lambda value: type(value) is str
     if kind == "integer" and least is None:
-        # within what every JSON writer can write
+        # Every JSON writer can write numbers of this range.
         return lambda value: type(value) is int and -(2**63) <= value < 2**63
     if kind == "boolean":
         return lambda value: type(value) is bool
@@ -45,13 +45,13 @@ def compile_check(shape: Any) -> Check | None:
 
 
 def check_structure(shape: Any) -> Check:
-    # a member that has to be converted, or renamed, is as unknown as one that does not exist
+    # A member that has to be converted, or renamed, is as unknown as one that does not exist.
     members = {
         name: fits
         for name, member in shape.members.items()
         if member.serialization.get("name", name) == name and (fits := compile_check(member))
     }
-    # most members are texts, and nothing more is asked of them
+    # Most members are texts, of which nothing more is checked.
     texts = frozenset(name for name in members if is_text(shape.members[name]))
     required = frozenset(shape.required_members)
 
@@ -103,12 +103,12 @@ def compile_json(shape: Any) -> Read:
 
 def expect(value: Any, expected: type) -> Any:
     if type(value) is not expected:
-        raise Unusual(f"{type(value).__name__} in place of {expected.__name__}")
+        raise FallBack(f"{type(value).__name__} in place of {expected.__name__}")
     return value
 
 
 def refuse(value: Any) -> Any:
-    raise Unusual("a type that is not read here")
+    raise FallBack("a type that is not read here")
 
 
 def read_structure(shape: Any) -> Read:
@@ -119,7 +119,7 @@ def read_structure(shape: Any) -> Read:
 
     def read(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
-            raise Unusual("no object")
+            raise FallBack("no object")
         found = {}
         for tag, member in value.items():
             if type(member) is str and tag in texts:

@@ -23,10 +23,10 @@ ANY_DATE = "00000000T000000Z"
 
 @dataclass(frozen=True, slots=True)
 class SignedPart:
-    """What all requests of an operation have in common, as far as it is signed."""
+    """The part that all requests of an operation have in common, as far as it is signed."""
 
     url: str
-    #: the headers that are signed, but the date
+    #: The headers that are signed, except the date.
     headers: tuple[tuple[str, str], ...]
     service: str
     region: str
@@ -61,7 +61,7 @@ class SigningKey(SigV4Auth):  # type: ignore[misc]
 
 
 class Dated:
-    """What botocore asks of a request, once its canonical form is known."""
+    """A request as botocore's signer reads it, once its canonical form is known."""
 
     __slots__ = ("context",)
 
@@ -79,7 +79,7 @@ class DerivedKeySigner:
         headers = {**dict(part.headers), DATE_HEADER: ANY_DATE}
         request = AWSRequest(method="POST", url=part.url, headers=headers, data=b"")
         canonical = self._auth.canonical_request(request)
-        # the last line is the digest of the body
+        # The last line is the digest of the body.
         self._before, self._after = canonical.rpartition("\n")[0].split(ANY_DATE)
         names = self._auth.signed_headers(self._auth.headers_to_sign(request))
         self._start = f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/"

@@ -1,5 +1,5 @@
 """
-What SNS writes to web servers: bodies, headers, and what is signed of them.
+The form of SNS's messages to web servers: bodies, headers, and the part that is signed.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
@@ -11,7 +11,7 @@ from json import dumps
 from typing import Any
 from urllib.parse import urlencode
 
-from microcosm_pubsub.broker.sns.deliveries import FAREWELL, NOTIFICATION, Outgoing
+from microcosm_pubsub.broker.sns.deliveries import FAREWELL, NOTIFICATION, DueDelivery
 from microcosm_pubsub.broker.sns.notification import to_text
 from microcosm_pubsub.server.delivery.signing import Signer
 
@@ -20,12 +20,12 @@ CONTENT_TYPE = "text/plain; charset=UTF-8"
 
 USER_AGENT = "Amazon Simple Notification Service Agent"
 
-#: What is signed, in this order; what a message does not have is left out.
+#: The fields that are signed, in this order; one that a message does not have is left out.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
 SIGNED = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
 
-def write_body(outgoing: Outgoing, url: str, signer: Signer) -> bytes:
+def write_body(outgoing: DueDelivery, url: str, signer: Signer) -> bytes:
     """
     Return the body that is sent to a web server.
 
@@ -65,7 +65,7 @@ def text_to_sign(members: Mapping[str, Any]) -> str:
     return "".join(f"{name}\n{members[name]}\n" for name in SIGNED if name in members)
 
 
-def write_headers(outgoing: Outgoing) -> dict[str, str]:
+def write_headers(outgoing: DueDelivery) -> dict[str, str]:
     """Return the headers that go with a body."""
     headers = {
         "Content-Type": outgoing.content_type or CONTENT_TYPE,

@@ -13,7 +13,7 @@ from logging import getLogger
 from threading import Event, Lock, Thread
 
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.sns.deliveries import Outgoing, next_due_at, take_deliveries
+from microcosm_pubsub.broker.sns.deliveries import DueDelivery, next_due_at, take_deliveries
 from microcosm_pubsub.broker.sns.endpoints import LOGGED, WEB
 from microcosm_pubsub.broker.sns.retrying import was_not_sent, was_sent
 from microcosm_pubsub.broker.store import StoreError
@@ -27,7 +27,7 @@ logger = getLogger(__name__)
 #: So many web servers are called at a time.
 THREADS = 16
 
-#: What other processes publish is noticed so soon.
+#: Messages that other processes publish are noticed within this time, in seconds.
 POLL_SECONDS = 0.2
 
 Post = Callable[[str, bytes, Mapping[str, str]], Failure | None]
@@ -93,18 +93,18 @@ class Deliverer:
         with self._lock:
             self._busy -= 1
         if (error := future.exception()) is not None:
-            # it is due again after a while, as if this server had died
+            # The delivery is due again after a while, as if this server had died.
             logger.error("A delivery failed unexpectedly, and will be tried again", exc_info=error)
         self._due.set()
 
-    def _deliver(self, outgoing: Outgoing) -> None:
+    def _deliver(self, outgoing: DueDelivery) -> None:
         failure = self._try(outgoing)
         if failure is None:
             was_sent(self.broker, outgoing)
         else:
             was_not_sent(self.broker, outgoing, failure.reason, failure.is_final)
 
-    def _try(self, outgoing: Outgoing) -> Failure | None:
+    def _try(self, outgoing: DueDelivery) -> Failure | None:
         if outgoing.protocol not in WEB:
             said = (outgoing.notification.subject, outgoing.notification.message)
             # The text is quoted, so that no message looks like another line of the log.

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from microcosm_pubsub.broker.sns.endpoints import is_private
 
 
-#: For how many seconds SNS waits for an answer.
+#: SNS waits this many seconds for an answer.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html
 ANSWER_SECONDS = 15.0
 

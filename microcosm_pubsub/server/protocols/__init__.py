@@ -1,5 +1,5 @@
 """
-How SQS and SNS write requests and answers on the wire: JSON 1.0 for SQS, and the query protocol for all.
+The protocols of SQS and SNS on the wire: JSON 1.0 for SQS, and the query protocol for all.
 
 Both are read and written by botocore's models of the services, shape by shape.
 """

@@ -188,5 +188,5 @@ def _write_scalar(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    # a carriage return would be read as a line feed; what XML cannot say is no part of a message
+    # A carriage return would be read as a line feed; characters that XML does not allow cannot be in a message.
     return escape(INVALID_CHARACTERS.sub("\ufffd", text), {"\r": "&#13;"})

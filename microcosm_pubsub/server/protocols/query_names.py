@@ -1,5 +1,5 @@
 """
-What lists and maps are called in the query protocol.
+The names of lists and maps in the query protocol.
 
 botocore's model of SQS tells of the JSON protocol alone. In that of the query protocol, which SDKs had until 2023, the
 element of a list has the list's name in the singular, and an entry of a batch the name of its shape; a test compares

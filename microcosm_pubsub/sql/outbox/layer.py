@@ -40,7 +40,7 @@ class Outbox:
             return [self._keep(transaction, message) for message in messages]
         if all(message.due_at is None for message in messages):
             return call_next(messages)
-        # to be published later, by nobody's transaction
+        # The rows are published later, outside of any transaction.
         database = self.store.database
         with database.open(database.make_transaction()) as own:
             results = [self._keep(own, message) for message in messages]

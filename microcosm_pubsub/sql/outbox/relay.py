@@ -16,7 +16,7 @@ from time import monotonic
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.producer import ProduceResult, PubsubMessage
 from microcosm_pubsub.result import describe
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.background import RepeatingThread
 from microcosm_pubsub.sql.outbox.rows import Row
 from microcosm_pubsub.sql.outbox.store import OutboxStore
 
@@ -26,7 +26,7 @@ logger = getLogger(__name__)
 #: More rows than this do not wait in memory: they are found in the database when their time has come.
 MAX_WAITING = 1000
 
-#: How often the rows are counted for metrics.
+#: The rows are counted for metrics at this interval, in seconds.
 COUNT_SECONDS = 10.0
 
 #: Publishes messages, and returns what came of each.
@@ -57,14 +57,14 @@ class Relay:
         self.batch_size = batch_size
         self.poll_seconds = poll_seconds
         self.clock = clock
-        self.work = Repeated("outbox-relay", self.step)
+        self.work = RepeatingThread("outbox-relay", self.step)
         self.gauges: dict[str, float] = {}
-        #: How many messages it has published.
+        #: The number of messages that it has published.
         self.published = 0
         self._fresh: deque[tuple[float, Row]] = deque()
         self._poll_at = self._count_at = clock()
 
-    # what was committed just now
+    # Rows that were committed just now.
 
     def publish_soon(self, rows: Sequence[Row]) -> None:
         """
@@ -85,14 +85,14 @@ class Relay:
 
     def _publish_fresh(self, rows: Iterable[tuple[float, Row]]) -> None:
         rows = list(rows)
-        # others may have them by the time that this would be done
+        # Past this time other relays may have taken the rows.
         limit = self.clock() - self.store.claim_seconds / 2
         self._publish_unordered([row for since, row in rows if not row.is_ordered and since > limit])
         if any(row.is_ordered for _, row in rows):
             while self._relay_ordered():
                 pass
 
-    # what is there
+    # Rows that are there.
 
     def step(self) -> float:
         """Publish some rows, and return after how many seconds to look again."""
@@ -110,7 +110,7 @@ class Relay:
     def relay_some(self) -> int:
         """Publish some rows whose time has come, and return how many were taken."""
         if not self.store.has_free():
-            # as nearly always, and that costs one question
+            # Nearly always there is nothing, and finding that costs one query.
             return 0
         deadline = self._make_deadline()
         rows = self.store.take_free(self.batch_size)
@@ -121,7 +121,7 @@ class Relay:
         """End, after what was committed here is published, if that is soon."""
         self.work.stop()
         deadline = self._make_deadline()
-        # As in `publish_soon`.
+        # The reason is that of `publish_soon`.
         try:
             while self._fresh and self.clock() < deadline:
                 self._publish_fresh(self._drain(self.batch_size))
@@ -138,7 +138,7 @@ class Relay:
         for row in rows:
             groups.setdefault(row.group, deque()).append(row)
         while groups and self.clock() < deadline:
-            # one of each group at a time: a batch may succeed in part
+            # One message of each group goes at a time: a batch may succeed in part.
             turn = [group[0] for group in islice(groups.values(), MAX_BATCH_ENTRIES)]
             for row, error in self._try(turn):
                 group = groups[row.group]
@@ -162,7 +162,7 @@ class Relay:
         failed: list[tuple[Row, str]] = []
         for chunk in iter_chunks(sorted(rows, key=lambda row: row.message.topic_arn)):
             if self.clock() >= deadline:
-                # they are free soon, and somebody's
+                # The rows become free soon, for any relay.
                 break
             for row, error in self._try(chunk):
                 if error is None:

@@ -58,7 +58,7 @@ def to_values(message: PubsubMessage, now_ms: int, claim_ms: int) -> dict[str, A
         "identity": find_identity(message),
         "media_type": message.media_type,
         "topic_arn": message.topic_arn,
-        # of a FIFO topic a message without a group is refused by SNS, but has its place here
+        # SNS refuses a message without a group on a FIFO topic, but it has its place here.
         "group_id": message.group_id or ("" if is_ordered(message) else None),
         "deduplication_id": message.deduplication_id,
         "is_ordered": is_ordered(message),

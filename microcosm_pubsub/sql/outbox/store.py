@@ -1,5 +1,5 @@
 """
-What the database does with the rows of the outbox.
+The statements on the rows of the outbox.
 
 Relays side by side pass over what another one is just taking (`FOR UPDATE SKIP LOCKED`); what it has taken is not free.
 https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
@@ -165,7 +165,7 @@ class OutboxStore:
             "outbox_oldest_seconds": max(0.0, (now - oldest) / 1000) if oldest is not None else 0.0,
         }
 
-    # what people do with them
+    # Operations for people.
 
     def list_rows(self, limit: int, only_failed: bool = False) -> list[Mapping[str, Any]]:
         """Return rows as they are, the first one first."""
@@ -198,12 +198,12 @@ class OutboxStore:
 
     def _is(self, name: str) -> Any:
         by_identity = self.table.c.identity == name
-        # what does not fit is no id of a row
+        # A longer number is no id of a row.
         return or_(by_identity, self.table.c.id == int(name)) if name.isdecimal() and len(name) < 19 else by_identity
 
 
 def compute_backoff(attempts: int) -> float:
-    """Return how long a row waits that has failed so often before, in seconds."""
+    """Return how long a row waits after this many failures, in seconds."""
     return float(min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(attempts, 30)))
 
 

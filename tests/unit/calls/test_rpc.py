@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
+from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import (
     CallError,
     InvalidParams,
@@ -23,7 +24,6 @@ from microcosm_pubsub.calls.errors import (
     RpcError,
     RpcTimeout,
 )
-from microcosm_pubsub.calls.together import Together
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
@@ -474,7 +474,7 @@ class TestTogether:
             go_on.wait(60)
             return [ValueError("three") if item == 3 else None for item in items]
 
-        together = Together(send, len_of, "test")
+        together = Combiner(send, len_of, "test")
         threads = [Thread(target=together.send, args=(0,))]
         threads[0].start()
         begun.wait(60)
@@ -502,7 +502,7 @@ class TestTogether:
         def send(items):
             raise RuntimeError("no")
 
-        together = Together(send, len_of, "test")
+        together = Combiner(send, len_of, "test")
         for _ in range(3):
             with pytest.raises(RuntimeError):
                 together.send(1)
@@ -510,7 +510,7 @@ class TestTogether:
     def test_large_ones_go_alone(self):
         sizes = {1: 200_000, 2: 100_000, 3: 10}
         sent = []
-        together = Together(lambda items: sent.append(list(items)) or [None] * len(items), sizes.get, "test")
+        together = Combiner(lambda items: sent.append(list(items)) or [None] * len(items), sizes.get, "test")
         for item in sizes:
             together._waiting.append((item, Future()))
         together._send_some()

@@ -59,7 +59,7 @@ class TestMoveTask:
         assert [progress.moved for progress in task.follow(lambda seconds: True)] == [1]
         task.cancel()
 
-        assert task.look().status == "CANCELLED"
+        assert task.read_progress().status == "CANCELLED"
         assert len(box.stored()) == 4
 
     def test_where_it_is_not_to_be_had(self, box, spoil):

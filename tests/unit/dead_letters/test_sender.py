@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender, Reason
-from microcosm_pubsub.dead_letters.sender import MAX_BATCH_BYTES, Outgoing, QueueSender
+from microcosm_pubsub.dead_letters.sender import MAX_BATCH_BYTES, OutgoingMessage, QueueSender
 from microcosm_pubsub.errors import SettleError
 
 
@@ -114,7 +114,7 @@ def test_an_entry_that_the_queue_failed_on_is_tried_once_more(box, spoil):
         return "InternalError" if entry["MessageBody"] in failing else None
 
     client = spoil(box.client, {"send_message_batch": refuse})
-    messages = [Outgoing({"MessageId": body, "Body": body}, {}) for body in ("a", "b", "c")]
+    messages = [OutgoingMessage({"MessageId": body, "Body": body}, {}) for body in ("a", "b", "c")]
 
     errors = QueueSender(client, box.dead).send(messages)
 
@@ -160,7 +160,7 @@ def test_what_is_not_confirmed_was_not_sent(box):
         def send_message_batch(self, **kwargs):
             return {}
 
-    (error,) = QueueSender(Silent(), box.dead).send([Outgoing({"MessageId": "m", "Body": "a"}, {})])
+    (error,) = QueueSender(Silent(), box.dead).send([OutgoingMessage({"MessageId": "m", "Body": "a"}, {})])
 
     assert "no answer" in str(error)
 
@@ -218,6 +218,9 @@ class TestFifo:
     def test_what_has_no_group_gets_one_of_its_own(self, fifo_box):
         raws = [{"MessageId": name, "Body": name} for name in ("a", "file name:3")]
 
-        assert QueueSender(fifo_box.client, fifo_box.dead).send([Outgoing(raw, {}) for raw in raws]) == [None, None]
+        assert QueueSender(fifo_box.client, fifo_box.dead).send([OutgoingMessage(raw, {}) for raw in raws]) == [
+            None,
+            None,
+        ]
 
         assert len({message.group_id for message in fifo_box.stored()}) == 2

@@ -25,11 +25,11 @@ from microcosm_pubsub.doctor.variables import check_variables
 from microcosm_pubsub.registry import SQSMessageHandlerRegistry
 from microcosm_pubsub.sql.database import Database, Settings
 from microcosm_pubsub.sql.url import parse_url
-from microcosm_pubsub.topology.applying import Applying
 from microcosm_pubsub.topology.comparison import Comparison
 from microcosm_pubsub.topology.engine import Engine, make_daemon
-from microcosm_pubsub.topology.existing import Existing
+from microcosm_pubsub.topology.inventory import Inventory
 from microcosm_pubsub.topology.plan import plan
+from microcosm_pubsub.topology.provisioner import Provisioner
 from tests.engines import LOCAL_REGION, make_local_client
 
 
@@ -76,9 +76,9 @@ class SetUp:
     def make(self):
         """Make what the daemon needs, as it is configured now."""
         comparison = Comparison(
-            plan(make_daemon(self.daemon_cls, self.config)), Existing(self.sqs, self.sns), self.kind != "broker"
+            plan(make_daemon(self.daemon_cls, self.config)), Inventory(self.sqs, self.sns), self.kind != "broker"
         )
-        list(Applying(comparison, list(comparison.iter_items())).run())
+        list(Provisioner(comparison, list(comparison.iter_items())).run())
 
     def configure(self, section, **values):
         self.config.setdefault(section, {}).update(values)

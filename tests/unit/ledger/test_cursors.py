@@ -167,7 +167,7 @@ def test_one_that_is_lost_keeps_its_turn(make_app, count):
     app.run()
     assert (first.state, waiting.state) == ("running", "pending")
     app.clock.advance(31)
-    ledger.looking.look()
+    ledger.sweeper.sweep()
     assert (first.state, waiting.state) == ("lost", "pending")
     app.run()
     assert (first.state, waiting.state) == ("completed", "completed")

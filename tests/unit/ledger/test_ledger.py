@@ -379,7 +379,7 @@ class TestLost:
         assert outcomes(app.run()) == ["SKIPPED"]
         assert (handle.state, calls) == ("running", [])
         app.clock.advance(31)
-        app.graph.pubsub_ledger.looking.look()
+        app.graph.pubsub_ledger.sweeper.sweep()
         assert handle.state == "lost"
         assert "Its worker gone:1 was not heard of any more, at attempt 1" in handle.error["message"]
         app.run()
@@ -391,7 +391,7 @@ class TestLost:
         for _ in range(2):
             self.lose(app, handle)
             app.clock.advance(31)
-            app.graph.pubsub_ledger.looking.look()
+            app.graph.pubsub_ledger.sweeper.sweep()
         assert (handle.state, handle.error["type"]) == ("failed", "LeaseLost")
         # and what comes of its messages is done with
         assert outcomes(app.run()) == ["SKIPPED", "SKIPPED"]
@@ -403,7 +403,7 @@ class TestLost:
         self.lose(app, handle)
         assert handle.cancel() == "running"
         app.clock.advance(31)
-        app.graph.pubsub_ledger.looking.look()
+        app.graph.pubsub_ledger.sweeper.sweep()
         assert handle.state == "cancelled"
 
     def test_one_that_another_has_begun_is_not_written(self, make_app, calls):
@@ -434,7 +434,7 @@ class TestLost:
         app.graph.sqs_client.purge_queue(QueueUrl=app.graph.sqs_consumer.sqs_queue_url)
         assert app.run() == []
         app.clock.advance(61)
-        app.graph.pubsub_ledger.looking.look()
+        app.graph.pubsub_ledger.sweeper.sweep()
         # it is waited for longer than before
         row = handle.row
         assert (row.publishes, row.look_at - row.published_at) == (2, 120_000)
@@ -639,7 +639,7 @@ def test_what_is_told_to_stop_has_its_turn_until_it_does(make_app):
             graph.pubsub_ledger.runs.beat()
             app.clock.advance(20)
             # as another daemon does
-            thread = Thread(target=graph.pubsub_ledger.looking.look)
+            thread = Thread(target=graph.pubsub_ledger.sweeper.sweep)
             thread.start()
             thread.join()
         with graph.pubsub_database.autocommitting() as connection:

@@ -310,12 +310,18 @@ def test_skip(config, debug, skip):
         graph.sns_producer.produce(MEDIA_TYPE)
 
 
-def test_a_recorded_producer(make_graph):
-    producer = make_graph(sns_producer={"mock_sns": "false"}).sns_producer
+@pytest.mark.parametrize("config", [{"mock_sns": "false"}, {"record_only": "true"}, {"record_only": True}])
+def test_a_recorded_producer(make_graph, config):
+    producer = make_graph(sns_producer=config).sns_producer
 
     producer.produce(MEDIA_TYPE, number=1)
 
     producer.produce.assert_called_once_with(MEDIA_TYPE, number=1)
+
+
+@pytest.mark.parametrize("config", [{}, {"mock_sns": True}, {"record_only": False, "mock_sns": False}])
+def test_a_producer_whose_client_is_recorded(make_graph, config):
+    assert type(make_graph(sns_producer=config).sns_producer) is SNSProducer
 
 
 def test_configuration(make_graph):
@@ -544,6 +550,18 @@ class TestDeferred:
             assert queue.bodies == []
 
         assert [message["number"] for message in queue.published] == [1, 2]
+
+    @pytest.mark.parametrize("deferred_cls", [DeferredProducer, DeferredBatchProducer])
+    def test_mappings_are_taken_too(self, make_producer, queue, deferred_cls):
+        producer = make_producer(mappings={MessageBatchSchema.MEDIA_TYPE: "batches"})
+
+        with deferred_cls(producer) as block:
+            results = block.produce_batch([{"media_type": MEDIA_TYPE, "number": number} for number in (1, 2)])
+            assert [result.ok for result in results] == [True, True]
+            with pytest.raises(ValidationError):
+                block.produce_batch([{"media_type": MEDIA_TYPE, "number": "x"}])
+
+        assert len(queue.bodies) == (2 if deferred_cls is DeferredProducer else 1)
 
 
 class TestDeferredBatch:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.sql import TransactionError
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.background import RepeatingThread
 from microcosm_pubsub.sql.upgrade import VERSION_TABLE
 from tests.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_work_that_fails_is_tried_again():
         return 3600
 
     steps = []
-    work = Repeated("work", step)
+    work = RepeatingThread("work", step)
     work.start()
     wait_until(lambda: work.problem)
     assert "ValueError: no" in work.problem

@@ -290,7 +290,7 @@ def test_what_is_refused_for_good_is_not_tried_again(settler, hold, client, cloc
 
 def test_a_handler_that_was_given_up_does_not_keep_its_message_from_being_released(settler, hold, client, clock):
     (message,) = hold()
-    message.lease.lose("its handler was given up")
+    message.lease.lose("its handler was abandoned")
     client.failed = {"r0": {"Code": "InternalError"}}
     settler.nack_batch([(message, 0)])
     send_after(settler, clock)

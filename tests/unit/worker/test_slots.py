@@ -119,7 +119,7 @@ def test_a_handler_that_is_given_up_is_replaced_and_its_outcome_dropped(make_slo
     slot.thread.join(SECONDS)
     assert not work.settled[0].is_set()
     assert slots.abandoned == 0
-    assert "A handler ended 7.0 s after it began, when it had been given up; its outcome is dropped" in caplog.text
+    assert "A handler ended 7.0 s after it began, when it had been abandoned; its outcome is dropped" in caplog.text
 
 
 def test_without_another_thread_in_its_place(make_slots, put, work):
@@ -134,7 +134,7 @@ def test_without_another_thread_in_its_place(make_slots, put, work):
 
 
 def test_only_what_took_too_long_is_given_up(make_slots, put, work):
-    """Its handler may end, and that of another message begin, before the slot is given up."""
+    """Its handler may end, and that of another message begin, before the slot is abandoned."""
     slots = make_slots(1)
     put(slots, 0, 1)
     assert work.began[0].wait(SECONDS)

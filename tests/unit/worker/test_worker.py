@@ -579,7 +579,7 @@ class TestTimeouts:
 
         (result,) = results
         assert isinstance(result.exc_info[1], HandlerTimeout)
-        assert "took longer than its timeout of 5 s and was given up" in str(result.exc_info[1])
+        assert "took longer than its timeout of 5 s and was abandoned" in str(result.exc_info[1])
         assert result.elapsed_time == 6000
 
     def test_another_thread_takes_its_place_and_too_many_end_the_process(self, stuck, clock):
@@ -763,7 +763,7 @@ class TestEndings:
         program = make_program(lambda content: pytest.fail("handled"))
         program.worker.lanes.close()
         program.receive()
-        program.worker.handling.hand_back()
+        program.worker.handling.release_left_over()
         program.settle()
 
         assert queue.hidden_for == [0]
@@ -923,8 +923,8 @@ class TestMetrics:
         assert told == [4]
         program.settle()
         program.receive()
-        program.worker.handling.keep_for_the_end(program.worker.lanes.close())
-        program.worker.handling.hand_back()
+        program.worker.handling.keep_left_over(program.worker.lanes.close())
+        program.worker.handling.release_left_over()
 
         assert told == [4, 4]
 

@@ -1,5 +1,5 @@
 """
-What botocore does to every request of an operation, learned from one that it made.
+Requests as botocore makes them, learned from one that it made.
 
 The headers, the URL and what is signed are taken from a request that botocore was about to send, so that endpoints,
 the user agent and all that is configured are its own; date, digest, signature and invocation id are put in anew. What
@@ -20,9 +20,9 @@ from uuid import uuid4
 from botocore.handlers import add_recursion_detection_header
 
 from microcosm_pubsub.fast.trace_header import NAME, TRACE_HEADER
-from microcosm_pubsub.fast.transport.errors import Unusual
+from microcosm_pubsub.fast.transport.errors import FallBack
 from microcosm_pubsub.fast.transport.model import Model
-from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.parts import TransportParts
 from microcosm_pubsub.fast.transport.route import Way
 from microcosm_pubsub.fast.transport.signature import SignedPart, Signer
 
@@ -44,8 +44,10 @@ VARYING = frozenset(
     }
 )
 
-#: What tracers add to a request, of that one alone: AWS reads none of it.
-#: https://www.w3.org/TR/trace-context/ https://www.w3.org/TR/baggage/ https://github.com/openzipkin/b3-propagation
+#: Headers that tracers add to one request, and AWS does not read.
+#: https://www.w3.org/TR/trace-context/
+#: https://www.w3.org/TR/baggage/
+#: https://github.com/openzipkin/b3-propagation
 TRACING = frozenset(
     {
         "b3",
@@ -66,10 +68,10 @@ TRACING = frozenset(
 TOKEN = "X-Amz-Security-Token"
 
 
-class Learned:
+class RequestTemplate:
     """Makes requests of one operation as botocore would."""
 
-    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: Parts, way: Way):
+    def __init__(self, request: Any, parameters: Any, model: Model, credentials: Any, parts: TransportParts, way: Way):
         """
         Learn from a request.
 
@@ -77,15 +79,15 @@ class Learned:
         :param parameters: the parameters of its call
         :param credentials: frozen ones
         :param way: the way that it takes
-        :raises Unusual: if what is learned would not do the same
+        :raises FallBack: if what is learned would not do the same
         """
         headers = {name: text_of(value) for name, value in request.headers.items()}
         lower = {name.lower(): value for name, value in headers.items()}
         match = AUTHORIZATION.fullmatch(lower.get("authorization", ""))
-        # older requests have no context
+        # Requests of older versions have no context.
         context = getattr(request, "context", None) or {}
         if match is None or request.method != "POST" or request.stream_output or context.get("read_timeout"):
-            raise Unusual("its requests are not understood")
+            raise FallBack("its requests are not understood")
         region, service, signed = match[1], match[2], match[3].split(";")
         self.url, self._signer_type = str(request.url), parts.signer
         self._credentials: tuple[Any, Signer, str] | None = None
@@ -93,7 +95,7 @@ class Learned:
         self._part = SignedPart(self.url, kept, service, region)
         self._verify(lower, request.body, model.dump(parameters), credentials)
         if not TRACING.isdisjoint(lower):
-            # what was signed is verified with it, and what will be is without
+            # The learned signature is verified with the tracers' headers, and later requests are signed without them.
             headers = {name: value for name, value in headers.items() if name.lower() not in TRACING}
             kept = tuple((name, value) for name, value in kept if name.lower() not in TRACING)
             self._part, self._credentials = SignedPart(self.url, kept, service, region), None
@@ -106,21 +108,21 @@ class Learned:
         if "host" not in given:
             lines.append(f"Host: {url.netloc.rpartition('@')[2]}")
         if "accept-encoding" not in given:
-            # as http.client does
+            # http.client adds this header too.
             lines.append("Accept-Encoding: identity")
         lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() not in VARYING]
         if not all(line.isascii() and line.isprintable() for line in lines):
-            raise Unusual("its headers are not understood")
+            raise FallBack("its headers are not understood")
         return "\r\n".join(lines) + "\r\n"
 
     def _verify(self, headers: dict[str, str], sent: Any, body: bytes, credentials: Any) -> None:
         sent = sent.encode() if isinstance(sent, str) else bytes(sent)
         same = loads(sent) == loads(body) if sent.startswith(b"{") else sent == body
         if not same:
-            raise Unusual("its bodies are not understood")
+            raise FallBack("its bodies are not understood")
         signer, _ = self._find_signer(credentials)
         if signer.authorize(headers["x-amz-date"], sha256(sent).hexdigest()) != headers["authorization"]:
-            raise Unusual("its signatures are not understood")
+            raise FallBack("its signatures are not understood")
 
     def _find_signer(self, credentials: Any) -> tuple[Signer, str]:
         """Return what signs with these credentials, and their header if they have one."""
@@ -128,7 +130,7 @@ class Learned:
         if found is None or found[0] != credentials:
             token: str = credentials.token or ""
             if not token.isascii() or not token.isprintable():
-                raise Unusual("the session token is none")
+                raise FallBack("the session token is none")
             headers = ((TOKEN, token),) if token else ()
             part = SignedPart(self._part.url, (*self._part.headers, *headers), self._part.service, self._part.region)
             line = f"{TOKEN}: {token}\r\n" if token else ""

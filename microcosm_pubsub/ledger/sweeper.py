@@ -1,5 +1,5 @@
 """
-What somebody must see to: tasks whose time has come, that were lost, that nobody began, or that are old.
+The sweep over tasks whose time has come, that were lost, that nobody began, or that are old.
 
 Every daemon looks; the database lets one of them have each row.
 """
@@ -12,41 +12,41 @@ from logging import getLogger
 from sqlalchemy import Connection
 
 from microcosm_pubsub.ledger.books import Books
-from microcosm_pubsub.ledger.entering import Entering
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.states import State
+from microcosm_pubsub.ledger.task_writer import TaskWriter
 from microcosm_pubsub.sql.upgrade import explaining
 
 
 logger = getLogger(__name__)
 
-#: How many rows are seen to in one transaction, at most.
+#: At most this many rows are treated in one transaction.
 STEP = 100
 
 
-class Looking:
+class Sweeper:
     """
     See to tasks.
 
     :param books: in which they stand
-    :param entering: publishes tasks
+    :param writer: publishes tasks
     """
 
-    def __init__(self, books: Books, entering: Entering) -> None:
+    def __init__(self, books: Books, writer: TaskWriter) -> None:
         self.database = books.database
         self.store = books.store
         self.turns = books.turns
         self.terms = books.terms
-        self.entering = entering
+        self.writer = writer
 
-    def look(self) -> int:
+    def sweep(self) -> int:
         """See to some tasks, and return to how many."""
-        return self._look_at_unkeyed() + self._look_at_keyed()
+        return self._sweep_unkeyed() + self._sweep_keyed()
 
     def find_wait(self, limit: float) -> float:
         """Return in how many seconds there is something to see to, or a limit if that is less."""
         with self.database.reading() as connection, explaining(str(self.database)):
-            look_at = self.store.find_next_look(connection)
+            look_at = self.store.find_next_due(connection)
         return limit if look_at is None else min(limit, max(0.0, (look_at - self.terms.now_ms()) / 1000))
 
     def count(self) -> dict[str, float]:
@@ -54,24 +54,24 @@ class Looking:
         with self.database.reading() as connection:
             return {f"tasks_{state}": number for state, number in self.store.count(connection).items()}
 
-    def _look_at_unkeyed(self) -> int:
+    def _sweep_unkeyed(self) -> int:
         with self.database.open(self.database.make_transaction()) as transaction, explaining(str(self.database)):
             rows = transaction.run(
                 lambda connection: self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=False)
             )
             for row in rows:
                 changed = transaction.run(partial(self._see_to, row))
-                self.entering.publish_next(transaction, changed)
+                self.writer.publish_next(transaction, changed)
             transaction.commit()
         return len(rows)
 
-    def _look_at_keyed(self) -> int:
+    def _sweep_keyed(self) -> int:
         with self.database.reading() as connection:
             rows = self.store.find_due(connection, self.terms.now_ms(), STEP, keyed=True)
         for row in rows:
             with self.database.open(self.database.make_transaction()) as transaction:
                 published = transaction.run(partial(self._see_to_keyed, row))
-                self.entering.publish_next(transaction, published)
+                self.writer.publish_next(transaction, published)
                 transaction.commit()
         return len(rows)
 
@@ -97,14 +97,14 @@ class Looking:
             return None
         if not row.state.is_final and turn != row.id:
             if turn is not None:
-                # Whoever has the turn passes it on.
+                # The task that has the turn passes it on.
                 self.store.change(connection, row, state=State.PENDING, look_at=None)
                 return None
             self.turns.give(connection, seen.cursor_key, row.id)
         changed = self._see_to(row, connection)
         if changed is None and not row.state.is_final:
             # It was given up.
-            return self.entering.pass_on(connection, seen.cursor_key)
+            return self.writer.pass_on(connection, seen.cursor_key)
         return changed
 
     def _lose(self, connection: Connection, row: TaskRow) -> TaskRow | None:

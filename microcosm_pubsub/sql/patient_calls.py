@@ -22,7 +22,7 @@ MAX_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PatientCalls:
     """
     Make calls of a database, and make them again while it cannot be reached.
 

@@ -15,7 +15,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 from microcosm_pubsub.topology.admission import add_statement, find_senders
 from microcosm_pubsub.topology.comparison import SCOPE, Comparison, Item
-from microcosm_pubsub.topology.existing import PENDING
+from microcosm_pubsub.topology.inventory import PENDING
 from microcosm_pubsub.topology.plan import Queue, Topic
 from microcosm_pubsub.topology.resources import (
     STATEMENT,
@@ -30,7 +30,7 @@ from microcosm_pubsub.topology.resources import (
 DELETED_RECENTLY = "QueueDeletedRecently"
 
 
-class Applying:
+class Provisioner:
     """
     Make what a comparison found to be missing, and change what differs.
 
@@ -40,7 +40,7 @@ class Applying:
 
     def __init__(self, comparison: Comparison, items: list[Item]) -> None:
         self.topology = comparison.topology
-        self.existing = comparison.existing
+        self.inventory = comparison.inventory
         self.comparison = comparison
         self.items = items
         self.arns = {key: found.arn for key, found in comparison.found.items()}
@@ -67,14 +67,14 @@ class Applying:
             more = f" ({'; '.join(map(str, item.changes))})" if item.changes else ""
             yield f"{verb}d {item.kind} {item.name}{more}"
 
-    # topics
+    # Topics.
 
     def _create_topic(self, item: Item) -> None:
         topic = self._topic(item)
         attributes = {"FifoTopic": "true"} if topic.is_fifo else {}
         if self.topology.kms_key is not None and self.comparison.has_rights:
             attributes["KmsMasterKeyId"] = self.topology.kms_key
-        answer = self.existing.topic_client.create_topic(Name=topic.name, Attributes=attributes)
+        answer = self.inventory.topic_client.create_topic(Name=topic.name, Attributes=attributes)
         made = str(answer["TopicArn"])
         if topic.arn is not None and self.comparison.has_rights and topic.arn != made:
             raise ConfigurationError(
@@ -85,11 +85,11 @@ class Applying:
 
     def _change_topic(self, item: Item) -> None:
         for change in item.changes:
-            self.existing.topic_client.set_topic_attributes(
+            self.inventory.topic_client.set_topic_attributes(
                 TopicArn=self.arns["topic", item.name], AttributeName=change.attribute, AttributeValue=change.new
             )
 
-    # queues
+    # Queues.
 
     def _create_queue(self, item: Item) -> None:
         queue = self._queue()
@@ -97,7 +97,7 @@ class Applying:
         attributes = self.comparison.want_queue(queue, is_dead_letters)
         if not is_dead_letters:
             attributes["RedrivePolicy"] = self._write_redrive(queue)
-        client = self.existing.queue_client
+        client = self.inventory.queue_client
         url = str(client.create_queue(QueueName=item.name, Attributes=attributes)["QueueUrl"])
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         self.urls[item.name], self.arns["queue", item.name] = url, answer["Attributes"]["QueueArn"]
@@ -115,13 +115,13 @@ class Applying:
         self._set_attributes(item.name, attributes)
 
     def _set_attributes(self, name: str, attributes: dict[str, str]) -> None:
-        self.existing.queue_client.set_queue_attributes(QueueUrl=self.urls[name], Attributes=attributes)
+        self.inventory.queue_client.set_queue_attributes(QueueUrl=self.urls[name], Attributes=attributes)
 
     def _write_redrive(self, queue: Queue) -> str:
         return dumps(make_redrive_policy(self.arns["queue", queue.dead_letter_queue], queue))
 
     def _write_policy(self, queue: Queue, current: str | None) -> str:
-        # those that are let in go on sending, whoever let them in
+        # Senders that the policy admits already stay admitted.
         topics = [
             *find_senders(current, STATEMENT),
             *(self.arns["topic", each.name] for each in self.topology.subscribed),
@@ -129,12 +129,12 @@ class Applying:
         (statement,) = make_queue_policy(self.arns["queue", queue.name], dict.fromkeys(topics))["Statement"]
         return dumps(add_statement(current, statement))
 
-    # subscriptions
+    # Subscriptions.
 
     def _create_subscription(self, item: Item) -> None:
         topic = self._topic(item)
         policy = make_subscription_filter(topic)
-        self.existing.topic_client.subscribe(
+        self.inventory.topic_client.subscribe(
             TopicArn=self.arns["topic", topic.name],
             Protocol="sqs",
             Endpoint=self.arns["queue", self._queue().name],
@@ -145,18 +145,18 @@ class Applying:
     def _change_subscription(self, item: Item) -> None:
         changed = {change.attribute for change in item.changes}
         if PENDING in changed:
-            # which who subscribes confirms, if it is of the queue's account
+            # The subscriber confirms it, if it is of the queue's account.
             self._create_subscription(item)
             return
         policy = dumps(make_subscription_filter(self._topic(item)))
-        # what a policy may hold depends on its scope, which therefore changes without one
+        # The scope decides what a policy may hold, and so is changed while there is none.
         steps = [("FilterPolicy", "{}"), ("FilterPolicyScope", SCOPE)] if "FilterPolicyScope" in changed else []
         for name, value in [*steps, ("FilterPolicy", policy)]:
-            self.existing.topic_client.set_subscription_attributes(
+            self.inventory.topic_client.set_subscription_attributes(
                 SubscriptionArn=self.arns["subscription", item.name], AttributeName=name, AttributeValue=value
             )
 
-    # what is planned
+    # The plan.
 
     def _topic(self, item: Item) -> Topic:
         name = item.name.partition(" -> ")[0]

@@ -1,5 +1,5 @@
 """
-What a daemon does for the ledger beside its worker: the service `pubsub_ledger_keeping`.
+The work of a daemon for the ledger beside its worker: the service `pubsub_ledger_keeping`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from microcosm_pubsub.ledger.firing import Schedules
 from microcosm_pubsub.ledger.ledger import Ledger
-from microcosm_pubsub.sql.background import Repeated
+from microcosm_pubsub.sql.background import RepeatingThread
 
 
-#: How often tasks are counted for metrics, in seconds.
+#: Tasks are counted for metrics at this interval, in seconds.
 COUNT_SECONDS = 10.0
 
 
-class LedgerKeeping:
+class LedgerService:
     """
     Look after the ledger while a daemon runs: a service.
 
@@ -31,8 +31,8 @@ class LedgerKeeping:
         self.schedules = schedules
         self.poll_seconds = poll_seconds
         self.works = [
-            Repeated("ledger-beats", ledger.runs.beat),
-            Repeated("ledger", self.step),
+            RepeatingThread("ledger-beats", ledger.runs.beat),
+            RepeatingThread("ledger", self.step),
         ]
         self._gauges: dict[str, float] = {}
         self._count_at = ledger.clock()
@@ -58,14 +58,14 @@ class LedgerKeeping:
         found, wait = self.see_to_due()
         if self.ledger.clock() >= self._count_at:
             self._count_at = self.ledger.clock() + COUNT_SECONDS
-            self._gauges = self.ledger.looking.count()
+            self._gauges = self.ledger.sweeper.count()
         return 0.0 if found else wait
 
     def see_to_due(self) -> tuple[int, float]:
         """See to what is due, and return how much that was, and in how many seconds there is more."""
         fired, wait = self.schedules.fire_due(self.poll_seconds)
-        wait = self.ledger.looking.find_wait(wait)
-        return (fired, wait) if wait > 0 else (fired + self.ledger.looking.look(), 0.0)
+        wait = self.ledger.sweeper.find_wait(wait)
+        return (fired, wait) if wait > 0 else (fired + self.ledger.sweeper.sweep(), 0.0)
 
     def set_clock(self, now: Callable[[], float]) -> None:
         """

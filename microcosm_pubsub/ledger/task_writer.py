@@ -1,5 +1,5 @@
 """
-How tasks are written into the ledger, and published: in the transaction that is open, or in one of their own.
+Writing tasks into the ledger, and publishing them: in the transaction that is open, or in one of their own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 
 logger = getLogger(__name__)
 
-#: When a task whose topic is not known here is looked at again, by somebody who knows it, in milliseconds.
+#: A task whose topic is not known here becomes due again after this many milliseconds, for a daemon that knows it.
 PUT_OFF_MS = 60_000
 
 #: The longest call that a topic takes, with what is added to it on its way, in bytes.
@@ -60,7 +60,7 @@ class NewTask:
     check: Callable[[Any], object] = lambda arguments: None
 
 
-class Entering:
+class TaskWriter:
     """
     Write tasks.
 
@@ -127,7 +127,7 @@ class Entering:
         is written in the same transaction has nothing to do with it.
         """
         while row is not None:
-            # Whatever is wrong with this message must not keep others from being published.
+            # A fault of this message must not keep others from being published.
             try:
                 self.publish(row)
             except TopicNotDefinedError as error:
@@ -186,7 +186,7 @@ class Entering:
             return self.terms.say_scheduled(due_at), False
         if turn is None:
             return self.terms.say_published(), True
-        # Whoever has the turn passes it on.
+        # The task that has the turn passes it on.
         return {"state": State.PENDING, "look_at": None}, False
 
     def _insert(self, connection: Connection, new: NewTask, values: Mapping[str, Any]) -> TaskRow:
@@ -220,7 +220,7 @@ class Entering:
             new.check(call["params"])
         return write_call(new.name, call)
 
-    # in coroutines, which cannot wait for the database here
+    # Coroutines cannot wait for the database here.
 
     def _enter_at_end(self, transaction: Transaction, new: NewTask) -> None:
         if new.cursor_key is not None or new.due_at > self.terms.now_ms():

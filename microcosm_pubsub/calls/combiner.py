@@ -24,7 +24,7 @@ T = TypeVar("T")
 MAX_BATCH_BYTES = 256 * 1024
 
 
-class Together(Generic[T]):
+class Combiner(Generic[T]):
     """
     Send items, as many in one call as wait for it.
 

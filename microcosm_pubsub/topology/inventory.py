@@ -1,5 +1,5 @@
 """
-What there is: queues, topics and subscriptions, as an engine tells of them. Nothing is changed.
+The queues, topics and subscriptions that there are, as an engine tells of them. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from microcosm_pubsub.clients import error_code
+from microcosm_pubsub.clients.protocols import AdminQueueClient, AdminTopicClient
 from microcosm_pubsub.topology.plan import Topic
 
 
@@ -24,7 +25,7 @@ PENDING = "PendingConfirmation"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundResource:
     """
     A queue, a topic or a subscription that there is.
 
@@ -40,7 +41,7 @@ class Found:
     headers: Mapping[str, str] | None = None
 
 
-class Existing:
+class Inventory:
     """
     Look at what there is.
 
@@ -48,11 +49,11 @@ class Existing:
     :param topic_client: boto3's SNS client, or one like it
     """
 
-    def __init__(self, queue_client: Any, topic_client: Any) -> None:
+    def __init__(self, queue_client: AdminQueueClient, topic_client: AdminTopicClient) -> None:
         self.queue_client = queue_client
         self.topic_client = topic_client
 
-    def find_queue(self, name: str, url: str | None = None) -> Found | None:
+    def find_queue(self, name: str, url: str | None = None) -> FoundResource | None:
         """
         Return a queue; None if there is none.
 
@@ -68,9 +69,9 @@ class Existing:
             raise
         attributes = answer.get("Attributes") or {}
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders") or {}
-        return Found(attributes.get("QueueArn", ""), attributes, url, headers)
+        return FoundResource(attributes.get("QueueArn", ""), attributes, url, headers)
 
-    def find_topic(self, topic: Topic) -> Found | None:
+    def find_topic(self, topic: Topic) -> FoundResource | None:
         """
         Return a topic; None if there is none.
 
@@ -85,10 +86,10 @@ class Existing:
             if error_code(error) in ABSENT:
                 return None
             raise
-        # the broker knows any ARN by the name that ends it
-        return Found(answer["Attributes"].get("TopicArn", arn), answer["Attributes"])
+        # The broker knows any ARN by the name that ends it.
+        return FoundResource(answer["Attributes"].get("TopicArn", arn), answer["Attributes"])
 
-    def find_subscription(self, topic_arn: str, queue_arn: str) -> Found | None:
+    def find_subscription(self, topic_arn: str, queue_arn: str) -> FoundResource | None:
         """
         Return the subscription of a queue to a topic; None if there is none.
 
@@ -99,9 +100,9 @@ class Existing:
             if subscription.get("Protocol") == "sqs" and subscription.get("Endpoint") == queue_arn:
                 arn = str(subscription["SubscriptionArn"])
                 if not arn.startswith("arn:"):
-                    return Found(arn, {PENDING: "true"})
+                    return FoundResource(arn, {PENDING: "true"})
                 answer = self.topic_client.get_subscription_attributes(SubscriptionArn=arn)
-                return Found(arn, answer["Attributes"])
+                return FoundResource(arn, answer["Attributes"])
         return None
 
     def iter_queue_names(self, prefix: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ Do = Callable[[Callable[[], Any]], Awaitable[Any]]
 Waiter = Future[bool]
 
 
-class Waiting:
+class ReceiveLines:
     """
     Hold the lines of those who wait.
 
@@ -42,12 +42,12 @@ class Waiting:
         self.broker = broker
         self.loop = loop
         self.do = do
-        #: Whether nobody is to wait any more.
+        #: Whether receives have stopped waiting for good.
         self.ended = False
         self._lines: dict[str, deque[Waiter]] = {}
         self._thread = get_ident()
         self._is_due = False
-        self._is_looking = False
+        self._is_checking = False
         self._timer: TimerHandle | None = None
         broker.notifier.on_wake = self._wake
 
@@ -136,34 +136,34 @@ class Waiting:
             return
         self._is_due = True
         if get_ident() == self._thread:
-            self.loop.call_soon(self._look)
+            self.loop.call_soon(self._check)
         elif not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._look)
+            self.loop.call_soon_threadsafe(self._check)
 
     def _tick(self) -> None:
         self._timer = None
         if self._lines and not self.ended:
             self._timer = self.loop.call_later(POLL_SECONDS, self._tick)
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
-        if self._is_looking or not self._lines:
-            self._is_due = self._is_looking and self._is_due
+    def _check(self) -> None:
+        if self._is_checking or not self._lines:
+            self._is_due = self._is_checking and self._is_due
             return
         self._is_due = False
-        self._is_looking = True
-        create_task(self._find_ready()).add_done_callback(self._looked)
+        self._is_checking = True
+        create_task(self._find_ready()).add_done_callback(self._checked)
 
     async def _find_ready(self) -> None:
         for queue in await self.do(partial(find_ready, self.broker, list(self._lines))):
             self._call_next(queue)
 
-    def _looked(self, task: Any) -> None:
-        self._is_looking = False
+    def _checked(self, task: Any) -> None:
+        self._is_checking = False
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.warning("Cannot look for messages, and will look again: %s", error)
         if self._is_due:
-            self._look()
+            self._check()
 
     def _call_next(self, queue: str) -> None:
         for waiter in self._lines.get(queue, ()):

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microcosm_pubsub.fast.transport import make_parts
-from microcosm_pubsub.fast.transport.errors import Unusual
-from microcosm_pubsub.fast.transport.learned import Learned
+from microcosm_pubsub.fast.transport.errors import FallBack
 from microcosm_pubsub.fast.transport.model import Model
 from microcosm_pubsub.fast.transport.query import quote
+from microcosm_pubsub.fast.transport.request_template import RequestTemplate
 from microcosm_pubsub.fast.transport.route import find_way
 
 
@@ -41,11 +41,11 @@ def capture(**options: Any) -> tuple[Any, Any]:
     return client, captured[0]
 
 
-def learn(client: Any, request: Any, parts: Any) -> Learned:
+def learn(client: Any, request: Any, parts: Any) -> RequestTemplate:
     model = Model(client.meta.service_model.operation_model("ReceiveMessage"), parts)
     credentials = client._request_signer._credentials.get_frozen_credentials()
     way = find_way(client._endpoint.http_session, request.url)
-    return Learned(request, PARAMETERS, model, credentials, parts, way)
+    return RequestTemplate(request, PARAMETERS, model, credentials, parts, way)
 
 
 @pytest.fixture(params=PARTS)
@@ -68,11 +68,11 @@ def no_retries():
 )
 def test_endpoints(parts, no_retries, options, url):
     client, request = capture(config=Config(**options, **no_retries))
-    learned = learn(client, request, parts)
+    template = learn(client, request, parts)
     credentials = client._request_signer._credentials.get_frozen_credentials()
-    content, invocation_id = learned.make_request(b"{}", credentials)
+    content, invocation_id = template.make_request(b"{}", credentials)
 
-    assert learned.url == url
+    assert template.url == url
     lines = content.decode().split("\r\n")
     assert lines[0] == "POST / HTTP/1.1"
     assert f"host: {url.split('/')[2]}" in [line.lower() for line in lines]
@@ -84,12 +84,12 @@ def test_endpoints(parts, no_retries, options, url):
 def test_endpoints_of_ones_own(parts, no_retries, endpoint_url):
     client, request = capture(endpoint_url=endpoint_url, config=Config(**no_retries))
     try:
-        learned = learn(client, request, parts)
-    except Unusual:
+        template = learn(client, request, parts)
+    except FallBack:
         # left to botocore, and that is all right for what nobody has
         assert " " in endpoint_url
     else:
-        assert learned.url == request.url
+        assert template.url == request.url
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,22 @@ def test_endpoints_of_ones_own(parts, no_retries, endpoint_url):
 def test_what_is_not_understood_is_not_learned(parts, no_retries, change):
     client, request = capture(config=Config(**no_retries))
     change(request)
-    with pytest.raises(Unusual):
+    with pytest.raises(FallBack):
         learn(client, request, parts)
 
 
 def test_lambda_tells_its_trace(no_retries, monkeypatch):
     client, request = capture(config=Config(**no_retries))
-    learned = learn(client, request, PARTS["socket"])
+    template = learn(client, request, PARTS["socket"])
     credentials = client._request_signer._credentials.get_frozen_credentials()
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
-    assert b"X-Amzn-Trace-Id" not in learned.make_request(b"{}", credentials)[0]
+    assert b"X-Amzn-Trace-Id" not in template.make_request(b"{}", credentials)[0]
     monkeypatch.setenv(
         "_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1\n"
     )
     assert (
         b"\r\nX-Amzn-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1%0A\r\n"
-        in (learned.make_request(b"{}", credentials)[0])
+        in (template.make_request(b"{}", credentials)[0])
     )
 
 

@@ -1,5 +1,5 @@
 """
-Whether anybody but botocore has a say in the calls of a client.
+The check whether anybody but botocore has a say in the calls of a client.
 
 Event handlers of users, of moto, of botocore's `Stubber`, and functions of botocore that have been replaced (as tracers
 and tests do) must see every call, but for those onlookers that `onlookers` knows. They are looked for whenever the
@@ -22,7 +22,7 @@ from botocore.signers import RequestSigner
 from microcosm_pubsub.fast.transport.onlookers import find_stranger, is_known_handler, is_own
 
 
-#: What a call passes through, in botocore's order.
+#: The events of a call, in botocore's order.
 #: https://docs.aws.amazon.com/boto3/latest/guide/events.html
 EVENTS = (
     "provide-client-params",
@@ -40,12 +40,12 @@ EVENTS = (
     "after-call-error",
 )
 
-#: Where the handlers are defined that every client has, and that are learned or reckoned with here.
+#: The modules of the handlers that every client has, and that the short way learns from or takes into account.
 OWN_MODULES = frozenset(
     {"botocore.handlers", "botocore.signers", "botocore.useragent", "botocore.retries.standard"},
 )
 
-#: What others replace to see calls.
+#: The functions of botocore that others replace to see calls.
 PASSED = (
     (BaseClient, "_make_api_call"),
     (BaseClient, "_make_request"),
@@ -58,7 +58,7 @@ PASSED = (
 BOTOCORE_LOGGER = getLogger("botocore")
 
 
-class Watch:
+class InterceptionCheck:
     """Watches one client."""
 
     def __init__(
@@ -77,14 +77,14 @@ class Watch:
         self._names = [f"{event}.{service}.{operation}" for event in EVENTS for operation in operations]
         self._known = frozenset(known)
         self._history = get_global_history_recorder()
-        #: the registrations and functions that were looked at, and what was found: always of one look
+        #: The registrations and functions that were looked at, and the verdict on them: written together.
         self._verdict: tuple[Any, tuple[Any, ...], str | None] = (None, (), None)
 
     def find_reason(self) -> str | None:
         """Return why a call has to be botocore's, if it has to."""
         cache, passed = self._emitter._lookup_cache, tuple([vars(owner).get(name) for owner, name in PASSED])
         seen, seen_passed, reason = self._verdict
-        # by identity: what wraps a function may say that it equals it
+        # They are compared by identity: a wrapper of a function may claim to equal it.
         if cache is not seen or not all(map(is_, passed, seen_passed)):
             reason = self._find_listener(passed)
             # A handler that is registered meanwhile makes another cache, and so another look.

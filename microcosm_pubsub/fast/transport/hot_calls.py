@@ -19,23 +19,23 @@ from typing import Any
 from weakref import ref
 
 from botocore.awsrequest import AWSHTTPConnection, AWSHTTPSConnection, AWSResponse
-from botocore.context import get_context
-from botocore.credentials import Credentials
 from botocore.exceptions import HTTPClientError
 from urllib3.exceptions import ClosedPoolError
 
 from microcosm_pubsub.fast.trace_header import add_trace_header
-from microcosm_pubsub.fast.transport.connection import Answer, Arrived, Exchange, read_rest
-from microcosm_pubsub.fast.transport.errors import Unusual
-from microcosm_pubsub.fast.transport.learned import Learned
+from microcosm_pubsub.fast.transport.connection import Answer, Exchange, UnreadAnswer, read_unread
+from microcosm_pubsub.fast.transport.credentials import find_credentials
+from microcosm_pubsub.fast.transport.errors import FallBack
+from microcosm_pubsub.fast.transport.interception import InterceptionCheck
 from microcosm_pubsub.fast.transport.model import OPERATIONS, Model
-from microcosm_pubsub.fast.transport.parts import Parts
+from microcosm_pubsub.fast.transport.parts import TransportParts
+from microcosm_pubsub.fast.transport.request_template import RequestTemplate
 from microcosm_pubsub.fast.transport.route import find_way
 from microcosm_pubsub.fast.transport.user_agent import keep_user_agent
-from microcosm_pubsub.fast.transport.watch import Watch
 
 
-#: How often an operation is learned in vain before it is left to botocore; once may be new credentials in between.
+#: An operation is learned in vain at most this often before it is left to botocore; once may be new credentials in
+#: between.
 MOST_LESSONS = 3
 
 logger = getLogger(__name__)
@@ -43,7 +43,7 @@ logger = getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the first attempt of a call."""
+    """The end of the first attempt of a call."""
 
     invocation_id: str
     response: AWSResponse | None = None
@@ -61,7 +61,7 @@ class Content:
 
 
 class CallState(local):
-    """What a thread tells botocore's events about its call, and is told by them."""
+    """The state of a thread's call, by which botocore's events know of it."""
 
     outcome: Outcome | None = None
     is_learning = False
@@ -71,13 +71,13 @@ class CallState(local):
 class HotCalls:
     """The short way of one client."""
 
-    def __init__(self, client: Any, parts: Parts, is_traced: bool = False):
+    def __init__(self, client: Any, parts: TransportParts, is_traced: bool = False):
         self.parts = parts
         self._client = client
         service, events = client.meta.service_model, client.meta.events
         self._service_id = service.service_id.hyphenize()
         self._models = {name: Model(service.operation_model(name), parts) for name in OPERATIONS[service.service_name]}
-        self._learned: dict[str, Learned] = {}
+        self._templates: dict[str, RequestTemplate] = {}
         self._lessons: Counter[str] = Counter()
         self._session = client._endpoint.http_session
         self.read_timeout = self._session._timeout.read_timeout
@@ -86,8 +86,10 @@ class HotCalls:
         self._state = CallState()
         events.register(f"before-call.{self._service_id}", self.identify)
         events.register(f"before-send.{self._service_id}", self.replay)
-        self.watch = Watch(client, self._models, (self.identify, self.replay, add_trace_header), is_traced)
-        # for the calls that botocore does
+        self.interception = InterceptionCheck(
+            client, self._models, (self.identify, self.replay, add_trace_header), is_traced
+        )
+        # Calls that botocore makes profit from this.
         keep_user_agent(client)
 
     def begin(self, name: str, parameters: Any) -> Flight | None:
@@ -100,18 +102,18 @@ class HotCalls:
         if model is None:
             return None
         try:
-            if reason := self.watch.find_reason():
-                raise Unusual(reason)
-            learned, pool = self._learned.get(name), self._pool()
+            if reason := self.interception.find_reason():
+                raise FallBack(reason)
+            template, pool = self._templates.get(name), self._pool()
             # `client.close()` leaves the pool to the garbage collection, and another one is made at the next call
-            if learned is None or pool is None or pool.pool is None:
+            if template is None or pool is None or pool.pool is None:
                 if self._lessons[name] >= MOST_LESSONS:
-                    raise Unusual("its requests are not understood")
+                    raise FallBack("its requests are not understood")
                 self._state.is_learning = True
                 return None
-            request, invocation_id = learned.make_request(model.dump(parameters), find_credentials(self._client))
+            request, invocation_id = template.make_request(model.dump(parameters), find_credentials(self._client))
             connection = self._take_connection(pool)
-        except Unusual as reason:
+        except FallBack as reason:
             logger.debug("%s goes the way of boto3: %s", name, reason)
             return None
         flight = Flight(self, name, parameters, pool, connection, invocation_id)
@@ -125,17 +127,17 @@ class HotCalls:
     def _take_connection(self, pool: Any) -> Any:
         """Take a connection from botocore's pool that is open."""
         if self._client._endpoint.http_session is not self._session:
-            raise Unusual("the HTTP session is another one")
+            raise FallBack("the HTTP session is another one")
         try:
             connection = pool._get_conn()
         except ClosedPoolError as error:
-            raise Unusual("the connections were closed") from error
+            raise FallBack("the connections were closed") from error
         if type(connection) not in (AWSHTTPConnection, AWSHTTPSConnection) or connection.sock is None:
             pool._put_conn(connection)
-            raise Unusual("no connection is open")
+            raise FallBack("no connection is open")
         return connection
 
-    def learn_nothing(self) -> None:
+    def forget_learning(self) -> None:
         """Forget that this thread's next call was to be learned from."""
         self._state.is_learning = False
 
@@ -175,17 +177,17 @@ class HotCalls:
         self._lessons[name] += 1
         try:
             way, credentials = find_way(self._session, request.url), find_credentials(self._client)
-            learned = Learned(request, parameters, self._models[name], credentials, self.parts, way)
-            if self.url not in ("", learned.url):
-                raise Unusual("its URL is another one")
+            template = RequestTemplate(request, parameters, self._models[name], credentials, self.parts, way)
+            if self.url not in ("", template.url):
+                raise FallBack("its URL is another one")
             self._pool = ref(way.pool)
-        except Unusual as reason:
+        except FallBack as reason:
             logger.debug("%s goes the way of boto3: %s", name, reason)
         except Exception:
             # Private names may go with any release of botocore, and calls must not go with them.
             logger.debug("%s goes the way of boto3: botocore is another one", name, exc_info=True)
         else:
-            self._learned[name], self.url = learned, learned.url
+            self._templates[name], self.url = template, template.url
             self._lessons[name] = 0
 
     def identify(self, context: dict[str, Any], **_: Any) -> None:
@@ -240,9 +242,9 @@ class Flight:
         """Return what boto3 would return; None if botocore has to judge what came."""
         answer = self.exchange.result
         assert answer is not None
-        if isinstance(answer, Arrived):
+        if isinstance(answer, UnreadAnswer):
             return None
-        self._give_back(self.exchange.is_reusable)
+        self._return_connection(self.exchange.is_reusable)
         parsed = self._calls.read(self.name, answer)
         if parsed is None:
             response = AWSResponse(self._calls.url, answer.status_code, dict(answer.fields), Content(answer.content))
@@ -253,20 +255,20 @@ class Flight:
         """Return what came of the call, for botocore; waits for the rest of the answer, if there is more."""
         if self._outcome is None:
             arrived = self.exchange.result
-            assert isinstance(arrived, Arrived)
+            assert isinstance(arrived, UnreadAnswer)
             try:
                 if arrived.error is None:
                     self.sock.settimeout(self.read_timeout)
                 self._outcome = make_outcome(self.sock, arrived, self._calls.url, self._invocation_id)
             finally:
-                self._give_back(is_reusable=False)
+                self._return_connection(is_reusable=False)
         return self._outcome
 
     def give_up(self) -> None:
         """Wait for nothing more."""
-        self._give_back(is_reusable=False)
+        self._return_connection(is_reusable=False)
 
-    def _give_back(self, is_reusable: bool) -> None:
+    def _return_connection(self, is_reusable: bool) -> None:
         if is_reusable:
             # botocore sends without a look at the socket's timeout.
             self.sock.settimeout(self.read_timeout)
@@ -275,22 +277,9 @@ class Flight:
         self._pool._put_conn(self._connection if is_reusable else None)
 
 
-def find_credentials(client: Any) -> Any:
-    """Return the client's credentials, frozen, unless botocore has to fetch them first."""
-    credentials = client._request_signer._credentials
-    if not isinstance(credentials, Credentials):
-        raise Unusual("there are no credentials of a kind that is known")
-    if type(credentials) is not Credentials and credentials.refresh_needed():
-        raise Unusual("the credentials have to be refreshed")
-    context = get_context()
-    if context is not None and context.features:
-        raise Unusual("the user agent tells of features")
-    return credentials.get_frozen_credentials()
-
-
-def make_outcome(sock: Any, arrived: Arrived, url: str, invocation_id: str) -> Outcome:
+def make_outcome(sock: Any, arrived: UnreadAnswer, url: str, invocation_id: str) -> Outcome:
     try:
-        return Outcome(invocation_id, response=read_rest(sock, arrived, url))
+        return Outcome(invocation_id, response=read_unread(sock, arrived, url))
     except HTTPClientError as error:
         return Outcome(invocation_id, error=error)
 
@@ -302,7 +291,7 @@ def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:
     try:
         parsed = model.load(answer.content, answer.headers)
     except Exception:
-        # botocore reads what cannot be read here, or raises what is wrong with it.
+        # botocore reads the answer, or raises what is wrong with it.
         return None
     metadata = parsed["ResponseMetadata"]
     metadata["HTTPStatusCode"], metadata["HTTPHeaders"], metadata["RetryAttempts"] = 200, answer.headers, 0

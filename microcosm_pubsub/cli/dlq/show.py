@@ -22,7 +22,7 @@ from microcosm_pubsub.dead_letters.letter import Letter
 from microcosm_pubsub.dead_letters.sources import QueueInfo, describe_queue, iter_queues, name_of
 
 
-#: The oldest message is looked for among so many.
+#: The oldest message is looked for among at most this many.
 MAX_AGED = 1000
 
 
