@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Callable
 
 from rich.markup import escape
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.provision import make_overrides
 from microcosm_pubsub.cli.run import DAEMON, find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
@@ -22,7 +22,7 @@ STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 NAMES = {"ok": "OK", "warning": "warning", "error": "error"}
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the flags of the command."""
     parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument("--strict", action="store_true", help="exit 1 for a warning too")

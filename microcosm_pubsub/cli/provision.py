@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.topology.comparison import Comparison, Item
@@ -26,7 +27,7 @@ from microcosm_pubsub.topology.provisioner import Provisioner
 STYLES = {"missing": "bold red", "differs": "yellow", "there": "green", "unknown": "bold red"}
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the flags that say where to look, and how to print what was found."""
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     add_broker_flag(parser)

@@ -3,12 +3,12 @@ Receive messages by hand.
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from json import dumps
 from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.envelope import CodecSQSEnvelope, find_media_type
 from microcosm_pubsub.message import SQSMessage
 
@@ -22,7 +22,7 @@ class PrintSQSEnvelope(CodecSQSEnvelope):
         return message["mediaType"], message
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the flags of the command."""
     parser.add_argument("--queue-url", required=True, metavar="Q")
     parser.add_argument("--nack", action="store_true", help="leave them in the queue")

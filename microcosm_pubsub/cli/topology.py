@@ -23,7 +23,7 @@ PRINT = "print"
 ACTIONS = (PRINT, "diff", "apply")
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands of `pubsub topology`, with their flags."""
     commands = parser.add_subparsers(dest="topology_command", required=True, metavar="COMMAND")
 
@@ -36,10 +36,10 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
     command = add(PRINT, print_topology, "print what there has to be; the command that is meant if none is named")
     command.add_argument("--format", choices=["table", *FORMATS], default="table", help="a table for people by default")
     text = "compare it with what there is, and exit 1 if anything is missing or differs"
-    provision.add_flags(add("diff", diff, text), add_client_flags)
+    provision.add_flags(add("diff", diff, text))
     command = add("apply", apply, "create what is missing and change what differs, after it was printed")
     command.add_argument("--yes", action="store_true", help="do it; without it the plan is printed alone")
-    provision.add_flags(command, add_client_flags)
+    provision.add_flags(command)
 
 
 def complete(argv: Sequence[str]) -> list[str]:

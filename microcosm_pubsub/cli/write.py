@@ -3,15 +3,15 @@ Publish a message by hand.
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 
 from microcosm.api import create_object_graph, load_from_dict
 
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.graph import PubSubGraph
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the flags of the command."""
     parser.add_argument("--topic-arn", required=True, metavar="A")
     parser.add_argument("--uri", required=True, metavar="U", help="where the resource is")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 
 from microcosm_pubsub.calls.cleaning import MAX_AGE_SECONDS
 from microcosm_pubsub.calls.errors import RpcError
@@ -15,7 +14,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.errors import QueueAccessError
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands, with their flags."""
     commands = parser.add_subparsers(dest="rpc_command", required=True, metavar="COMMAND")
 
@@ -24,7 +23,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
     command.add_argument("method", metavar="SERVICE.METHOD")
     command.add_argument("--args", metavar="JSON", help="its parameters: a list by position, or an object by name")
     command.add_argument("--timeout-seconds", type=float, metavar="S", help="how long to wait for it; 10 by default")
-    add_graph_flags(command, add_client_flags)
+    add_graph_flags(command)
     command.set_defaults(call=call)
 
     text = "remove the reply queues of processes that are gone"
@@ -36,7 +35,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
         metavar="S",
         help="those of other machines that nobody touched for this long; a day by default",
     )
-    add_graph_flags(command, add_client_flags)
+    add_graph_flags(command)
     command.set_defaults(call=clean)
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from microcosm_pubsub.cli.sql.session import require_database
 from microcosm_pubsub.cli.table import make_table, print_table
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands, with their flags."""
     commands = parser.add_subparsers(dest="schedules_command", required=True, metavar="COMMAND")
     for name, call, text in (
@@ -37,7 +37,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
             "--import", dest="imports", action="append", metavar="MODULE", help="a module that declares tasks"
         )
         add_database_flags(command)
-        add_graph_flags(command, add_client_flags)
+        add_graph_flags(command)
         if name != "list":
             command.add_argument("name", metavar="NAME", help="of the task, such as package.module.function")
 

@@ -18,7 +18,7 @@ from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands, with their flags."""
     commands = parser.add_subparsers(dest="tasks_command", required=True, metavar="COMMAND")
 
@@ -30,7 +30,7 @@ def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser
             "--import", dest="imports", action="append", metavar="MODULE", help="a module that declares tasks"
         )
         ledger.add_database_flags(command)
-        add_graph_flags(command, add_client_flags)
+        add_graph_flags(command)
         return command
 
     command = add("list", list_tasks, "show the tasks that are declared, or with a database those that were sent")

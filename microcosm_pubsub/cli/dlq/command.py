@@ -22,6 +22,7 @@ from microcosm_pubsub.cli.dlq.purge import purge
 from microcosm_pubsub.cli.dlq.redrive import redrive
 from microcosm_pubsub.cli.dlq.run import run
 from microcosm_pubsub.cli.dlq.show import list_queues, peek, print_groups
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 
@@ -30,7 +31,7 @@ from microcosm_pubsub.dead_letters.redrive import MAX_REDRIVES
 PEEKED = 100
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands, with their flags."""
     commands = parser.add_subparsers(dest="dlq_command", required=True, metavar="COMMAND")
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from microcosm_pubsub.cli.dlq.flags import add_broker_flag, positive_integer
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.dlq.tables import to_age
+from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.sql.session import add_database_flags, open_graph
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.errors import ConfigurationError
@@ -31,7 +32,7 @@ LISTED = 100
 Row = Mapping[str, Any]
 
 
-def add_flags(parser: ArgumentParser, add_client_flags: Callable[[ArgumentParser], None]) -> None:
+def add_flags(parser: ArgumentParser) -> None:
     """Add the commands, with their flags."""
     commands = parser.add_subparsers(dest="outbox_command", required=True, metavar="COMMAND")
 

@@ -40,7 +40,8 @@ def test_docker_compose_starts_the_target_of_the_dockerfile():
     stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
     (stage,) = [stage for stage in stages if stage.split("\n")[0].endswith(f"AS {server['build']['target']}")]
     entrypoint = safe_load(stage.split("ENTRYPOINT ")[1].split("\n")[0])
-    args = make_arg_parser().parse_args([*entrypoint[1:], *server["command"]])
+    argv = [*entrypoint[1:], *server["command"]]
+    args = make_arg_parser(argv).parse_args(argv)
     assert (args.host, str(args.config)) == ("0.0.0.0", "/config/pubsub.yaml")
     # the last stage is what is built if none is named: a daemon
     assert 'ENTRYPOINT ["pubsub", "run"]' in stages[-1]

@@ -472,7 +472,7 @@ class TestCommandLine:
     )
     def test_wrong(self, argv, capsys):
         with pytest.raises(SystemExit) as raised:
-            make_arg_parser().parse_args(["dlq", *argv])
+            make_arg_parser(["dlq"]).parse_args(["dlq", *argv])
 
         assert raised.value.code == 2
 
@@ -527,7 +527,7 @@ class ParcelDaemon(ConsumerDaemon):
 
 def find_commands():
     """The parsers of the commands."""
-    parser = make_arg_parser()
+    parser = make_arg_parser(["dlq"])
     for name in ("dlq",):
         (action,) = (action for action in parser._actions if hasattr(action, "choices") and action.choices)
         parser = action.choices[name]
