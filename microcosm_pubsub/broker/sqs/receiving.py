@@ -145,7 +145,7 @@ def _show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> No
 
 
 def _take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
-    return list(TAKE.execute(connection, {**values, "count": limit}).all())
+    return TAKE.execute(connection, {**values, "count": limit})
 
 
 def _take_fifo(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
