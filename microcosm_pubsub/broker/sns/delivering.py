@@ -33,8 +33,12 @@ def deliver(
     connection: Connection,
     subscriptions: Iterable[Subscription],
     notifications: Sequence[Notification],
-) -> None:
-    """Put messages into the queues of the subscriptions that want them, or on their way to other endpoints."""
+) -> list[str]:
+    """
+    Put messages into the queues of the subscriptions that want them, or on their way to other endpoints.
+
+    :returns: the names of the queues that have got some
+    """
     delivery = Delivery(connection)
     for subscription in subscriptions:
         wanted = [notification for notification in notifications if subscription.accepts(notification)]
@@ -44,7 +48,7 @@ def deliver(
         elif wanted:
             said = [notification.for_protocol(subscription.protocol) for notification in wanted]
             add_deliveries(broker, connection, subscription, said)
-    delivery.insert(broker)
+    return delivery.insert(broker)
 
 
 def put_into_dead_letter_queue(
@@ -117,12 +121,13 @@ class Delivery:
         draft = make_draft(queue, **to_send(queue, subscription, notification))
         self._drafts.setdefault(name, []).append(draft)
 
-    def insert(self, broker: Broker) -> None:
-        """Put the messages into their queues."""
+    def insert(self, broker: Broker) -> list[str]:
+        """Put the messages into their queues, and return the names of these."""
         found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]
         # The order is always the same: two calls that wait for each other's queues would wait for ever.
         for queue in sorted(found, key=lambda queue: queue.id):
             insert_drafts(broker, self.connection, queue, self._drafts[queue.name])
+        return list(self._drafts)
 
 
 def to_send(queue: Queue, subscription: Subscription, notification: Notification) -> dict[str, Any]:

@@ -62,8 +62,8 @@ def publish(
         notification = _make_notification(topic, broker.now(), Message, **parameters)
         if _size_of(notification, Message) > topic.size_limit:
             raise invalid_parameter("Message too long")
-        _publish(broker, connection, topic, [notification])
-    broker.notifier.wake()
+        told = _publish(broker, connection, topic, [notification])
+    broker.notifier.wake(told)
     return notification.to_answer()
 
 
@@ -100,8 +100,8 @@ def publish_batch(
             )
         outcomes = [_find_fault(entry) for entry in entries]
         good = [item for item, fault in zip(notifications, outcomes, strict=True) if fault is None]
-        _publish(broker, connection, topic, good)
-    broker.notifier.wake()
+        told = _publish(broker, connection, topic, good)
+    broker.notifier.wake(told)
     answers = [fault or item.to_answer() for item, fault in zip(notifications, outcomes, strict=True)]
     return answer_batch(entries, answers)
 
@@ -201,11 +201,11 @@ def _encode(text: str) -> bytes:
         raise invalid_parameter("Message and Subject must be UTF-8 text") from None
 
 
-def _publish(broker: Broker, connection: Connection, topic: Topic, notifications: Sequence[Notification]) -> None:
+def _publish(broker: Broker, connection: Connection, topic: Topic, notifications: Sequence[Notification]) -> list[str]:
+    """Deliver messages, and return the names of the queues that have got some."""
     if topic.fifo and notifications:
         notifications = _number(connection, topic, notifications, broker.now())
-    if notifications:
-        deliver(broker, connection, subscriptions_of(connection, topic), notifications)
+    return deliver(broker, connection, subscriptions_of(connection, topic), notifications) if notifications else []
 
 
 def _number(

@@ -47,15 +47,19 @@ def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
     """Receive messages, waiting for a first one if asked to."""
     deadline: float | None = None
     interruptions = broker.notifier.interruptions
-    while True:
-        generation = broker.notifier.generation
-        received = receive_now(broker, **parameters)
-        if deadline is None:
-            deadline = monotonic() + received.wait_seconds
-        due = None if received.next_at is None else (received.next_at - broker.now()) / 1000
-        waited = not received.messages and broker.notifier.wait(generation, deadline, due)
-        if not waited or broker.notifier.interruptions != interruptions:
-            return received.to_answer()
+    with broker.notifier.listening(names.name_of(parameters["QueueUrl"])) as news:
+        while True:
+            news.clear()
+            received = receive_now(broker, **parameters)
+            if len(received.messages) == parameters.get("MaxNumberOfMessages", 1):
+                # there may be more, for somebody else who waits
+                news.set()
+            if deadline is None:
+                deadline = monotonic() + received.wait_seconds
+            due = None if received.next_at is None else (received.next_at - broker.now()) / 1000
+            waited = not received.messages and broker.notifier.wait(news, deadline, due)
+            if not waited or broker.notifier.interruptions != interruptions:
+                return received.to_answer()
 
 
 class Received(NamedTuple):
@@ -183,7 +187,7 @@ def _move_dead_letters(
     if queue.fifo:
         for group_id in {row.group_id for row in dead}:
             update_group(connection, queue.id, group_id, now)
-    broker.notifier.notify(connection)
+    broker.notifier.notify(connection, target.name)
     return [row for row in rows if row.receive_count <= policy[1]]
 
 

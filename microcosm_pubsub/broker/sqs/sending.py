@@ -77,7 +77,7 @@ def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, 
     draft = make_draft(queue, **parameters)
     with broker.store.begin() as connection:
         insert_drafts(broker, connection, queue, [draft])
-    broker.notifier.wake()
+    broker.notifier.wake([queue.name])
     return draft.to_answer()
 
 
@@ -100,7 +100,7 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
         )
     with broker.store.begin() as connection:
         insert_drafts(broker, connection, queue, drafts)
-    broker.notifier.wake()
+    broker.notifier.wake([queue.name])
     return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
 
 
@@ -210,7 +210,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     if queue.fifo:
         for draft in fresh:
             keep_group(connection, queue.id, str(draft.group_id), now + draft.delay_ms)
-    broker.notifier.notify(connection)
+    broker.notifier.notify(connection, queue.name)
 
 
 def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:
