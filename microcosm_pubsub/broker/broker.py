@@ -42,6 +42,8 @@ class Broker:
         self.protocols = {"sqs"}
         #: Is called when something may be on its way to an endpoint that is no queue.
         self.on_delivery: Callable[[], None] = lambda: None
+        #: Where messages to each topic went when something was last published there.
+        self.reached: dict[str, Any] = {}
         #: When messages that nobody received in time were last deleted.
         self.swept_at = 0
         #: When running move tasks were last advanced.

@@ -9,13 +9,13 @@ any case, or ten times a second where there is no news.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
 from microcosm_pubsub.broker.bells import Bell, Bells
+from microcosm_pubsub.broker.hearing import Hearing
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
@@ -29,6 +29,9 @@ NET_SECONDS = 1.0
 #: A message that is due is somebody else's, if it is still not there.
 MIN_WAIT_SECONDS = 0.01
 
+#: So many queues are heard of; then those for which nobody waits are forgotten.
+MAX_HEARINGS = 1000
+
 CHANNEL = "pubsub_messages"
 
 
@@ -41,8 +44,7 @@ class Notifier:
     def __init__(self) -> None:
         self._lock = Lock()
         self._generation = 0
-        #: What the receives of each queue wait for.
-        self._waiting: dict[str, list[Event]] = {}
+        self._hearings: dict[str, Hearing] = {}
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
         start_anew_in_child(self, type(self).start_anew)
@@ -56,30 +58,16 @@ class Notifier:
         """Return a number that changes with every notification; read it before looking for messages."""
         return self._generation
 
-    @contextmanager
-    def listening(self, queue: str) -> Iterator[Event]:
+    def hear(self, queue: str) -> Hearing:
         """
-        Give an event that news of a queue sets, for the length of a block.
-
-        Of those who wait for one queue the first is told. One that leaves with news at which it did not look, or that
-        sets the event since it left something, has the next one told.
+        Return what is heard of a queue from now on.
 
         :param queue: its name
         """
-        news = Event()
         with self._lock:
-            self._waiting.setdefault(queue, []).append(news)
-        try:
-            yield news
-        finally:
-            with self._lock:
-                waiting = self._waiting.get(queue, [])
-                if news in waiting:
-                    waiting.remove(news)
-                if not waiting:
-                    self._waiting.pop(queue, None)
-                elif news.is_set():
-                    waiting[0].set()
+            if len(self._hearings) >= MAX_HEARINGS:
+                self._forget_unused()
+            return self._hearings.setdefault(queue, Hearing())
 
     def notify(self, connection: Any, queue: str = "") -> None:
         """
@@ -96,24 +84,26 @@ class Notifier:
         """
         with self._lock:
             self._generation += 1
-            for queue in self._waiting if queues is None else queues:
-                if waiting := self._waiting.get(queue):
-                    waiting[0].set()
+            for queue in self._hearings if queues is None else queues:
+                if hearing := self._hearings.get(queue):
+                    hearing.tell()
         self.on_wake()
+
+    def _forget_unused(self) -> None:
+        self._hearings = {name: hearing for name, hearing in self._hearings.items() if hearing.is_used}
 
     def interrupt(self) -> None:
         """Have receives that wait end without a message, now."""
         with self._lock:
             self.interruptions += 1
-            for waiting in self._waiting.values():
-                for news in waiting:
-                    news.set()
+            for hearing in self._hearings.values():
+                hearing.interrupt()
 
     def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """
         Wait for news, but no longer than until it is time to look again.
 
-        :param news: of `listening`, cleared before the last look
+        :param news: of `Hearing.listening`, cleared before the last look
         :param deadline: when to give up, by `time.monotonic`
         :param due_seconds: when the next message can be received, if that is known
         :returns: whether to look again; False after the deadline
@@ -135,7 +125,7 @@ class Notifier:
     def start_anew(self) -> None:
         """Have a lock of its own, in a forked child, where nobody waits."""
         self._lock = Lock()
-        self._waiting = {}
+        self._hearings = {}
 
 
 class FileNotifier(Notifier):

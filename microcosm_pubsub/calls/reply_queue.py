@@ -107,6 +107,12 @@ class ReplyQueue:
             self._changed.notify()
             return request_id, self.name, waiting
 
+    def fail(self, request_id: str, error: Exception) -> None:
+        """Let a call that waits raise an error: its request was not sent."""
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is not None and waiting.future.set_running_or_notify_cancel():
+            waiting.future.set_exception(error)
+
     def forget(self, request_id: str) -> None:
         """Wait no longer for an answer."""
         self._waiting.pop(request_id, None)
@@ -157,13 +163,15 @@ class ReplyQueue:
             return None
 
     def _receive(self, url: str) -> None:
-        answer = self.client.receive_message(
+        # A client that can take messages away at once has this method: an answer is of no use a second time.
+        take = getattr(self.client, "take_messages", None)
+        answer = (take or self.client.receive_message)(
             QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
         )
         messages = answer.get("Messages") or []
         for message in messages:
             self._deliver(message.get("Body"))
-        if messages:
+        if messages and take is None:
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
             ]

@@ -163,6 +163,8 @@ def delete_queue(broker: Broker, QueueUrl: str) -> None:
         queue = find_queue(connection, QueueUrl)
         connection.execute(delete(queues).where(queues.c.id == queue.id))
         _forget(connection)
+    # who waits for its messages is to see that it is gone
+    broker.notifier.wake([queue.name])
 
 
 def purge_queue(broker: Broker, QueueUrl: str) -> None:

@@ -3,7 +3,6 @@ Requests and their answers.
 """
 
 import asyncio
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -512,7 +511,7 @@ class TestTogether:
         sent = []
         together = Together(lambda items: sent.append(list(items)) or [None] * len(items), sizes.get, "test")
         for item in sizes:
-            together._waiting.append((item, Future()))
+            together._waiting.append((item, lambda error: None))
         together._send_some()
         together._send_some()
         assert sent == [[1], [2, 3]]
