@@ -45,18 +45,20 @@ class Waiting:
     :param deadline: until when, by a monotonic clock
     """
 
-    __slots__ = ("deadline", "future", "method", "seconds")
+    __slots__ = ("deadline", "future", "message_id", "method", "seconds")
 
     def __init__(self, method: str, seconds: float, deadline: float) -> None:
         self.method = method
         self.seconds = seconds
         self.deadline = deadline
         self.future: Future[Any] = Future()
+        #: Of its request, when that was published.
+        self.message_id: str | None = None
 
-    def give_up(self) -> None:
-        """Say that no answer came in time."""
+    def give_up(self, taken: bool | None = None) -> None:
+        """Say that no answer came in time, and whether somebody has taken the request, if that is known."""
         if not self.future.done():
-            self.future.set_exception(RpcTimeout(self.method, self.seconds))
+            self.future.set_exception(RpcTimeout(self.method, self.seconds, taken))
 
 
 class ReplyQueue:
@@ -66,12 +68,20 @@ class ReplyQueue:
     :param client: of the account's queues
     :param queues: makes and deletes the queue
     :param clock: measures time, in seconds
+    :param was_taken: returns whether somebody has received a message, by its id; None if that is not known
     """
 
-    def __init__(self, client: Any, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        client: Any,
+        queues: ReplyQueues,
+        clock: Callable[[], float] = monotonic,
+        was_taken: Callable[[str], bool | None] = lambda message_id: None,
+    ) -> None:
         self.client = client
         self.queues = queues
         self.clock = clock
+        self._was_taken = was_taken
         #: How many answers came, were late or unknown, or could not be read.
         self.counts: Counter[str] = Counter()
         self._start()
@@ -112,6 +122,20 @@ class ReplyQueue:
         waiting = self._waiting.pop(request_id, None)
         if waiting is not None and waiting.future.set_running_or_notify_cancel():
             waiting.future.set_exception(error)
+
+    def note_published(self, request_id: Any, message_id: str | None) -> None:
+        """Note the id of the message that is a request."""
+        if waiting := self._waiting.get(request_id):
+            waiting.message_id = message_id
+
+    def find_taken(self, waiting: Waiting) -> bool | None:
+        """Return whether somebody has taken a request; None if that is not known."""
+        # A sentence of an error is not worth another error.
+        try:
+            return None if waiting.message_id is None else self._was_taken(waiting.message_id)
+        except Exception:
+            logger.debug("Cannot find out whether a request was taken", exc_info=True)
+            return None
 
     def forget(self, request_id: str) -> None:
         """Wait no longer for an answer."""
@@ -209,7 +233,7 @@ class ReplyQueue:
         late = [request_id for request_id, waiting in list(self._waiting.items()) if waiting.deadline <= now]
         for request_id in late:
             if waiting := self._waiting.pop(request_id, None):
-                waiting.give_up()
+                waiting.give_up(self.find_taken(waiting))
 
     def _lose(self, error: Exception) -> None:
         """Go on after an error of the queue: with another queue, if it is gone."""

@@ -43,7 +43,7 @@ class Rpc:
         self.timeout_seconds = timeout_seconds
         self.now = now
         self.queues = ReplyQueues(graph.sqs_client, prefix)
-        self.replies = ReplyQueue(graph.sqs_client, self.queues)
+        self.replies = ReplyQueue(graph.sqs_client, self.queues, was_taken=find_was_taken(graph.sns_client))
         # a request that waited for the commit of a handler's transaction would wait for itself
         self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
@@ -69,7 +69,7 @@ class Rpc:
         except FutureTimeoutError as error:
             if isinstance(error, RpcTimeout):
                 raise
-            raise RpcTimeout(method, waiting.seconds) from None
+            raise RpcTimeout(method, waiting.seconds, self.replies.find_taken(waiting)) from None
         finally:
             self.replies.forget(request_id)
 
@@ -153,7 +153,10 @@ class Rpc:
         return message
 
     def _publish_all(self, messages: Sequence[PubsubMessage]) -> list[Exception | None]:
-        return [result.error for result in self.producer.produce_batch(messages)]
+        results = self.producer.produce_batch(messages)
+        for message, result in zip(messages, results, strict=True):
+            self.replies.note_published(message.content.get("id"), result.message_id)
+        return [result.error for result in results]
 
 
 class Proxy:
@@ -198,6 +201,16 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
                 f"{method}: parameter {name} is a {type(value).__qualname__}, which cannot be written as JSON ({error})"
             ) from error
     return list(named.values()) if args else named
+
+
+def find_was_taken(client: Any) -> Callable[[str], bool | None]:
+    """Return what tells whether somebody has received a message, by its id; a client of SNS knows of none."""
+    follow = getattr(client, "follow", None)
+    if follow is None:
+        return lambda message_id: None
+    follow()
+    was_taken: Callable[[str], bool | None] = client.was_taken
+    return was_taken
 
 
 @defaults(

@@ -113,6 +113,7 @@ class Delivery:
             raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
         draft = make_draft(queue, **to_send(queue, subscription, notification))
         self._drafts.setdefault(name, []).append(draft)
+        notification.copies.append(draft)
 
     def is_current(self, connection: Connection) -> bool:
         """Return whether the queues are as they were looked up."""

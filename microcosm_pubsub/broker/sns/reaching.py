@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, update
 from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.delivering import Delivery
+from microcosm_pubsub.broker.sns.following import note_published
 from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.subscription import Subscription, subscriptions_of
 from microcosm_pubsub.broker.sns.topics import Topic, find_topic
@@ -61,6 +62,7 @@ def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]
         told = delivery.insert(broker, connection)
     broker.notifier.wake(told)
     if not topic.fifo:
+        note_published(broker, notifications)
         _remember(broker, topic_arn, Reached(topic, subscriptions, delivery.queues))
     return notifications
 

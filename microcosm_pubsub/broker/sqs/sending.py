@@ -60,6 +60,8 @@ class Draft:
     deduplication_id: str | None = None
     message_id: str = field(default_factory=lambda: str(uuid4()))
     sequence: int | None = None
+    #: Where it is, until somebody receives it.
+    place: dict[str, Any] = field(default_factory=dict)
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the sender is told."""
@@ -202,6 +204,8 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         }
         for draft in fresh
     ]
+    for draft in fresh:
+        draft.place = {"queue_row": queue.id, "at": now + draft.delay_ms, "copy": draft.message_id}
     try:
         INSERT_MESSAGE.execute(connection, rows)
     except IntegrityError:
