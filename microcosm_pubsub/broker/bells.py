@@ -6,7 +6,8 @@ Tell the other processes on a SQLite file that queues have messages: a datagram 
 
 Nothing depends on it. Who cannot make a socket (in another user's directory, on a file system without them), who is on
 another machine, and whose socket is full, finds messages by looking. A socket that nobody reads any more is removed by
-whoever rings next. A datagram says nothing, so that who rings in vain does no harm.
+whoever rings next. A datagram says which queues have messages, and nothing more, so that who rings in vain does no
+harm; an empty one says that any may have.
 https://man7.org/linux/man-pages/man7/unix.7.html
 """
 
@@ -24,7 +25,7 @@ from weakref import finalize
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 #: Beside the database, by its name.
 SUFFIX = "-bells"
@@ -34,6 +35,9 @@ MAX_PATH = 103
 
 #: Longer than a tick of any file system's clock.
 TICK_NS = 1_000_000_000
+
+#: The most bytes of a datagram; of more queues it names none.
+MAX_NEWS = 2048
 
 #: By which a directory is named in few bytes, where there is such a thing.
 DESCRIPTORS = Path("/proc/self/fd")
@@ -70,17 +74,22 @@ class Bells:
             return None
         return Bell(listener, path)
 
-    def ring(self, except_for: Bell | None = None) -> None:
-        """Ring all bells but one, without ever waiting."""
+    def ring(self, except_for: Bell | None = None, queues: Iterable[str] | None = None) -> None:
+        """
+        Ring all bells but one, without ever waiting.
+
+        :param queues: which have messages; by default any may have
+        """
+        news = "\n".join(queues or ()).encode()
         for name in self._find():
             if except_for is None or name != except_for.path.name:
-                self.ring_one(name)
+                self.ring_one(name, news if len(news) <= MAX_NEWS else b"")
 
-    def ring_one(self, name: str) -> None:
+    def ring_one(self, name: str, news: bytes = b"") -> None:
         """Ring a bell, without ever waiting."""
         try:
             with self._address(name) as address:
-                self._get_sender().sendto(b"", address)
+                self._get_sender().sendto(news, address)
         except OSError as error:
             # A socket that is full is rung already.
             if error.errno == ECONNREFUSED:
@@ -146,16 +155,19 @@ class Bell:
         self.listener = listener
         self.path = path
 
-    def wait(self) -> None:
+    def wait(self) -> set[str] | None:
         """
-        Wait until it is rung, and take note of all that rang meanwhile.
+        Wait until it is rung, and return which queues have messages, as all said that rang meanwhile; None for any.
 
         :raises OSError: when it was taken down
         """
-        self.listener.recv(1)
+        heard = {self.listener.recv(MAX_NEWS)}
         with suppress(BlockingIOError):
             while True:
-                self.listener.recv(1, MSG_DONTWAIT)
+                heard.add(self.listener.recv(MAX_NEWS, MSG_DONTWAIT))
+        if b"" in heard:
+            return None
+        return {queue for news in heard for queue in news.decode(errors="replace").split("\n")}
 
     def take_down(self) -> None:
         """Let nobody find it any more."""

@@ -42,6 +42,10 @@ class Broker:
         self.protocols = {"sqs"}
         #: Is called when something may be on its way to an endpoint that is no queue.
         self.on_delivery: Callable[[], None] = lambda: None
+        #: Where messages to each topic went when something was last published there.
+        self.reached: dict[str, Any] = {}
+        #: Where each message that was published is, if somebody is to know whether it was received.
+        self.followed: dict[str, list[dict[str, Any]]] | None = None
         #: When messages that nobody received in time were last deleted.
         self.swept_at = 0
         #: When running move tasks were last advanced.

@@ -141,6 +141,14 @@ class ProvisioningTopicClient:
         answer: BatchAnswer = self._call(self.client.publish_batch, kwargs)
         return answer
 
+    def follow(self) -> None:
+        """Let `was_taken` know of what is published from now on."""
+        self.client.follow()
+
+    def was_taken(self, message_id: str) -> bool | None:
+        """Return whether somebody has received a message; None if that is not known."""
+        return self.client.was_taken(message_id)
+
     def create(self, topic_arn: str) -> None:
         """Create a topic, unless it is there."""
         name = names.name_of(topic_arn)

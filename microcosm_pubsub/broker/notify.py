@@ -1,19 +1,21 @@
 """
 Wake receives that wait for messages.
 
-Within a process a condition does it. From other processes the news comes through PostgreSQL's NOTIFY, or, with a
-SQLite file, by a datagram. Under both is a net: receives look again when the next message is due, and once a second in
+Within a process an event does it, which each receive that waits has for its queue. From other processes the news comes
+through PostgreSQL's NOTIFY, or, with a SQLite file, by a datagram; both name the queue, so that whoever waits for
+another one goes on waiting. Under both is a net: receives look again when the next message is due, and once a second in
 any case, or ten times a second where there is no news.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import Condition, Event, Lock, Thread
+from collections.abc import Callable, Iterable
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
 from microcosm_pubsub.broker.bells import Bell, Bells
+from microcosm_pubsub.broker.hearing import Hearing
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
@@ -27,6 +29,9 @@ NET_SECONDS = 1.0
 #: A message that is due is somebody else's, if it is still not there.
 MIN_WAIT_SECONDS = 0.01
 
+#: So many queues are heard of; then those for which nobody waits are forgotten.
+MAX_HEARINGS = 1000
+
 CHANNEL = "pubsub_messages"
 
 
@@ -37,8 +42,9 @@ class Notifier:
     net_seconds = POLL_SECONDS
 
     def __init__(self) -> None:
-        self._condition = Condition()
+        self._lock = Lock()
         self._generation = 0
+        self._hearings: dict[str, Hearing] = {}
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
         start_anew_in_child(self, type(self).start_anew)
@@ -52,26 +58,52 @@ class Notifier:
         """Return a number that changes with every notification; read it before looking for messages."""
         return self._generation
 
-    def notify(self, connection: Any) -> None:
-        """Tell other processes, with the transaction, that a queue has messages."""
+    def hear(self, queue: str) -> Hearing:
+        """
+        Return what is heard of a queue from now on.
 
-    def wake(self) -> None:
-        """Tell this process, after the transaction, that queues have messages."""
-        with self._condition:
+        :param queue: its name
+        """
+        with self._lock:
+            if len(self._hearings) >= MAX_HEARINGS:
+                self._forget_unused()
+            return self._hearings.setdefault(queue, Hearing())
+
+    def notify(self, connection: Any, queue: str = "") -> None:
+        """
+        Tell other processes, with the transaction, that a queue has messages.
+
+        :param queue: its name; by default any may have
+        """
+
+    def wake(self, queues: Iterable[str] | None = None) -> None:
+        """
+        Tell this process, after the transaction, that queues have messages.
+
+        :param queues: their names; by default any may have
+        """
+        with self._lock:
             self._generation += 1
-            self._condition.notify_all()
+            for queue in self._hearings if queues is None else queues:
+                if hearing := self._hearings.get(queue):
+                    hearing.tell()
         self.on_wake()
+
+    def _forget_unused(self) -> None:
+        self._hearings = {name: hearing for name, hearing in self._hearings.items() if hearing.is_used}
 
     def interrupt(self) -> None:
         """Have receives that wait end without a message, now."""
-        with self._condition:
+        with self._lock:
             self.interruptions += 1
-            self._condition.notify_all()
+            for hearing in self._hearings.values():
+                hearing.interrupt()
 
-    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
+    def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """
-        Wait for a notification after a generation, but no longer than until it is time to look again.
+        Wait for news, but no longer than until it is time to look again.
 
+        :param news: of `Hearing.listening`, cleared before the last look
         :param deadline: when to give up, by `time.monotonic`
         :param due_seconds: when the next message can be received, if that is known
         :returns: whether to look again; False after the deadline
@@ -81,9 +113,7 @@ class Notifier:
             return False
         if due_seconds is not None:
             left = min(left, max(due_seconds, MIN_WAIT_SECONDS))
-        with self._condition:
-            if self._generation == generation:
-                self._condition.wait(min(left, self.net_seconds))
+        news.wait(min(left, self.net_seconds))
         return True
 
     def listen(self) -> None:
@@ -93,8 +123,9 @@ class Notifier:
         """Stop listening."""
 
     def start_anew(self) -> None:
-        """Have a lock of its own, in a forked child."""
-        self._condition = Condition()
+        """Have a lock of its own, in a forked child, where nobody waits."""
+        self._lock = Lock()
+        self._hearings = {}
 
 
 class FileNotifier(Notifier):
@@ -112,17 +143,18 @@ class FileNotifier(Notifier):
         self._opening = Lock()
         self._is_closed = False
 
-    def wake(self) -> None:
+    def wake(self, queues: Iterable[str] | None = None) -> None:
         """Tell this process, and the others, that queues have messages."""
-        super().wake()
-        self.bells.ring(self._bell)
+        named = None if queues is None else list(queues)
+        super().wake(named)
+        self.bells.ring(self._bell, named)
 
-    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
-        """Wait for a notification; see `Notifier.wait`."""
+    def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
+        """Wait for news; see `Notifier.wait`."""
         if self._thread is None and deadline > monotonic() and self._begin():
             # Messages may have come before it listened.
             return True
-        return super().wait(generation, deadline, due_seconds)
+        return super().wait(news, deadline, due_seconds)
 
     def listen(self) -> None:
         """Begin to be woken by other processes."""
@@ -165,11 +197,11 @@ class FileNotifier(Notifier):
 
     def _listen(self, bell: Bell | None) -> None:
         while bell is not None:
-            bell.wait()
+            queues = bell.wait()
             if self._is_closed:
                 return
             self.heard += 1
-            super().wake()
+            super().wake(queues)
 
 
 class PostgresNotifier(Notifier):
@@ -187,15 +219,15 @@ class PostgresNotifier(Notifier):
         self._stopped = Event()
         self._thread: Thread | None = None
 
-    def notify(self, connection: Any) -> None:
+    def notify(self, connection: Any, queue: str = "") -> None:
         """Tell other processes, with the transaction, that a queue has messages."""
-        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, queue))
 
-    def wait(self, generation: int, deadline: float, due_seconds: float | None = None) -> bool:
-        """Wait for a notification; see `Notifier.wait`."""
+    def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
+        """Wait for news; see `Notifier.wait`."""
         if deadline > monotonic():
             self.listen()
-        return super().wait(generation, deadline, due_seconds)
+        return super().wait(news, deadline, due_seconds)
 
     def listen(self) -> None:
         """Begin to be woken by other processes."""
@@ -236,9 +268,9 @@ class PostgresNotifier(Notifier):
             self.wake()
             self.net_seconds = NET_SECONDS
             while not self._stopped.is_set():
-                for _ in driver.notifies(timeout=0.5, stop_after=1):
+                for notice in driver.notifies(timeout=0.5, stop_after=1):
                     self.heard += 1
-                    self.wake()
+                    self.wake([notice.payload] if notice.payload else None)
         finally:
             driver.close()
 

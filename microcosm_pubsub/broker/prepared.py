@@ -1,16 +1,20 @@
 """
 Statements that are compiled once.
 
-SQLAlchemy looks a statement up among the compiled ones, and makes its parameters, at every execution; for the few
-statements of the hot calls that takes longer than the database does.
+SQLAlchemy looks a statement up among the compiled ones, makes its parameters, and describes its result, at every
+execution; for the few statements of the hot calls that takes longer than the database does. On SQLite these go to the
+driver itself, which keeps them prepared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import IntegrityError
 
 
 Parameters = Mapping[str, Any]
@@ -26,17 +30,40 @@ class Prepared:
     def __init__(self, statement: Any) -> None:
         self.statement = statement
         self._compiled: dict[str, tuple[str, dict[str, Any], list[str] | None]] = {}
+        #: Makes a row of what SQLite's driver gives.
+        self._make_row: Callable[[Any], Any] | None = None
 
     def execute(
         self,
         connection: Connection,
         parameters: Parameters | Sequence[Parameters],
-    ) -> CursorResult[Any]:
-        """Execute the statement, once, or once for each of several parameters."""
+    ) -> list[Any]:
+        """
+        Execute the statement, once, or once for each of several parameters, and return its rows, if it gives any.
+
+        The values of a row are as the driver gives them: on SQLite a boolean is 0 or 1.
+
+        :raises sqlalchemy.exc.IntegrityError: if the database does not hold together with them
+        """
         sql, constants, names = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
-        if isinstance(parameters, Mapping):
-            return connection.exec_driver_sql(sql, arrange(constants, names, parameters))
-        return connection.exec_driver_sql(sql, [arrange(constants, names, item) for item in parameters])
+        given = [parameters] if isinstance(parameters, Mapping) else parameters
+        each = [arrange(constants, names, item) for item in given]
+        if connection.dialect.name == "sqlite":
+            return self._execute_on_sqlite(connection.connection.driver_connection, sql, each)
+        result = connection.exec_driver_sql(sql, each[0] if len(each) == 1 else each)
+        return list(result.all()) if result.returns_rows else []
+
+    def _execute_on_sqlite(self, driver: Any, sql: str, each: Sequence[Any]) -> list[Any]:
+        try:
+            cursor = driver.execute(sql, each[0]) if len(each) == 1 else driver.executemany(sql, each)
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(sql, None, error) from error
+        if cursor.description is None:
+            return []
+        if self._make_row is None:
+            row: Any = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
+            self._make_row = row._make
+        return [self._make_row(values) for values in cursor]
 
     def _compile(self, dialect: Dialect) -> tuple[str, dict[str, Any], list[str] | None]:
         compiled = self.statement.compile(dialect=dialect)

@@ -9,7 +9,7 @@ from typing import Any
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.errors import load_exceptions
 from microcosm_pubsub.broker.operation import operation
-from microcosm_pubsub.broker.sqs import listing, moving, permissions, queues, receiving, sending, settling, tags
+from microcosm_pubsub.broker.sqs import listing, moving, permissions, queues, sending, settling, tags, waiting
 
 
 class BrokerQueueClient:
@@ -50,11 +50,13 @@ class BrokerQueueClient:
     list_queue_tags = operation("sqs", "ListQueueTags", tags.list_queue_tags)
     list_queues = operation("sqs", "ListQueues", listing.list_queues)
     purge_queue = operation("sqs", "PurgeQueue", queues.purge_queue)
-    receive_message = operation("sqs", "ReceiveMessage", receiving.receive_message)
+    receive_message = operation("sqs", "ReceiveMessage", waiting.receive_message)
     remove_permission = operation("sqs", "RemovePermission", permissions.remove_permission)
     send_message = operation("sqs", "SendMessage", sending.send_message)
     send_message_batch = operation("sqs", "SendMessageBatch", sending.send_message_batch)
     set_queue_attributes = operation("sqs", "SetQueueAttributes", queues.set_queue_attributes)
     start_message_move_task = operation("sqs", "StartMessageMoveTask", moving.start_message_move_task)
+    #: For who has no use for a message a second time; SQS has no such operation.
+    take_messages = operation("sqs", "ReceiveMessage", waiting.take_messages)
     tag_queue = operation("sqs", "TagQueue", tags.tag_queue)
     untag_queue = operation("sqs", "UntagQueue", tags.untag_queue)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
 from threading import RLock, local
@@ -98,8 +98,9 @@ class Store:
         self.synchronous = synchronous
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.is_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
-        # Threads of this process take turns here, which is cheaper than at the file.
+        # Threads of this process take turns here, which is cheaper than at the file; so one connection does for all.
         self._turn = RLock() if self.is_sqlite else None
+        self._connection: Connection | None = None
         self._transactions = 0
         self.engine = self._create_engine()
         start_anew_in_child(self, Store.start_anew)
@@ -145,7 +146,12 @@ class Store:
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         try:
-            with self.engine.begin() as connection:
+            if self._turn is None:
+                with self.engine.begin() as connection:
+                    yield connection
+                return
+            connection = self._connection = self._connection or self.engine.connect()
+            with connection.begin():
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:
             text = first_line(error)
@@ -162,14 +168,13 @@ class Store:
         if self.is_memory or self._transactions < CHECKPOINT_TRANSACTIONS:
             return
         self._transactions = 0
-        connection = self.engine.raw_connection()
+        assert self._connection is not None
+        driver: Any = self._connection.connection.driver_connection
         try:
             # If other processes are in the way, the next time will do.
-            connection.cursor().execute("PRAGMA wal_checkpoint(RESTART)")
+            driver.execute("PRAGMA wal_checkpoint(RESTART)")
         except sqlite3.OperationalError as error:
             logger.warning("Cannot put the write-ahead log back into %s: %s", self, error)
-        finally:
-            connection.close()
 
     def _get_turn(self) -> Lockable:
         assert self._turn is not None
@@ -184,21 +189,22 @@ class Store:
         if self._turn is not None:
             self._turn = RLock()
         if not self.is_memory:
-            keep_inherited(self.engine.pool)
+            keep_inherited((self.engine.pool, self._connection))
+            self._connection = None
             self.engine.dispose(close=False)
 
     def close(self) -> None:
         """Close the connections."""
-        self.engine.dispose()
+        with self._turn or nullcontext():
+            self._connection = None
+            self.engine.dispose()
 
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
             return create_engine(self.url, pool_size=10, max_overflow=40)
-        options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": 0}}
-        if self.is_memory:
-            # The database is the connection, so there is one.
-            options["poolclass"] = StaticPool
-        engine = create_engine(self.url, **options)
+        # A database in memory is its connection; on a file, threads that take turns need no other.
+        arguments = {"check_same_thread": False, "timeout": 0}
+        engine = create_engine(self.url, connect_args=arguments, poolclass=StaticPool)
         event.listen(engine, "connect", partial(set_up, synchronous=None if self.is_memory else self.synchronous))
         event.listen(engine, "begin", begin_immediate)
         return engine

@@ -9,7 +9,7 @@ from typing import Any
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.errors import load_exceptions
 from microcosm_pubsub.broker.operation import operation
-from microcosm_pubsub.broker.sns import confirming, permissions, publishing, subscriptions, tags, topics
+from microcosm_pubsub.broker.sns import confirming, following, permissions, publishing, subscriptions, tags, topics
 
 
 class BrokerTopicClient:
@@ -26,6 +26,20 @@ class BrokerTopicClient:
     def exceptions(self) -> Any:
         """Return the exceptions of the service, as boto3's client does."""
         return load_exceptions("sns")
+
+    # SNS has nothing like these two.
+
+    def follow(self) -> None:
+        """Let `was_taken` know of what is published from now on to topics that are no FIFO topics."""
+        following.follow(self.broker)
+
+    def was_taken(self, message_id: str) -> bool | None:
+        """
+        Return whether somebody has received a message; None if that is not known.
+
+        :param message_id: that `publish` of this process has given
+        """
+        return following.was_taken(self.broker, message_id)
 
     add_permission = operation("sns", "AddPermission", permissions.add_permission)
     confirm_subscription = operation("sns", "ConfirmSubscription", confirming.confirm_subscription)

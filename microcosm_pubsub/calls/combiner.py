@@ -12,13 +12,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from threading import Condition, Thread
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
 
 T = TypeVar("T")
+
+#: Is told that something was sent, by None, or why it was not.
+Done = Callable[[Exception | None], None]
 
 #: The most bytes that a batch call takes, whatever a queue takes; a longer message is sent alone.
 MAX_BATCH_BYTES = 256 * 1024
@@ -44,7 +47,7 @@ class Combiner(Generic[T]):
 
     def _start(self) -> None:
         self._changed = Condition()
-        self._waiting: deque[tuple[T, Future[None]]] = deque()
+        self._waiting: deque[tuple[T, Done]] = deque()
         self._is_sending = False
         self._is_handed_over = False
         self._thread: Thread | None = None
@@ -56,13 +59,28 @@ class Combiner(Generic[T]):
         :raises Exception: why it was not
         """
         future: Future[None] = Future()
+
+        def resolve(error: Exception | None) -> None:
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        self.begin(item, resolve)
+        future.result()
+
+    def begin(self, item: T, done: Done) -> None:
+        """
+        Send an item, or have it sent.
+
+        :param done: is called when it was sent, in any thread, with None or why it was not; it must not raise
+        """
         with self._changed:
-            self._waiting.append((item, future))
+            self._waiting.append((item, done))
             is_first, self._is_sending = not self._is_sending, True
         if is_first:
             Context().run(self._send_some)
             self._hand_over()
-        future.result()
 
     def _hand_over(self) -> None:
         """Let the thread send what has gathered, if anything has."""
@@ -88,19 +106,16 @@ class Combiner(Generic[T]):
     def _send_some(self) -> None:
         with self._changed:
             taken = self._take()
-        items, futures = [item for item, _ in taken], [future for _, future in taken]
-        # Each future is resolved whatever happens: nobody waits for ever.
+        items = [item for item, _ in taken]
+        # Each is told whatever happens: nobody waits for ever.
         try:
             errors: Sequence[Exception | None] = self._send(items)
         except Exception as error:
             errors = [error] * len(items)
-        for future, problem in zip(futures, errors, strict=True):
-            if problem is None:
-                future.set_result(None)
-            else:
-                future.set_exception(problem)
+        for (_, done), problem in zip(taken, errors, strict=True):
+            done(problem)
 
-    def _take(self) -> list[tuple[T, Future[Any]]]:
+    def _take(self) -> list[tuple[T, Done]]:
         taken = [self._waiting.popleft()]
         size = self._measure(taken[0][0])
         while self._waiting and len(taken) < MAX_BATCH_ENTRIES:

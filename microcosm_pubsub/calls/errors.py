@@ -18,6 +18,14 @@ INTERNAL_ERROR = -32603
 SERVER_ERROR = -32000
 
 
+#: What a call without an answer says of its request: whether somebody has received it.
+TAKEN = {
+    True: "it was taken, and its method may have been run, or may be running",
+    False: "nobody took it: see whether the service runs; one that takes it from now on does not begin it",
+    None: "whether a service took it is not known: one that takes it from now on does not begin it",
+}
+
+
 class CallError(PubSubError):
     """Say what is wrong with a call."""
 
@@ -90,16 +98,14 @@ class RpcTimeout(RpcError, TimeoutError):
 
     :param method: as it was called
     :param seconds: how long was waited
+    :param taken: whether somebody had received the request by then; None if that is not known
     """
 
-    def __init__(self, method: str, seconds: float) -> None:
-        super().__init__(
-            SERVER_ERROR,
-            f"No answer to {method} within {seconds:g} s; whether a service took it is not known: one that takes it "
-            "from now on does not begin it",
-        )
+    def __init__(self, method: str, seconds: float, taken: bool | None = None) -> None:
+        super().__init__(SERVER_ERROR, f"No answer to {method} within {seconds:g} s; {TAKEN[taken]}")
         self.method = method
         self.seconds = seconds
+        self.taken = taken
 
 
 def to_error(error: Any) -> RpcError:

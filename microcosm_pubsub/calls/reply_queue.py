@@ -46,18 +46,20 @@ class OpenRequest:
     :param deadline: until when, by a monotonic clock
     """
 
-    __slots__ = ("deadline", "future", "method", "seconds")
+    __slots__ = ("deadline", "future", "message_id", "method", "seconds")
 
     def __init__(self, method: str, seconds: float, deadline: float) -> None:
         self.method = method
         self.seconds = seconds
         self.deadline = deadline
         self.future: Future[Any] = Future()
+        #: Of its request, when that was published.
+        self.message_id: str | None = None
 
-    def expire(self) -> None:
-        """Say that no answer came in time."""
+    def expire(self, taken: bool | None = None) -> None:
+        """Say that no answer came in time, and whether a service has taken the request, if that is known."""
         if not self.future.done():
-            self.future.set_exception(RpcTimeout(self.method, self.seconds))
+            self.future.set_exception(RpcTimeout(self.method, self.seconds, taken))
 
 
 class ReplyQueue:
@@ -67,12 +69,20 @@ class ReplyQueue:
     :param client: of the account's queues
     :param queues: makes and deletes the queue
     :param clock: measures time, in seconds
+    :param was_taken: returns whether somebody has received a message, by its id; None if that is not known
     """
 
-    def __init__(self, client: AdminQueueClient, queues: ReplyQueues, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        client: AdminQueueClient,
+        queues: ReplyQueues,
+        clock: Callable[[], float] = monotonic,
+        was_taken: Callable[[str], bool | None] = lambda message_id: None,
+    ) -> None:
         self.client = client
         self.queues = queues
         self.clock = clock
+        self._was_taken = was_taken
         #: The numbers of answers that came, were late or unknown, or could not be read.
         self.counts: Counter[str] = Counter()
         self._start()
@@ -107,6 +117,26 @@ class ReplyQueue:
             self._waiting[request_id] = waiting
             self._changed.notify()
             return request_id, self.name, waiting
+
+    def fail(self, request_id: str, error: Exception) -> None:
+        """Let a call that waits raise an error: its request was not sent."""
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is not None and waiting.future.set_running_or_notify_cancel():
+            waiting.future.set_exception(error)
+
+    def note_published(self, request_id: Any, message_id: str | None) -> None:
+        """Note the id of the message that is a request."""
+        if waiting := self._waiting.get(request_id):
+            waiting.message_id = message_id
+
+    def find_taken(self, waiting: OpenRequest) -> bool | None:
+        """Return whether somebody has taken a request; None if that is not known."""
+        # A sentence of an error is not worth another error.
+        try:
+            return None if waiting.message_id is None else self._was_taken(waiting.message_id)
+        except Exception:
+            logger.debug("Cannot find out whether a request was taken", exc_info=True)
+            return None
 
     def forget(self, request_id: str) -> None:
         """Wait no longer for an answer."""
@@ -158,13 +188,15 @@ class ReplyQueue:
             return None
 
     def _receive(self, url: str) -> None:
-        answer = self.client.receive_message(
+        # A client that can take messages away at once has this method: an answer is of no use a second time.
+        take = getattr(self.client, "take_messages", None)
+        answer = (take or self.client.receive_message)(
             QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
         )
         messages = answer.get("Messages") or []
         for message in messages:
             self._deliver(message.get("Body"))
-        if messages:
+        if messages and take is None:
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
             ]
@@ -202,7 +234,7 @@ class ReplyQueue:
         late = [request_id for request_id, waiting in list(self._waiting.items()) if waiting.deadline <= now]
         for request_id in late:
             if waiting := self._waiting.pop(request_id, None):
-                waiting.expire()
+                waiting.expire(self.find_taken(waiting))
 
     def _lose(self, error: Exception) -> None:
         """Go on after an error of the queue: with another queue, if it is gone."""

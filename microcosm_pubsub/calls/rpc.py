@@ -8,6 +8,7 @@ from asyncio import to_thread, wrap_future
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from time import time
 from typing import Any
 
@@ -47,7 +48,7 @@ class Rpc:
         self.now = now
         client = as_admin(graph.sqs_client)
         self.queues = ReplyQueues(client, prefix)
-        self.replies = ReplyQueue(client, self.queues)
+        self.replies = ReplyQueue(client, self.queues, was_taken=find_was_taken(graph.sns_client))
         # A request must not wait for the commit of a handler's transaction, which would wait for its answer.
         self.requests = Combiner(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
@@ -65,13 +66,15 @@ class Rpc:
         :raises RpcTimeout: if no answer came in time
         :raises PublishError: if the request was not published
         """
-        request_id, waiting = self._send(method, args, kwargs, timeout_seconds)
+        request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds)
         try:
+            # One wait for both, for the request to be sent and to be answered, is one switch of threads less.
+            self.requests.begin(message, partial(self._note_sent, request_id))
             return waiting.future.result(waiting.seconds)
         except FutureTimeoutError as error:
             if isinstance(error, RpcTimeout):
                 raise
-            raise RpcTimeout(method, waiting.seconds) from None
+            raise RpcTimeout(method, waiting.seconds, self.replies.find_taken(waiting)) from None
         finally:
             self.replies.forget(request_id)
 
@@ -81,7 +84,13 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        return self._send(method, args, kwargs, timeout_seconds)[1].future
+        request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds)
+        try:
+            self.requests.send(message)
+        except BaseException:
+            self.replies.forget(request_id)
+            raise
+        return waiting.future
 
     async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
         """
@@ -116,9 +125,10 @@ class Rpc:
 
     # Internals.
 
-    def _send(
+    def _expect(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
-    ) -> tuple[str, OpenRequest]:
+    ) -> tuple[str, OpenRequest, PubsubMessage]:
+        """Return the id of a request, the open request, and the message that is to be sent."""
         seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
             raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")
@@ -128,11 +138,14 @@ class Rpc:
             self.queues.touch(self.replies.url)
         more = {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds}
         try:
-            self.requests.send(self._create(method, params, more))
+            return request_id, waiting, self._create(method, params, more)
         except BaseException:
             self.replies.forget(request_id)
             raise
-        return request_id, waiting
+
+    def _note_sent(self, request_id: str, error: Exception | None) -> None:
+        if error is not None:
+            self.replies.fail(request_id, error)
 
     def _create(self, method: str, params: Any, more: dict[str, Any]) -> PubsubMessage:
         service, dot, name = method.rpartition(".") if isinstance(method, str) else ("", "", "")
@@ -145,7 +158,10 @@ class Rpc:
         return message
 
     def _publish_all(self, messages: Sequence[PubsubMessage]) -> list[Exception | None]:
-        return [result.error for result in self.producer.produce_batch(messages)]
+        results = self.producer.produce_batch(messages)
+        for message, result in zip(messages, results, strict=True):
+            self.replies.note_published(message.content.get("id"), result.message_id)
+        return [result.error for result in results]
 
 
 class Proxy:
@@ -190,6 +206,16 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
                 f"{method}: parameter {name} is a {type(value).__qualname__}, which cannot be written as JSON ({error})"
             ) from error
     return list(named.values()) if args else named
+
+
+def find_was_taken(client: Any) -> Callable[[str], bool | None]:
+    """Return what tells whether somebody has received a message, by its id; a client of SNS knows of none."""
+    follow = getattr(client, "follow", None)
+    if follow is None:
+        return lambda message_id: None
+    follow()
+    was_taken: Callable[[str], bool | None] = client.was_taken
+    return was_taken
 
 
 @defaults(

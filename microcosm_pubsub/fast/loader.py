@@ -76,6 +76,7 @@ class Loader:
         self._fields: dict[str, Any] = {}
         self._partial: Any = None
         self._steps: tuple[Step, ...] | None = None
+        self._keys: frozenset[str] = frozenset()
 
     def load(self, data: Mapping[str, Any]) -> Any:
         """
@@ -84,12 +85,10 @@ class Loader:
         :raises Exception: what `schema.load` raises
         """
         schema = self.schema
-        if schema.load_fields != self._fields or schema.partial is not self._partial:
-            self._compile()
-        if self._steps is not None:
+        if (steps := self._find_steps()) is not None:
             try:
                 content = {}
-                for key, name, as_is, is_optional, deserialize in self._steps:
+                for key, name, as_is, is_optional, deserialize in steps:
                     value = data.get(key, missing)
                     if type(value) is not as_is:
                         if is_optional and value is missing:
@@ -104,10 +103,36 @@ class Loader:
                 pass
         return schema.load(data, unknown=EXCLUDE)
 
+    def fits(self, data: Mapping[str, Any]) -> bool:
+        """
+        Return whether the schema surely has nothing to say against data; if not, `schema.validate` is to be asked.
+
+        :param data: what the schema dumped
+        """
+        steps = self._find_steps()
+        if steps is None or not data.keys() <= self._keys or self.schema.validate.__func__ is not Schema.validate:  # type: ignore[attr-defined]
+            return False
+        try:
+            for key, _, as_is, is_optional, deserialize in steps:
+                value = data.get(key, missing)
+                if type(value) is not as_is and not (is_optional and value is missing):
+                    deserialize(value, key, data)
+        except Exception:
+            # as above
+            return False
+        return True
+
+    def _find_steps(self) -> tuple[Step, ...] | None:
+        schema = self.schema
+        if schema.load_fields != self._fields or schema.partial is not self._partial:
+            self._compile()
+        return self._steps
+
     def _compile(self) -> None:
         # Threads that get here at once all write the same; the fields come last, since they say that the rest is there.
         schema = self.schema
         self._steps = make_steps(schema) if is_plain(schema) else None
+        self._keys = frozenset(step[0] for step in self._steps or ())
         self._partial = schema.partial
         self._fields = dict(schema.load_fields)
 

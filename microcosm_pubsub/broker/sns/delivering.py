@@ -1,15 +1,17 @@
 """
 Deliver published messages to what is subscribed: put them into queues, or on their way to other endpoints.
 
-Queues are read once per call, and all messages for a queue are put into it at once. What a queue does not take goes
-to the subscription's dead-letter queue, if it has one.
+All messages for a queue are put into it at once. What a queue does not take goes to the subscription's dead-letter
+queue, if it has one. What is to be put where can be found out before the transaction, from queues as they were; in the
+transaction it is seen whether they still are so.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from logging import getLogger
 from typing import Any
 
@@ -28,25 +30,6 @@ from microcosm_pubsub.broker.sqs.sending import Draft, insert_drafts, make_draft
 logger = getLogger(__name__)
 
 
-def deliver(
-    broker: Broker,
-    connection: Connection,
-    subscriptions: Iterable[Subscription],
-    notifications: Sequence[Notification],
-) -> None:
-    """Put messages into the queues of the subscriptions that want them, or on their way to other endpoints."""
-    delivery = Delivery(connection)
-    for subscription in subscriptions:
-        wanted = [notification for notification in notifications if subscription.accepts(notification)]
-        if subscription.protocol == "sqs":
-            for notification in wanted:
-                delivery.add(subscription, notification)
-        elif wanted:
-            said = [notification.for_protocol(subscription.protocol) for notification in wanted]
-            add_deliveries(broker, connection, subscription, said)
-    delivery.insert(broker)
-
-
 def put_into_dead_letter_queue(
     broker: Broker, connection: Connection, subscription: Subscription, notification: Notification
 ) -> bool:
@@ -57,23 +40,37 @@ def put_into_dead_letter_queue(
     """
     if subscription.dead_letter_queue is None:
         return False
-    delivery = Delivery(connection)
+    delivery = Delivery(partial(look_up_queue, connection))
     delivery.add_to(subscription.dead_letter_queue, subscription, notification)
-    delivery.insert(broker)
+    # On SQLite whoever is told waits for the end of this transaction.
+    broker.notifier.wake(delivery.insert(broker, connection))
     return True
 
 
 class Delivery:
     """
-    Gather messages by queue.
+    Gather messages by queue, and those that go elsewhere.
 
-    :param connection: finds the queues
+    :param look_up: finds a queue by its name; None if there is none
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._queues: dict[str, Queue | None] = {}
+    def __init__(self, look_up: Callable[[str], Queue | None]) -> None:
+        self._look_up = look_up
+        #: The queues that were looked up.
+        self.queues: dict[str, Queue | None] = {}
         self._drafts: dict[str, list[Draft]] = {}
+        self._elsewhere: list[tuple[Subscription, list[Notification]]] = []
+
+    def add_all(self, subscriptions: Iterable[Subscription], notifications: Sequence[Notification]) -> None:
+        """Add messages for the subscriptions that want them."""
+        for subscription in subscriptions:
+            wanted = [notification for notification in notifications if subscription.accepts(notification)]
+            if subscription.protocol == "sqs":
+                for notification in wanted:
+                    self.add(subscription, notification)
+            elif wanted:
+                said = [notification.for_protocol(subscription.protocol) for notification in wanted]
+                self._elsewhere.append((subscription, said))
 
     def add(self, subscription: Subscription, notification: Notification) -> None:
         """
@@ -109,20 +106,28 @@ class Delivery:
 
         :raises Refusal: if the queue does not take it
         """
-        if name not in self._queues:
-            self._queues[name] = look_up_queue(self.connection, name)
-        queue = self._queues[name]
+        if name not in self.queues:
+            self.queues[name] = self._look_up(name)
+        queue = self.queues[name]
         if queue is None:
             raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
         draft = make_draft(queue, **to_send(queue, subscription, notification))
         self._drafts.setdefault(name, []).append(draft)
+        notification.copies.append(draft)
 
-    def insert(self, broker: Broker) -> None:
-        """Put the messages into their queues."""
-        found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]
+    def is_current(self, connection: Connection) -> bool:
+        """Return whether the queues are as they were looked up."""
+        return all(look_up_queue(connection, name) == queue for name, queue in self.queues.items())
+
+    def insert(self, broker: Broker, connection: Connection) -> list[str]:
+        """Put the messages into their queues, whose names are returned, or on their way to other endpoints."""
+        for subscription, notifications in self._elsewhere:
+            add_deliveries(broker, connection, subscription, notifications)
+        found = [queue for queue in self.queues.values() if queue is not None and queue.name in self._drafts]
         # The order is always the same: two calls that wait for each other's queues would wait for ever.
         for queue in sorted(found, key=lambda queue: queue.id):
-            insert_drafts(broker, self.connection, queue, self._drafts[queue.name])
+            insert_drafts(broker, connection, queue, self._drafts[queue.name])
+        return list(self._drafts)
 
 
 def to_send(queue: Queue, subscription: Subscription, notification: Notification) -> dict[str, Any]:

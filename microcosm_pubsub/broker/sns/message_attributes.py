@@ -32,6 +32,18 @@ def check_message_attributes(attributes: Attributes) -> dict[str, dict[str, Any]
     return {name: _check_attribute(name, attribute) for name, attribute in attributes.items()}
 
 
+def read_streams(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a message, with bytes in the place of streams of them, as boto3 takes both."""
+    attributes: Attributes | None = parameters.get("MessageAttributes")
+    if not attributes:
+        return dict(parameters)
+    read = {
+        name: {key: value.read() if hasattr(value, "read") else value for key, value in attribute.items()}
+        for name, attribute in attributes.items()
+    }
+    return {**parameters, "MessageAttributes": read}
+
+
 def _check_name(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH:
         raise invalid_value(f"Length of message attribute name must be less than {MAX_NAME_LENGTH} bytes.")
@@ -61,8 +73,6 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
     value = attribute.get(f"{expected}Value")
     if value is None and attribute.get(other) is not None:
         raise invalid_value(f"The message attribute '{name}' with type '{kind}' must use field '{expected}'.")
-    if (read := getattr(value, "read", None)) is not None:
-        value = read()
     if not value:
         raise invalid_value(
             f"The message attribute '{name}' must contain non-empty message attribute value for message attribute "

@@ -18,7 +18,7 @@ from json import dumps, loads
 from typing import Any
 from uuid import uuid4
 
-from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS, SEQUENCE_BASE
+from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS, SEQUENCE_BASE, Draft
 from microcosm_pubsub.constants import FIFO_SUFFIX
 
 
@@ -49,6 +49,8 @@ class Notification:
     message_id: str = field(default_factory=lambda: str(uuid4()))
     #: The texts for protocols other than SQS, where they are not the message.
     by_protocol: Mapping[str, str] = field(default_factory=dict)
+    #: What was put into queues of it.
+    copies: list[Draft] = field(default_factory=list)
 
     def for_protocol(self, protocol: str) -> Notification:
         """Return what is said by a protocol."""

@@ -17,21 +17,16 @@ from re import escape, fullmatch
 from string import punctuation
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
-
 from microcosm_pubsub.broker.broker import Broker, Refusal
-from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sns.deliveries import add_text_message
-from microcosm_pubsub.broker.sns.delivering import deliver
 from microcosm_pubsub.broker.sns.endpoints import LOGGED, PHONE_NUMBER, WEB
-from microcosm_pubsub.broker.sns.message_attributes import check_message_attributes
+from microcosm_pubsub.broker.sns.message_attributes import check_message_attributes, read_streams
 from microcosm_pubsub.broker.sns.notification import Notification
+from microcosm_pubsub.broker.sns.reaching import publish_to
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
-from microcosm_pubsub.broker.sns.subscription import subscriptions_of
-from microcosm_pubsub.broker.sns.topics import Topic, find_topic
+from microcosm_pubsub.broker.sns.topics import Topic
 from microcosm_pubsub.broker.sqs.message_attributes import size_of
-from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
 
 
 MAX_SUBJECT_LENGTH = 100
@@ -56,14 +51,16 @@ def publish(
         return _publish_text(broker, PhoneNumber, Message, parameters.get("Subject"))
     if PhoneNumber is not None or (TopicArn is None) == (TargetArn is None):
         raise invalid_parameter("TopicArn or TargetArn Reason: exactly one of them is required, and no PhoneNumber")
-    with broker.store.begin() as connection:
-        topic = find_topic(connection, TopicArn if TopicArn is not None else str(TargetArn))
+    parameters = read_streams(parameters)
+
+    def make(topic: Topic) -> list[Notification]:
         _check_content(Message, parameters.get("Subject"))
         notification = _make_notification(topic, broker.now(), Message, **parameters)
         if _size_of(notification, Message) > topic.size_limit:
             raise invalid_parameter("Message too long")
-        _publish(broker, connection, topic, [notification])
-    broker.notifier.wake()
+        return [notification]
+
+    (notification,) = publish_to(broker, TopicArn if TopicArn is not None else str(TargetArn), make)
     return notification.to_answer()
 
 
@@ -83,10 +80,11 @@ def publish_batch(
     PublishBatchRequestEntries: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Publish messages, each of which may fail alone."""
-    entries = PublishBatchRequestEntries
-    check_entries(entries)
-    with broker.store.begin() as connection:
-        topic = find_topic(connection, TopicArn)
+    check_entries(PublishBatchRequestEntries)
+    entries = [read_streams(entry) for entry in PublishBatchRequestEntries]
+    outcomes = [_find_fault(entry) for entry in entries]
+
+    def make(topic: Topic) -> list[Notification]:
         now = broker.now()
         notifications = [
             _make_notification(topic, now, **{name: value for name, value in entry.items() if name != "Id"})
@@ -98,12 +96,10 @@ def publish_batch(
                 "BatchRequestTooLongException",
                 "The length of all the batch messages put together is more than the limit.",
             )
-        outcomes = [_find_fault(entry) for entry in entries]
-        good = [item for item, fault in zip(notifications, outcomes, strict=True) if fault is None]
-        _publish(broker, connection, topic, good)
-    broker.notifier.wake()
-    answers = [fault or item.to_answer() for item, fault in zip(notifications, outcomes, strict=True)]
-    return answer_batch(entries, answers)
+        return [item for item, fault in zip(notifications, outcomes, strict=True) if fault is None]
+
+    published = iter(publish_to(broker, TopicArn, make))
+    return answer_batch(entries, [fault or next(published).to_answer() for fault in outcomes])
 
 
 def _find_fault(entry: Mapping[str, Any]) -> Refusal | None:
@@ -199,45 +195,3 @@ def _encode(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         raise invalid_parameter("Message and Subject must be UTF-8 text") from None
-
-
-def _publish(broker: Broker, connection: Connection, topic: Topic, notifications: Sequence[Notification]) -> None:
-    if topic.fifo and notifications:
-        notifications = _number(connection, topic, notifications, broker.now())
-    if notifications:
-        deliver(broker, connection, subscriptions_of(connection, topic), notifications)
-
-
-def _number(
-    connection: Connection,
-    topic: Topic,
-    notifications: Sequence[Notification],
-    now: int,
-) -> list[Notification]:
-    """
-    Give sequence numbers, in the order of publishing, and return the messages that are not duplicates.
-
-    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
-    """
-    # This locks the topic's row: a message that is numbered first is also delivered first.
-    last = connection.execute(TAKE_NUMBERS, {"topic_row": topic.id, "count": len(notifications)}).scalar_one()
-    connection.execute(FORGET_DUPLICATES, {"now": now})
-    by_group = topic.attributes.get("FifoThroughputScope") == "MessageGroup"
-    fresh: list[Notification] = []
-    for sequence, item in enumerate(notifications, start=last - len(notifications) + 1):
-        scope = f"topic:{topic.id}:{item.group_id}" if by_group else f"topic:{topic.id}"
-        item.sequence = sequence
-        first = remember(connection, scope, item.deduplication_id, item.message_id, sequence, now)
-        if first is None:
-            fresh.append(item)
-        else:
-            item.message_id, item.sequence = first
-    return fresh
-
-
-TAKE_NUMBERS = (
-    update(topics)
-    .where(topics.c.id == bindparam("topic_row"))
-    .values(sequence=topics.c.sequence + bindparam("count"))
-    .returning(topics.c.sequence)
-)

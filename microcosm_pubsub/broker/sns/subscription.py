@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.schema import subscriptions, topics
 from microcosm_pubsub.broker.sns.filter_policy import AllOf
 from microcosm_pubsub.broker.sns.notification import Notification
@@ -108,7 +109,7 @@ def find_subscription(connection: Connection, arn: str, lock: bool = False) -> S
 
 def subscriptions_of(connection: Connection, topic: Topic) -> list[Subscription]:
     """Return the subscriptions to a topic to which is delivered."""
-    return [to_subscription(row) for row in connection.execute(CONFIRMED_OF_TOPIC, {"topic": topic.id})]
+    return [to_subscription(row) for row in CONFIRMED_OF_TOPIC.execute(connection, {"topic": topic.id})]
 
 
 def known_subscriptions(broker: Broker, topic_arn: str) -> list[Subscription]:
@@ -148,7 +149,7 @@ def to_subscription(row: Any) -> Subscription:
         loads(row.attributes),
         row.state,
         row.token,
-        row.authenticated,
+        bool(row.authenticated),
         row.url,
     )
 
@@ -161,7 +162,7 @@ SUBSCRIPTIONS = (
 
 OF_TOPIC = SUBSCRIPTIONS.where(subscriptions.c.topic_id == bindparam("topic"))
 
-CONFIRMED_OF_TOPIC = OF_TOPIC.where(subscriptions.c.state == CONFIRMED)
+CONFIRMED_OF_TOPIC = Prepared(OF_TOPIC.where(subscriptions.c.state == CONFIRMED))
 
 KNOWN_OF_TOPIC = OF_TOPIC.where(subscriptions.c.state != DELETED)
 

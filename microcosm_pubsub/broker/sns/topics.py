@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.schema import deduplications, subscriptions, topics
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter, not_found
 from microcosm_pubsub.broker.sns.tags import to_tags
@@ -79,11 +80,12 @@ def find_topic(connection: Connection, arn: str, lock: bool = False) -> Topic:
 
 def look_up_topic(connection: Connection, name: str, lock: bool = False) -> Topic | None:
     """Return the topic of a name, or None."""
-    statement = SELECT_TOPIC.with_for_update() if lock else SELECT_TOPIC
-    row = connection.execute(statement, {"topic_name": name}).first()
-    if row is None:
+    statement = LOCK_TOPIC if lock else SELECT_TOPIC
+    rows = statement.execute(connection, {"topic_name": name})
+    if not rows:
         return None
-    return Topic(row.id, row.name, row.fifo, loads(row.attributes), loads(row.tags))
+    row = rows[0]
+    return Topic(row.id, row.name, bool(row.fifo), loads(row.attributes), loads(row.tags))
 
 
 def create_topic(
@@ -228,7 +230,11 @@ def require_few(count: int) -> None:
         )
 
 
-SELECT_TOPIC = select(topics).where(topics.c.name == bindparam("topic_name"))
+OF_NAME = select(topics).where(topics.c.name == bindparam("topic_name"))
+
+SELECT_TOPIC = Prepared(OF_NAME)
+
+LOCK_TOPIC = Prepared(OF_NAME.with_for_update())
 
 COUNT_BY_STATE = (
     select(subscriptions.c.state, func.count().label("number"))

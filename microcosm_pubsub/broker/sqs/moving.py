@@ -127,6 +127,7 @@ def _advance(broker: Broker, connection: Connection, task: Any) -> bool:
     status = "COMPLETED" if done else "RUNNING"
     connection.execute(CHANGE_TASK, {"row": task.id, "new_status": status, "new_moved": moved})
     if rows:
+        # into any queue: each message may go to another
         broker.notifier.notify(connection)
     return not done and allowed > 0 and task.messages_per_second is None
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
 
@@ -91,8 +92,8 @@ def _forget(connection: Connection) -> None:
 
 def look_up_queue(connection: Connection, name: str) -> Queue | None:
     """Return the queue of a name, or None."""
-    row = connection.execute(SELECT_QUEUE, {"queue_name": name}).first()
-    return _to_queue(row) if row is not None else None
+    rows = SELECT_QUEUE.execute(connection, {"queue_name": name})
+    return _to_queue(rows[0]) if rows else None
 
 
 def create_queue(
@@ -162,6 +163,8 @@ def delete_queue(broker: Broker, QueueUrl: str) -> None:
         queue = find_queue(connection, QueueUrl)
         connection.execute(delete(queues).where(queues.c.id == queue.id))
         _forget(connection)
+    # who waits for its messages is to see that it is gone
+    broker.notifier.wake([queue.name])
 
 
 def purge_queue(broker: Broker, QueueUrl: str) -> None:
@@ -246,11 +249,11 @@ def _to_queue(row: Any) -> Queue:
     return Queue(
         id=row.id,
         name=row.name,
-        fifo=row.fifo,
+        fifo=bool(row.fifo),
         attributes=with_defaults(loads(row.attributes), row.fifo),
         created_at=row.created_at,
         modified_at=row.modified_at,
     )
 
 
-SELECT_QUEUE = select(queues).where(queues.c.name == bindparam("queue_name"))
+SELECT_QUEUE = Prepared(select(queues).where(queues.c.name == bindparam("queue_name")))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.prepared import Prepared
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.queues import Queue
 
@@ -24,18 +25,21 @@ def find_ready(broker: Broker, names: Iterable[str]) -> list[str]:
 
 def find_next(broker: Broker, connection: Connection, queue: Queue) -> int | None:
     """Return when the next message of a queue can be received, in milliseconds since the epoch, or None."""
-    found: int | None = connection.execute(
-        NEXT_GROUP if queue.fifo else NEXT_MESSAGE, {"queue_row": queue.id, "now": broker.now()}
-    ).scalar()
+    statement = NEXT_GROUP if queue.fifo else NEXT_MESSAGE
+    found: int | None = statement.execute(connection, {"queue_row": queue.id, "now": broker.now()})[0].at
     return found
 
 
-NEXT_MESSAGE = select(func.min(messages.c.visible_at)).where(
-    messages.c.queue_id == bindparam("queue_row"), messages.c.visible_at > bindparam("now")
+NEXT_MESSAGE = Prepared(
+    select(func.min(messages.c.visible_at).label("at")).where(
+        messages.c.queue_id == bindparam("queue_row"), messages.c.visible_at > bindparam("now")
+    )
 )
 
-NEXT_GROUP = select(func.min(groups.c.available_at)).where(
-    groups.c.queue_id == bindparam("queue_row"), groups.c.available_at > bindparam("now")
+NEXT_GROUP = Prepared(
+    select(func.min(groups.c.available_at).label("at")).where(
+        groups.c.queue_id == bindparam("queue_row"), groups.c.available_at > bindparam("now")
+    )
 )
 
 HAS_MESSAGES = exists().where(

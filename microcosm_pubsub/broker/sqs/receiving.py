@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import md5
 from os import urandom
-from time import monotonic
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, update
 
 from microcosm_pubsub.broker import names
-from microcosm_pubsub.broker.broker import Broker, invalid_value
-from microcosm_pubsub.broker.groups import available_groups, keep_group, update_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
+from microcosm_pubsub.broker.groups import keep_group, update_group
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
@@ -25,6 +23,7 @@ from microcosm_pubsub.broker.sqs.moving import advance_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.readiness import find_next
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
+from microcosm_pubsub.broker.sqs.taking import REPEAT, TAKE_AWAY, show, take, take_groups
 from microcosm_pubsub.constants import (
     MAX_RECEIVE_MESSAGES,
     MAX_VISIBILITY_TIMEOUT_SECONDS,
@@ -40,35 +39,20 @@ ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
 
-MAX_ROW_ID = 2**63 - 1
-
-
-def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
-    """Receive messages, waiting for a first one if asked to."""
-    deadline: float | None = None
-    interruptions = broker.notifier.interruptions
-    while True:
-        generation = broker.notifier.generation
-        received = receive_now(broker, **parameters)
-        if deadline is None:
-            deadline = monotonic() + received.wait_seconds
-        due = None if received.next_at is None else (received.next_at - broker.now()) / 1000
-        waited = not received.messages and broker.notifier.wait(generation, deadline, due)
-        if not waited or broker.notifier.interruptions != interruptions:
-            return received.to_answer()
-
 
 class Received(NamedTuple):
     """
     The messages that a receive found at once.
 
     :param wait_seconds: for how long to wait if it found nothing
-    :param next_at: when the next message can be received, in milliseconds since the epoch, if it found nothing
+    :param next_at: when the next message can be received, in milliseconds since the epoch, if it is to wait
+    :param is_all: whether it is known that it has left nothing that could be received by now
     """
 
     messages: list[dict[str, Any]]
     wait_seconds: int
     next_at: int | None = None
+    is_all: bool = False
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the receiver is told."""
@@ -96,13 +80,41 @@ def receive_now(
         advance_tasks(broker)
     queue = recall_queue(broker, QueueUrl)
     wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
+    seconds = queue.number("VisibilityTimeout") if VisibilityTimeout is None else VisibilityTimeout
     next_at = None
     with broker.store.begin() as connection:
-        rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, VisibilityTimeout)
-        if wait and not rows:
+        rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, seconds)
+        is_all = wait > 0 and len(rows) < MaxNumberOfMessages and (seconds > 0 or not rows)
+        if is_all:
             next_at = find_next(broker, connection, queue)
     wanted = {*AttributeNames, *MessageSystemAttributeNames}
-    return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait, next_at)
+    return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait, next_at, is_all)
+
+
+def take_now(
+    broker: Broker, QueueUrl: str, MaxNumberOfMessages: int = 1, WaitTimeSeconds: int | None = None
+) -> Received:
+    """
+    Receive the messages that are there, and delete them with the same transaction.
+
+    :raises Refusal: if the queue is a FIFO queue
+    """
+    _require_within("MaxNumberOfMessages", MaxNumberOfMessages, 1, MAX_RECEIVE_MESSAGES)
+    _require_within("WaitTimeSeconds", WaitTimeSeconds, 0, MAX_WAIT_SECONDS)
+    queue = recall_queue(broker, QueueUrl)
+    if queue.fifo:
+        raise Refusal("UnsupportedOperation", "Messages of a FIFO queue cannot be taken: receive and delete them.")
+    wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
+    now = broker.now()
+    next_at = None
+    with broker.store.begin() as connection:
+        _sweep(broker, connection, now)
+        rows = TAKE_AWAY.execute(connection, {"now": now, "queue_row": queue.id, "count": MaxNumberOfMessages})
+        is_all = wait > 0 and len(rows) < MaxNumberOfMessages
+        if is_all:
+            next_at = find_next(broker, connection, queue)
+    taken = [{"MessageId": row.message_id, "Body": row.body} for row in sorted(rows, key=lambda row: row.id)]
+    return Received(taken, wait, next_at, is_all)
 
 
 def _receive(
@@ -111,11 +123,10 @@ def _receive(
     queue: Queue,
     receipt: str,
     limit: int,
-    visibility_timeout: int | None,
+    seconds: int,
 ) -> list[Any]:
     now = broker.now()
     _sweep(broker, connection, now)
-    seconds = queue.number("VisibilityTimeout") if visibility_timeout is None else visibility_timeout
     # A message with a visibility timeout of 0 is still hidden from the rest of this receive.
     values = {"now": now, "until": max(now + seconds * 1000, now + 1), "new_receipt": receipt, "queue_row": queue.id}
     if queue.fifo and (repeated := connection.execute(REPEAT, values).all()):
@@ -126,38 +137,14 @@ def _receive(
     rows: list[Any] = []
     while len(rows) < limit:
         wanted = limit - len(rows)
-        found = _take_fifo(connection, values, wanted) if queue.fifo else _take(connection, values, wanted)
+        found = take_groups(connection, values, wanted) if queue.fifo else take(connection, values, wanted)
         kept = _move_dead_letters(broker, connection, queue, found, now)
         rows.extend(kept)
         if len(kept) == len(found):
             break
     if seconds == 0:
-        _show(connection, queue, rows, now)
+        show(connection, queue, rows, now)
     return sorted(rows, key=lambda row: row.id)
-
-
-def _show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> None:
-    """Let messages be received again at once."""
-    if rows:
-        connection.execute(SHOW, [{"row": row.id, "now": now} for row in rows])
-    for group_id in {row.group_id for row in rows} if queue.fifo else ():
-        update_group(connection, queue.id, group_id, now)
-
-
-def _take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
-    return list(TAKE.execute(connection, {**values, "count": limit}).all())
-
-
-def _take_fifo(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
-    rows: list[Any] = []
-    queue_id, now = values["queue_row"], values["now"]
-    for group_id in available_groups(connection, queue_id, now, limit):
-        if len(rows) == limit:
-            break
-        parameters = {**values, "count": limit - len(rows), "group": group_id}
-        rows.extend(connection.execute(TAKE_GROUP, parameters).all())
-        update_group(connection, queue_id, group_id, now)
-    return rows
 
 
 def _move_dead_letters(
@@ -183,7 +170,9 @@ def _move_dead_letters(
     if queue.fifo:
         for group_id in {row.group_id for row in dead}:
             update_group(connection, queue.id, group_id, now)
-    broker.notifier.notify(connection)
+    broker.notifier.notify(connection, target.name)
+    # On SQLite whoever is told waits for the end of this transaction.
+    broker.notifier.wake([target.name])
     return [row for row in rows if row.receive_count <= policy[1]]
 
 
@@ -246,66 +235,6 @@ def _require_within(name: str, value: int | None, minimum: int, maximum: int) ->
             "provided."
         )
 
-
-RECEIVED = {
-    "visible_at": bindparam("until"),
-    "receive_count": messages.c.receive_count + 1,
-    "first_received_at": func.coalesce(messages.c.first_received_at, bindparam("now")),
-    "received_at": bindparam("now"),
-    "receipt": bindparam("new_receipt"),
-}
-
-IS_READY = and_(
-    messages.c.queue_id == bindparam("queue_row"),
-    messages.c.visible_at <= bindparam("now"),
-    messages.c.expires_at > bindparam("now"),
-)
-
-
-def _taking(ready: Any) -> Any:
-    chosen = ready.limit(bindparam("count")).with_for_update(skip_locked=True)
-    return update(messages).where(messages.c.id.in_(chosen)).values(RECEIVED).returning(*messages.c)
-
-
-TAKE = Prepared(_taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)))
-
-#: A message that is not to be seen yet, by a clock that is behind that of who sent it, is not overtaken.
-EARLIER = messages.alias("earlier")
-
-FIRST_HIDDEN = (
-    select(func.min(EARLIER.c.id))
-    .where(
-        EARLIER.c.queue_id == bindparam("queue_row"),
-        EARLIER.c.group_id == bindparam("group"),
-        EARLIER.c.visible_at > bindparam("now"),
-        EARLIER.c.expires_at > bindparam("now"),
-    )
-    .scalar_subquery()
-)
-
-TAKE_GROUP = _taking(
-    select(messages.c.id)
-    .where(
-        IS_READY,
-        messages.c.group_id == bindparam("group"),
-        messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
-    )
-    .order_by(messages.c.id)
-)
-
-#: The messages that an earlier attempt at the same receive got, if they are still hidden.
-REPEAT = (
-    update(messages)
-    .where(
-        messages.c.queue_id == bindparam("queue_row"),
-        messages.c.receipt == bindparam("new_receipt"),
-        messages.c.visible_at > bindparam("now"),
-    )
-    .values(visible_at=bindparam("until"))
-    .returning(*messages.c)
-)
-
-SHOW = update(messages).where(messages.c.id == bindparam("row")).values(visible_at=bindparam("now"))
 
 MOVE = (
     update(messages)

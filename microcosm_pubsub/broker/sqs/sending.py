@@ -60,6 +60,8 @@ class Draft:
     deduplication_id: str | None = None
     message_id: str = field(default_factory=lambda: str(uuid4()))
     sequence: int | None = None
+    #: Where it is, until somebody receives it.
+    place: dict[str, Any] = field(default_factory=dict)
 
     def to_answer(self) -> dict[str, Any]:
         """Return what the sender is told."""
@@ -77,7 +79,7 @@ def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, 
     draft = make_draft(queue, **parameters)
     with broker.store.begin() as connection:
         insert_drafts(broker, connection, queue, [draft])
-    broker.notifier.wake()
+    broker.notifier.wake([queue.name])
     return draft.to_answer()
 
 
@@ -100,7 +102,7 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
         )
     with broker.store.begin() as connection:
         insert_drafts(broker, connection, queue, drafts)
-    broker.notifier.wake()
+    broker.notifier.wake([queue.name])
     return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
 
 
@@ -202,6 +204,8 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         }
         for draft in fresh
     ]
+    for draft in fresh:
+        draft.place = {"queue_row": queue.id, "at": now + draft.delay_ms, "copy": draft.message_id}
     try:
         INSERT_MESSAGE.execute(connection, rows)
     except IntegrityError:
@@ -210,7 +214,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     if queue.fifo:
         for draft in fresh:
             keep_group(connection, queue.id, str(draft.group_id), now + draft.delay_ms)
-    broker.notifier.notify(connection)
+    broker.notifier.notify(connection, queue.name)
 
 
 def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:

@@ -76,7 +76,7 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
             DELETE.execute(connection, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in gone])
             _update_groups(connection, queue, [rows[receipt.row_id] for receipt in gone], now)
     # The next messages of the groups may be received now.
-    broker.notifier.wake()
+    broker.notifier.wake([queue.name])
     return outcomes
 
 
@@ -111,8 +111,8 @@ def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
             connection.execute(CHANGE, changed)
             if queue.fifo:
                 _update_groups(connection, queue, [rows[entry["row"]] for entry in changed], now)
-            broker.notifier.notify(connection)
-    broker.notifier.wake()
+            broker.notifier.notify(connection, queue.name)
+    broker.notifier.wake([queue.name])
     return outcomes
 
 

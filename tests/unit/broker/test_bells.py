@@ -76,6 +76,34 @@ def test_it_does_not_ring_its_own(file_url, make_queue):
     assert queue.broker.notifier.heard == 0
 
 
+def test_a_bell_tells_which_queues_have_messages(file_url):
+    Path(file_url.removeprefix("sqlite:///")).touch()
+    bells = Bells(file_url.removeprefix("sqlite:///"))
+    bell = bells.hang()
+    for rung, heard in (
+        ([["a"], ["b", "c"]], {"a", "b", "c"}),
+        ([["a"], None], None),
+        ([["a" * 80 for _ in range(100)]], None),
+    ):
+        for queues in rung:
+            bells.ring(queues=queues)
+        assert bell.wait() == heard
+    bell.take_down()
+    bell.listener.close()
+    bells.close()
+
+
+def test_news_of_another_queue_from_another_process_wakes_nobody(file_url, make_queue):
+    one, other = make_queue(file_url), make_queue(file_url)
+    notifier = one.broker.notifier
+    notifier.listen()
+    unheard, heard = notifier.hear("unheard"), notifier.hear("queue")
+    with unheard.listening() as silence, heard.listening() as news:
+        other.send("a")
+        assert news.wait(LONG_SECONDS)
+        assert not silence.is_set()
+
+
 def test_a_path_that_is_too_long_for_a_socket(tmp_path, make_queue):
     folder = tmp_path / ("deep" * 20) / ("deeper" * 10)
     folder.mkdir(parents=True)

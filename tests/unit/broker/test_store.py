@@ -4,6 +4,7 @@ What goes wrong with databases.
 
 import sqlite3
 from socket import socket
+from threading import Thread
 
 import pytest
 from botocore.exceptions import ClientError
@@ -69,6 +70,29 @@ def test_synchronous(file_url, setting, value):
     with store.begin() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == value
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    store.close()
+
+
+def test_a_file_that_was_closed_is_opened_again(file_url):
+    store = Store(file_url)
+    with store.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (number INTEGER)")
+    store.close()
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM kept").scalar() == 0
+    store.close()
+
+
+def test_close_waits_for_what_is_under_way(file_url):
+    store = Store(file_url)
+    closing = Thread(target=store.close)
+    with store.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (number INTEGER)")
+        closing.start()
+        connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
+    closing.join(15)
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("SELECT number FROM kept").scalar() == 1
     store.close()
 
 

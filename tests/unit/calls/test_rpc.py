@@ -3,7 +3,6 @@ Requests and their answers.
 """
 
 import asyncio
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -24,6 +23,7 @@ from microcosm_pubsub.calls.errors import (
     RpcError,
     RpcTimeout,
 )
+from microcosm_pubsub.calls.rpc import find_was_taken
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
@@ -177,9 +177,66 @@ def test_nobody_answers(place):
     with pytest.raises(RpcTimeout, match=r"No answer to silent.on within 0.01 s") as raised:
         rpc.call("silent.on", timeout_seconds=0.01)
     assert isinstance(raised.value, TimeoutError)
-    with pytest.raises(RpcTimeout):
+    with pytest.raises(RpcTimeout) as soon:
         rpc.call_soon("silent.on", timeout_seconds=0.01).result(10)
+    for error in (raised.value, soon.value):
+        assert error.taken is False
+        assert "nobody took it" in str(error)
     assert rpc.replies.gauges()["rpc_waiting"] == 0
+
+
+class TestWhetherItWasTaken:
+    """What an answer that does not come says of the request."""
+
+    def test_it_waits_in_the_queue_of_a_service_that_has_ended(self, place):
+        class Ended(Service):
+            name = "ended"
+
+            def on_work(self, message):
+                return "done"
+
+        rpc = place.caller().pubsub_rpc
+        with place.serving(Daemon):
+            assert rpc.call("ended.work") == "done"
+        with pytest.raises(RpcTimeout) as raised:
+            rpc.call("ended.work", timeout_seconds=0.01)
+        assert raised.value.taken is False
+
+    def test_its_method_still_runs(self, place):
+        go_on = Event()
+
+        class Slow(Service):
+            name = "slow"
+
+            def on_work(self, message):
+                go_on.wait(60)
+
+        rpc = place.caller().pubsub_rpc
+        with place.serving(Daemon):
+            future = rpc.call_soon("slow.work", timeout_seconds=1)
+            try:
+                with pytest.raises(RpcTimeout, match="it was taken, and its method may have been run") as raised:
+                    future.result(30)
+            finally:
+                go_on.set()
+        assert raised.value.taken is True
+
+    def test_a_client_of_sns_does_not_know(self, place):
+        rpc = place.caller().pubsub_rpc
+        rpc.replies._was_taken = find_was_taken(object())
+        with pytest.raises(RpcTimeout, match="whether a service took it is not known") as raised:
+            rpc.call("silent.on", timeout_seconds=0.01)
+        assert raised.value.taken is None
+
+    def test_what_cannot_be_found_out_is_not_known(self, place):
+        def fail(message_id):
+            raise OSError(message_id)
+
+        rpc = place.caller().pubsub_rpc
+        rpc.replies._was_taken = fail
+        with pytest.raises(RpcTimeout) as raised:
+            rpc.call("silent.on", timeout_seconds=0.01)
+        assert raised.value.taken is None
 
 
 @pytest.mark.parametrize(
@@ -512,7 +569,7 @@ class TestTogether:
         sent = []
         together = Combiner(lambda items: sent.append(list(items)) or [None] * len(items), sizes.get, "test")
         for item in sizes:
-            together._waiting.append((item, Future()))
+            together._waiting.append((item, lambda error: None))
         together._send_some()
         together._send_some()
         assert sent == [[1], [2, 3]]

@@ -196,6 +196,28 @@ def test_content_and_errors_are_those_of_marshmallow(schema, data):
         assert outcome(lambda given_data=given_data: loader.load(given_data)) == expected
 
 
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(schema=st.sampled_from([*PLAIN, *OTHERS]), data=anything | fitting)
+def test_marshmallow_has_nothing_to_say_of_what_fits(schema, data):
+    if Loader(schema).fits(data):
+        assert schema.validate(data) == {}
+
+
+def test_what_fits():
+    loader = Loader(Plain())
+    assert loader.fits({"a": "x", "b": 3, "D": "y"})
+    assert not loader.fits({"b": 3})
+    assert not loader.fits({"a": "x", "unknown": 3})
+    assert not loader.fits({"a": "x", "e": "too long"})
+    assert not Loader(Hooked()).fits({"a": "x"})
+
+    class Own(Plain):
+        def validate(self, data, **kwargs):
+            return {"own": kwargs}
+
+    assert not Loader(Own()).fits({"a": "x"})
+
+
 @pytest.mark.parametrize("schema", PLAIN, ids=lambda schema: f"{type(schema).__name__}")
 def test_plain_schemas(schema):
     assert is_plain(schema)

@@ -39,11 +39,13 @@ def test_a_locked_file_stops_only_who_needs_it(server):
 def test_a_full_disk_is_told_and_costs_nothing_that_was_answered(server):
     sqs = server.client("sqs")
     url = sqs.create_queue(QueueName="orders")["QueueUrl"]
-    engine = server.broker.store.engine
+    store = server.broker.store
     pages = [100]
     # SQLite fails at its limit of pages as at a disk without room: https://www.sqlite.org/pragma.html#pragma_max_page_count
-    event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}"))
-    engine.dispose()
+    event.listen(
+        store.engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+    )
+    store.close()
     sent = []
 
     def send():
@@ -57,7 +59,7 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_answered(server):
     assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == ("StorageFull", 503)
     # there is room again
     pages[0] = 10_000
-    engine.dispose()
+    store.close()
     received = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         received += [int(message["Body"][:5]) for message in messages]

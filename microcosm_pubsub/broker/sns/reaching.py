@@ -1,0 +1,124 @@
+"""
+From a topic to the queues and the other endpoints that are subscribed to it: in one transaction, which is short.
+
+Nobody else writes to SQLite during a transaction. So what is to be put where is found out before it, for the topic, its
+subscriptions and its queues as they were when something was last published there; in the transaction they are read, and
+if they are not so any more, it is found out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sqlalchemy import Connection, bindparam, update
+
+from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.schema import topics
+from microcosm_pubsub.broker.sns.delivering import Delivery
+from microcosm_pubsub.broker.sns.following import note_published
+from microcosm_pubsub.broker.sns.notification import Notification
+from microcosm_pubsub.broker.sns.subscription import Subscription, subscriptions_of
+from microcosm_pubsub.broker.sns.topics import Topic, find_topic
+from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
+from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
+
+
+#: So many topics are remembered.
+MAX_REACHED = 1000
+
+#: Makes the messages that are published to a topic; it may be called twice.
+Make = Callable[[Topic], list[Notification]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A topic and what is subscribed to it, as they were, with the queues that its messages went into."""
+
+    topic: Topic
+    subscriptions: list[Subscription]
+    queues: dict[str, Queue | None]
+
+
+def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]:
+    """
+    Make messages for a topic, put them on their way to all that is subscribed to it, and return them.
+
+    :raises Refusal: if there is no such topic, or what `make` raises
+    """
+    known = broker.reached.get(topic_arn)
+    prepared = None if known is None else _prepare(known, make)
+    with broker.store.begin() as connection:
+        topic = find_topic(connection, topic_arn)
+        subscriptions = subscriptions_of(connection, topic)
+        is_same = known is not None and (topic, subscriptions) == (known.topic, known.subscriptions)
+        if prepared is None or not (is_same and prepared[1].is_current(connection)):
+            notifications = make(topic)
+            fresh = _number(connection, topic, notifications, broker.now()) if topic.fifo else notifications
+            prepared = notifications, Delivery(partial(look_up_queue, connection))
+            prepared[1].add_all(subscriptions, fresh)
+        notifications, delivery = prepared
+        told = delivery.insert(broker, connection)
+    broker.notifier.wake(told)
+    if not topic.fifo:
+        note_published(broker, notifications)
+        _remember(broker, topic_arn, Reached(topic, subscriptions, delivery.queues))
+    return notifications
+
+
+def _prepare(known: Reached, make: Make) -> tuple[list[Notification], Delivery] | None:
+    """Return messages, and where they would go if nothing had changed; None if that cannot be said."""
+    try:
+        notifications = make(known.topic)
+        delivery = Delivery(known.queues.__getitem__)
+        delivery.add_all(known.subscriptions, notifications)
+    except (KeyError, Refusal):
+        # It was a queue that no message went into before, or what is refused now may be allowed by now.
+        return None
+    return notifications, delivery
+
+
+def _remember(broker: Broker, topic_arn: str, reached: Reached) -> None:
+    known = broker.reached.get(topic_arn)
+    if len(broker.reached) >= MAX_REACHED:
+        broker.reached.clear()
+    older = {} if known is None else known.queues
+    # What is in no queue is told each time.
+    queues = {name: queue for name, queue in {**older, **reached.queues}.items() if queue is not None}
+    broker.reached[topic_arn] = replace(reached, queues=queues)
+
+
+def _number(
+    connection: Connection,
+    topic: Topic,
+    notifications: Sequence[Notification],
+    now: int,
+) -> list[Notification]:
+    """
+    Give sequence numbers, in the order of publishing, and return the messages that are not duplicates.
+
+    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
+    """
+    # This locks the topic's row: a message that is numbered first is also delivered first.
+    last = connection.execute(TAKE_NUMBERS, {"topic_row": topic.id, "count": len(notifications)}).scalar_one()
+    connection.execute(FORGET_DUPLICATES, {"now": now})
+    by_group = topic.attributes.get("FifoThroughputScope") == "MessageGroup"
+    fresh: list[Notification] = []
+    for sequence, item in enumerate(notifications, start=last - len(notifications) + 1):
+        scope = f"topic:{topic.id}:{item.group_id}" if by_group else f"topic:{topic.id}"
+        item.sequence = sequence
+        first = remember(connection, scope, item.deduplication_id, item.message_id, sequence, now)
+        if first is None:
+            fresh.append(item)
+        else:
+            item.message_id, item.sequence = first
+    return fresh
+
+
+TAKE_NUMBERS = (
+    update(topics)
+    .where(topics.c.id == bindparam("topic_row"))
+    .values(sequence=topics.c.sequence + bindparam("count"))
+    .returning(topics.c.sequence)
+)

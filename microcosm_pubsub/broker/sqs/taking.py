@@ -1,0 +1,115 @@
+"""
+Which messages a receive takes: the oldest that can be seen, and, of a group, none before an earlier one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, literal, select, update
+
+from microcosm_pubsub.broker.groups import available_groups, update_group
+from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.schema import messages
+from microcosm_pubsub.broker.sqs.queues import Queue
+
+
+MAX_ROW_ID = 2**63 - 1
+
+
+def show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> None:
+    """Let messages be received again at once."""
+    if rows:
+        connection.execute(SHOW, [{"row": row.id, "now": now} for row in rows])
+    for group_id in {row.group_id for row in rows} if queue.fifo else ():
+        update_group(connection, queue.id, group_id, now)
+
+
+def take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
+    """Receive messages of a standard queue, and return their rows."""
+    return TAKE.execute(connection, {**values, "count": limit})
+
+
+def take_groups(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
+    """Receive messages of a FIFO queue, group by group, and return their rows."""
+    rows: list[Any] = []
+    queue_id, now = values["queue_row"], values["now"]
+    for group_id in available_groups(connection, queue_id, now, limit):
+        if len(rows) == limit:
+            break
+        parameters = {**values, "count": limit - len(rows), "group": group_id}
+        rows.extend(connection.execute(TAKE_GROUP, parameters).all())
+        update_group(connection, queue_id, group_id, now)
+    return rows
+
+
+RECEIVED = {
+    "visible_at": bindparam("until"),
+    "receive_count": messages.c.receive_count + 1,
+    "first_received_at": func.coalesce(messages.c.first_received_at, bindparam("now")),
+    "received_at": bindparam("now"),
+    "receipt": bindparam("new_receipt"),
+}
+
+IS_READY = and_(
+    messages.c.queue_id == bindparam("queue_row"),
+    messages.c.visible_at <= bindparam("now"),
+    messages.c.expires_at > bindparam("now"),
+)
+
+
+def _choosing(ready: Any) -> Any:
+    return ready.limit(bindparam("count")).with_for_update(skip_locked=True)
+
+
+def _taking(ready: Any) -> Any:
+    return update(messages).where(messages.c.id.in_(_choosing(ready))).values(RECEIVED).returning(*messages.c)
+
+
+READY = select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)
+
+TAKE = Prepared(_taking(READY))
+
+TAKE_AWAY = Prepared(
+    delete(messages)
+    .where(messages.c.id.in_(_choosing(READY)))
+    .returning(messages.c.id, messages.c.message_id, messages.c.body)
+)
+
+#: A message that is not to be seen yet, by a clock that is behind that of who sent it, is not overtaken.
+EARLIER = messages.alias("earlier")
+
+FIRST_HIDDEN = (
+    select(func.min(EARLIER.c.id))
+    .where(
+        EARLIER.c.queue_id == bindparam("queue_row"),
+        EARLIER.c.group_id == bindparam("group"),
+        EARLIER.c.visible_at > bindparam("now"),
+        EARLIER.c.expires_at > bindparam("now"),
+    )
+    .scalar_subquery()
+)
+
+TAKE_GROUP = _taking(
+    select(messages.c.id)
+    .where(
+        IS_READY,
+        messages.c.group_id == bindparam("group"),
+        messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
+    )
+    .order_by(messages.c.id)
+)
+
+#: What an earlier attempt at the same receive got, if it is still hidden.
+REPEAT = (
+    update(messages)
+    .where(
+        messages.c.queue_id == bindparam("queue_row"),
+        messages.c.receipt == bindparam("new_receipt"),
+        messages.c.visible_at > bindparam("now"),
+    )
+    .values(visible_at=bindparam("until"))
+    .returning(*messages.c)
+)
+
+SHOW = update(messages).where(messages.c.id == bindparam("row")).values(visible_at=bindparam("now"))
