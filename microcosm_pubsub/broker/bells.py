@@ -4,9 +4,9 @@ Tell the other processes on a SQLite file that queues have messages: a datagram 
     pubsub.db-bells/            beside the file
         4711-9f2c1a             the socket of a process whose receives wait
 
-Nothing depends on it. Who cannot make a socket (in another user's directory, on a file system without them), who is on
-another machine, and whose socket is full, finds messages by looking. A socket that nobody reads any more is removed by
-whoever rings next. A datagram says nothing, so that who rings in vain does no harm.
+Nothing depends on it. A process that cannot make a socket (in another user's directory, on a file system without them),
+or is on another machine, or whose socket is full, finds messages by looking. A socket that nobody reads any more is
+removed by the next process that rings. A datagram says nothing, so that ringing in vain does no harm.
 https://man7.org/linux/man-pages/man7/unix.7.html
 """
 

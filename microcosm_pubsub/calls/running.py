@@ -159,10 +159,10 @@ class TaskRun:
     One attempt of a task.
 
     :param task: the call
-    :param given: what its function is given beside the arguments
+    :param given: the function's arguments that are given where it runs
     :param hooks: are called around it
     :param failed_hooks: counts those that fail
-    :param record: what is remembered of it, if that is
+    :param record: its row in the ledger, if it has one
     """
 
     def __init__(

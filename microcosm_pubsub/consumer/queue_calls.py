@@ -1,8 +1,8 @@
 """
 The calls that consuming makes at one queue: what is asked for, and what the answer says.
 
-Nothing here makes a call. Whoever does, in this thread or by a worker's reactor, takes the parameters from here, and
-gives what returns the answer, or raises the client's error.
+Nothing here makes a call. The caller, in this thread or by a worker's reactor, takes the parameters from here, and
+gives a function that returns the answer, or raises the client's error.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class TaskRow:
     :param seq: numbers the rows in the order in which they were written
     :param id: identifies the task
     :param name: of its function
-    :param queue: whose workers run it
+    :param queue: the queue whose workers run it
     :param call: the call as it travels, JSON
     :param group_id: its message group
     :param cursor_key: at which it takes turns with others
@@ -48,7 +48,7 @@ class TaskRow:
     :param max_attempts: how often it may be; None if only its queue limits that
     :param attempts_before: of the attempts, those before it had failed, and was sent back by somebody
     :param is_cancelled: whether it is to stop
-    :param worker: who runs it, or ran it last: host and process
+    :param worker: the host and process that runs it, or ran it last
     :param retried_from: the id of the task that it repeats
     :param result: JSON
     :param error: JSON

@@ -42,7 +42,7 @@ class NewTask:
 
     :param call: as it travels
     :param due_at: when it is to run at the earliest; 0 is at once
-    :param merge: what becomes of its arguments if it waits already
+    :param merge: how its arguments are merged if it waits already
     :param retried_from: the id of the task that it repeats
     :param check: raises if arguments do not fit its function
     """

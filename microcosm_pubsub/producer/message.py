@@ -36,10 +36,10 @@ class PubsubMessage:
 
     :param message: its JSON text, once it is encoded
     :param message_attributes: its SNS message attributes, in boto3's form
-    :param opaque_data: what the text holds under `opaqueData`
+    :param opaque_data: the data that the text holds under `opaqueData`
     :param group_id: its message group, which a FIFO topic needs
     :param deduplication_id: by which a FIFO topic knows it again
-    :param content: what its schema encodes; empty if somebody else has
+    :param content: the content that its schema encodes; empty if somebody else has
     :param due_at: when to publish it, in seconds since the epoch; None is now
     :param tracked: is told when it is published, or kept for later
     """

@@ -2,7 +2,7 @@
 The entries that wait to be settled, and the choice of those that go into the next call.
 
 Deletes, visibility changes and dead letters have queues of their own, since a call is of one kind. An entry waits a
-moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; whoever uses it holds a lock.
+moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; the caller holds a lock.
 """
 
 from __future__ import annotations

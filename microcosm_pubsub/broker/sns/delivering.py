@@ -1,8 +1,8 @@
 """
 Deliver published messages to what is subscribed: put them into queues, or on their way to other endpoints.
 
-Queues are read once per call, and all messages for a queue are put into it at once. What a queue does not take goes
-to the subscription's dead-letter queue, if it has one.
+Queues are read once per call, and all messages for a queue are put into it at once. A message that a queue does not
+take goes to the subscription's dead-letter queue, if it has one.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
 """

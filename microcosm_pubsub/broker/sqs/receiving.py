@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, li
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, invalid_value
 from microcosm_pubsub.broker.groups import available_groups, keep_group, update_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
@@ -267,9 +267,9 @@ def _taking(ready: Any) -> Any:
     return update(messages).where(messages.c.id.in_(chosen)).values(RECEIVED).returning(*messages.c)
 
 
-TAKE = Prepared(_taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)))
+TAKE = PreparedStatement(_taking(select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)))
 
-#: A message that is not to be seen yet, by a clock that is behind that of who sent it, is not overtaken.
+#: A message that is not to be seen yet, by a clock that is behind the sender's, is not overtaken.
 EARLIER = messages.alias("earlier")
 
 FIRST_HIDDEN = (

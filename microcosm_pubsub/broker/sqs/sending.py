@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import deduplications, messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sqs.message_attributes import (
@@ -268,7 +268,7 @@ INSERTED = (
     "sequence",
 )
 
-INSERT_MESSAGE = Prepared(insert(messages).values({name: bindparam(name) for name in INSERTED}))
+INSERT_MESSAGE = PreparedStatement(insert(messages).values({name: bindparam(name) for name in INSERTED}))
 
 TAKE_NUMBERS = (
     update(queues)

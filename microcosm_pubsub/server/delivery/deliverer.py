@@ -37,7 +37,7 @@ class Deliverer:
     """
     Deliver to endpoints that are no queues.
 
-    :param broker: what is to be delivered
+    :param broker: holds the deliveries
     :param url: of the server
     :param signer: signs what goes to web servers; None if nothing does
     :param send: posts to a web server

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, CursorResult, Dialect
 Parameters = Mapping[str, Any]
 
 
-class Prepared:
+class PreparedStatement:
     """
     A statement that is compiled once for each kind of database.
 
