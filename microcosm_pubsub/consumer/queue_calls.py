@@ -106,7 +106,7 @@ class QueueCalls:
 
         :param get: returns the client's answer, or raises its error
         """
-        verb = "delete" if entries[0][1] is None else "release"
+        verb = "delete" if entries[0][1] is None else "nack"
         try:
             answer = get()
         except CLIENT_ERRORS as error:

@@ -149,7 +149,7 @@ class SQSConsumer:
                 VisibilityTimeout=self.backoff_seconds(message, visibility_timeout_seconds),
             )
         except CLIENT_ERRORS as error:
-            raise settle_error("release", message, error_code(error)) from error
+            raise settle_error("nack", message, error_code(error)) from error
         message.settled = True
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:

@@ -108,7 +108,7 @@ class Settler:
                 # A backoff policy is user code: what it raises concerns this message alone.
                 logger.exception("The backoff policy failed")
                 self.keeper.forget(message)
-                errors.append(settle_error("release", message, f"its backoff policy raised {type(error).__name__}"))
+                errors.append(settle_error("nack", message, f"its backoff policy raised {type(error).__name__}"))
             else:
                 self.add(message, seconds)
         return errors
