@@ -35,7 +35,7 @@ MAX_PATH = 103
 #: Longer than a tick of any file system's clock.
 TICK_NS = 1_000_000_000
 
-#: By which a directory is named in few bytes, where there is such a thing.
+#: The folder of file descriptors, by which a directory is named in few bytes, where there is one.
 DESCRIPTORS = Path("/proc/self/fd")
 
 

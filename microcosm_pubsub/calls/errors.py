@@ -26,7 +26,7 @@ class NoLedger(ConfigurationError):
     """
     There is no database in which a task could be remembered.
 
-    :param what: the thing that is to be remembered
+    :param what: the thing to remember
     """
 
     def __init__(self, what: str) -> None:

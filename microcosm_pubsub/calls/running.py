@@ -75,7 +75,7 @@ class QueueHandler:
         """
         Iterate over the names, the handlers and the options of the functions.
 
-        :raises ConfigurationError: if one is to be remembered, and there is no database
+        :raises ConfigurationError: if one must be remembered, and there is no database
         """
         for name, function in self.functions.items():
             handler, options = self.make_handler(function), function.handler_options

@@ -59,7 +59,7 @@ class Service:
     :param graph: the object graph
     """
 
-    #: By which callers name it: lower-case letters, digits and _.
+    #: Its name for callers: lower-case letters, digits and _.
     name: str = ""
 
     #: How requests are handled: `transaction`, `timeout_seconds` and the other options of `@handles`.

@@ -36,7 +36,7 @@ VISIBILITY_SECONDS: Final = 60
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 WAIT_SECONDS: Final = 1
 
-#: So many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
+#: This many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
 MAX_EMPTY_RECEIVES: Final = 3
 
 #: If more messages are hidden at once than can be extended in half of that time, they are hidden for longer to begin

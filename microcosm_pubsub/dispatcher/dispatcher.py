@@ -63,7 +63,7 @@ class SQSMessageDispatcher:
     :param clock: measures time, in seconds
     :param unit_middleware: layers around each message, or batch, outside of the others; the outermost first
     :param arguments: finds what handlers ask for beside their content
-    :param traces: makes the spans of receives and of handlers, if there are to be any
+    :param traces: makes the spans of receives and of handlers, if any are wanted
     """
 
     logger = getLogger("microcosm_pubsub.dispatcher")

@@ -20,7 +20,7 @@ from microcosm_pubsub.result import MessageHandlingResult, find_user_frames
 #: A longer result is not kept.
 MAX_RESULT_BYTES = 1024 * 1024
 
-#: So much of an error is kept: of its text, and the last of its frames.
+#: At most this much of an error is kept: of its text, and the last of its frames.
 MAX_ERROR_LENGTH = 2000
 MAX_FRAMES = 8
 MAX_TRACEBACK_LENGTH = 8000

@@ -148,7 +148,7 @@ class TaskWriter:
         return None if row.cursor_key is None else self.pass_on(connection, row.cursor_key)
 
     def write(self, connection: Connection, new: NewTask) -> tuple[TaskRow, bool, bool]:
-        """Write a task, and return its row, whether it is new, and whether it is to be published."""
+        """Write a task, and return its row, whether it is new, and whether to publish it."""
         if new.cursor_key is None:
             values, is_published = self._place(new.due_at, None)
             return self._insert(connection, new, values), True, is_published
@@ -178,7 +178,7 @@ class TaskWriter:
 
     def _place(self, due_at: Millis, turn: str | None) -> tuple[dict[str, Any], bool]:
         """
-        Return what stands in the row of a task, and whether it is to be published.
+        Return the values of a task's row, and whether to publish it.
 
         :param turn: the id of the task whose turn it is at its key; None if it is nobody's
         """

@@ -103,7 +103,7 @@ class PublishOptions:
         return {name: {"DataType": "String", "StringValue": text} for name, text in self.attributes.items()}
 
     def find_due_at(self, now: float) -> float | None:
-        """Return when the message is to be published, in seconds since the epoch; None if that is now."""
+        """Return when to publish the message, in seconds since the epoch; None if that is now."""
         due_at = self.at.timestamp() if self.at is not None else now + (self.delay_seconds or 0)
         return due_at if due_at > now else None
 

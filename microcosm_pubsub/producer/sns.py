@@ -52,7 +52,7 @@ class SNSProducer:
     :param steps: more steps, before a message is encoded
     :param body_steps: more steps, after that
     :param layers: layers around each call to a topic, the outermost first
-    :param can_wait: whether one of these keeps messages that are to be published later
+    :param can_wait: whether one of these keeps messages to publish later
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class SNSProducer:
         :param uri: the URI that the message is about, if its schema has one
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
             publish, and `delay_seconds` or `at`, unless the schema has a field of that name, when
-        :raises ConfigurationError: if it is to be published later, and there is no database
+        :raises ConfigurationError: if it must be published later, and there is no database
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         :raises PublishError: if the topic did not take it; the client's error is the cause

@@ -101,7 +101,7 @@ class TransactionLayer:
 
 
 def is_done(messages: Sequence[SQSMessage], results: Results) -> bool:
-    """Return whether what was done for messages is to be kept."""
+    """Return whether to keep the work done for messages."""
     if all(result.raised for result in results):
         return False
     handled = zip(messages, results, strict=True)

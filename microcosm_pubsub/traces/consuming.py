@@ -146,7 +146,7 @@ class ConsumerTraces:
     # The span of a handler's call.
 
     def handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        """Handle messages by one call of their handler, within a span if it is to be recorded."""
+        """Handle messages by one call of their handler, within a span if one must be recorded."""
         origin = messages[0].trace
         if origin is NOWHERE and len(messages) == 1:
             return call_next(messages)

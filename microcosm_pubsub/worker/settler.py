@@ -79,7 +79,7 @@ class Settler:
         """Have a function told of each message that could not be settled."""
         self._on_failure = on_failure
 
-    # These take what is to be settled.
+    # These take entries to settle.
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
         """Delete messages soon; what the queue does not take is logged then."""
@@ -184,7 +184,7 @@ class Settler:
         return MAX_BATCH_ENTRIES * (1 + len(self.entries.sending)) if self.reactor.is_using_threads else 0
 
     def _send_next(self) -> bool:
-        """Send one batch, if one is to be sent and may be, and return whether it was."""
+        """Send one batch, if one must be sent and may be, and return whether it was."""
         with self._lock:
             batch = self.entries.pop_batch(self.clock())
         if not batch:

@@ -21,7 +21,7 @@ from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
 
 
-#: Changes that other processes make to a queue are noticed so soon; AWS takes up to a minute.
+#: Changes that other processes make to a queue are noticed within this time; AWS takes up to a minute.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 RECALL_SECONDS = 1.0
 

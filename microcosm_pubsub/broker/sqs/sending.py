@@ -114,7 +114,7 @@ def make_draft(
     MessageGroupId: str | None = None,
 ) -> Draft:
     """
-    Check a message that is to be sent.
+    Check a message to send.
 
     :raises Refusal: if SQS refuses it
     """

@@ -129,7 +129,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
 
 def finish_call(client: Any, flight: Flight) -> Any:
     """
-    Let botocore finish a call from where it got to: with its errors, and other attempts if there are to be any.
+    Let botocore finish a call from where it got to: with its errors, and other attempts if any are left.
 
     :raises Exception: what the client's method would raise
     """

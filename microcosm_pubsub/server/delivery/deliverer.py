@@ -24,7 +24,7 @@ from microcosm_pubsub.server.delivery.signing import Signer
 
 logger = getLogger(__name__)
 
-#: So many web servers are called at a time.
+#: At most this many web servers are called at a time.
 THREADS = 16
 
 #: Messages that other processes publish are noticed within this time, in seconds.

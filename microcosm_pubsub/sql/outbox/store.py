@@ -23,7 +23,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 MIN_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 600.0
 
-#: So much of an error is kept.
+#: At most this many characters of an error are kept.
 MAX_ERROR_LENGTH = 500
 
 
