@@ -47,6 +47,12 @@ class BackoffPolicy(ABC):
         """
         return choose_subclass(BackoffPolicy, name, "backoff policy")  # type: ignore[type-abstract]
 
+    @classmethod
+    def from_config(cls, message_retry_visibility_timeout_seconds: float) -> BackoffPolicy:
+        """Make the policy with what configuration says; the timeout is for those that take it."""
+        given = {"message_retry_visibility_timeout_seconds": message_retry_visibility_timeout_seconds}
+        return cls(**{name: value for name, value in given.items() if name in signature(cls).parameters})
+
 
 class NaiveBackoffPolicy(BackoffPolicy):
     """Wait for the same time after every nack."""
@@ -142,7 +148,4 @@ def make_backoff_policy(name: str, message_retry_visibility_timeout_seconds: int
 
     :raises ConfigurationError: if there is none
     """
-    policy = BackoffPolicy.choose_backoff_policy(name)
-    if "message_retry_visibility_timeout_seconds" in signature(policy).parameters:
-        return policy(message_retry_visibility_timeout_seconds=message_retry_visibility_timeout_seconds)  # type: ignore[call-arg]
-    return policy()
+    return BackoffPolicy.choose_backoff_policy(name).from_config(message_retry_visibility_timeout_seconds)

@@ -71,7 +71,8 @@ class PubSubGraph(Protocol):
     The object graph of a program, with the components of this package.
 
     A component is made when it is first read. Components of others are read by `graph["name"]`, or by a graph of a
-    type of its own that derives from this one.
+    type of its own that derives from this one. Classes that users derive from take any graph, since theirs may have
+    another type.
     """
 
     config: Any

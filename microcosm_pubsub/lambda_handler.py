@@ -40,7 +40,7 @@ ADVICE = "connect the function to an SQS queue by an event source mapping, or su
 MIN_REMAINING_SECONDS = 1.0
 
 
-class Prepared(Protocol):
+class PreparedDaemon(Protocol):
     """The parts of a daemon that a Lambda handler needs: its graph and its handlers."""
 
     graph: PubSubGraph
@@ -54,9 +54,9 @@ class LambdaHandler:
     :param prepare: makes the daemon with its graph; called once, at the first event
     """
 
-    def __init__(self, prepare: Callable[[], Prepared]) -> None:
+    def __init__(self, prepare: Callable[[], PreparedDaemon]) -> None:
         self._prepare = prepare
-        self._daemon: Prepared | None = None
+        self._daemon: PreparedDaemon | None = None
         self._lock = Lock()
         renew_lock_in_child(self, "_lock")
 
@@ -94,7 +94,7 @@ class LambdaHandler:
             )
         return None
 
-    def _get_daemon(self) -> Prepared:
+    def _get_daemon(self) -> PreparedDaemon:
         with self._lock:
             if self._daemon is None:
                 self._daemon = self._prepare()

@@ -72,7 +72,7 @@ class PubSubSendMetrics(HistogramSender):
         """
         Send the times of one handled message.
 
-        :param result: what came of it; a time that it does not know is not sent
+        :param result: the result; a time that it does not know is not sent
         """
         if self.metrics is None:
             return
@@ -129,7 +129,7 @@ class PubSubProducerMetrics(HistogramSender):
         Send the time of one publish.
 
         :param elapsed_time_ms: how long it took, in milliseconds
-        :param classifier: what came of it: `success` or `failure`
+        :param classifier: the outcome: `success` or `failure`
         """
         self.histogram("sns_producer", elapsed_time_ms, tags=tags_for(classifier, media_type))
 

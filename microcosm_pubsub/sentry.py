@@ -114,7 +114,7 @@ class SentryConfigPubsub:
     :param dsn: where to
     :param custom_tags_mapping: tag name to the key of the opaque data that holds its value
     :param custom_user_id: the key of the opaque data that holds the id of the user
-    :param before_send: what was given to Sentry to judge each event
+    :param before_send: the function by which Sentry judges each event
     :param client: Sentry's client, if it is enabled
     """
 
@@ -129,7 +129,7 @@ class SentryConfigPubsub:
         """
         Report a result that is FAILED or EXPIRED.
 
-        :param result: what came of handling the message
+        :param result: the result of handling the message
         :param opaque: the opaque data of the message
         """
         if not self.enabled or result.result not in REPORTED:

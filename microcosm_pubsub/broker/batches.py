@@ -13,7 +13,7 @@ from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
 
 Entries = Sequence[Mapping[str, Any]]
-Outcome = Mapping[str, Any] | Refusal
+EntryAnswer = Mapping[str, Any] | Refusal
 
 
 def find_fault(entries: Entries) -> str | None:
@@ -32,7 +32,7 @@ def find_fault(entries: Entries) -> str | None:
 
 def answer_batch(
     entries: Entries,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[EntryAnswer],
     code_of: Callable[[Refusal], str],
 ) -> dict[str, list[dict[str, Any]]]:
     """

@@ -4,10 +4,10 @@ Tell the other processes on a SQLite file that queues have messages: a datagram 
     pubsub.db-bells/            beside the file
         4711-9f2c1a             the socket of a process whose receives wait
 
-Nothing depends on it. Who cannot make a socket (in another user's directory, on a file system without them), who is on
-another machine, and whose socket is full, finds messages by looking. A socket that nobody reads any more is removed by
-whoever rings next. A datagram says which queues have messages, and nothing more, so that who rings in vain does no
-harm; an empty one says that any may have.
+Nothing depends on it. A process that cannot make a socket (in another user's directory, on a file system without them),
+or is on another machine, or whose socket is full, finds messages by looking. A socket that nobody reads any more is
+removed by the next process that rings. A datagram says which queues have messages, and nothing more, so that ringing in
+vain does no harm; an empty one says that any queue may have some.
 https://man7.org/linux/man-pages/man7/unix.7.html
 """
 
@@ -36,10 +36,10 @@ MAX_PATH = 103
 #: Longer than a tick of any file system's clock.
 TICK_NS = 1_000_000_000
 
-#: The most bytes of a datagram; of more queues it names none.
+#: A datagram has at most this many bytes; with more queues it names none.
 MAX_NEWS = 2048
 
-#: By which a directory is named in few bytes, where there is such a thing.
+#: The folder of file descriptors, by which a directory is named in few bytes, where there is one.
 DESCRIPTORS = Path("/proc/self/fd")
 
 

@@ -3,7 +3,7 @@ The URLs and ARNs of the broker's queues and topics.
 
 A queue or topic is known by its name, the last part of its URL or ARN, so that those of AWS work unchanged. Which URLs
 and regions a caller sees depends on how it calls: a program in the broker's process sees `HOME`, one that calls over
-HTTP sees the host and the region that it named itself. What is stored and compared is always that of `HOME`.
+HTTP sees the host and the region that it named itself. ARNs and URLs are stored and compared as those of `HOME`.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
 
-#: Other processes' messages are noticed so soon where there is no news of them, in seconds.
+#: Other processes' messages are noticed within this time where there is no news of them, in seconds.
 POLL_SECONDS = 0.1
 
-#: And so soon where there is, if it was lost.
+#: And within this time where there is, if it was lost.
 NET_SECONDS = 1.0
 
 #: A message that is due is somebody else's, if it is still not there.

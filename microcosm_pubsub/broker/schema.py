@@ -140,7 +140,7 @@ subscriptions = Table(
     Column("protocol", Text, nullable=False),
     Column("endpoint", Text, nullable=False),
     Column("attributes", Text, nullable=False),
-    # "confirmed", "pending" until whoever listens at the endpoint agrees, "deleted" until the row is swept
+    # "confirmed", "pending" until the endpoint agrees, "deleted" until the row is swept
     Column("state", Text, nullable=False, server_default="confirmed"),
     # The token that confirms it, or makes it again after it was deleted.
     Column("token", Text),

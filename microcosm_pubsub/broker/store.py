@@ -32,8 +32,8 @@ logger = getLogger(__name__)
 #: A call waits at most this many seconds for its turn at the database.
 BUSY_TIMEOUT_SECONDS = 30.0
 
-#: While it waits, it first asks again at once this many times, for a transaction takes a fraction of a millisecond,
-#: and then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
+#: While it waits, it first asks again at once this many times, for a transaction takes a fraction of a millisecond, and
+#: then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
 EAGER_TRIES = 30
 MIN_BUSY_INTERVAL_SECONDS = 0.00005
 MAX_BUSY_INTERVAL_SECONDS = 0.005

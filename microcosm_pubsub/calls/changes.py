@@ -61,12 +61,11 @@ def on_change(resource: Any, change: Change = Change.ANY, **options: Unpack[Opti
     Register a callback for what becomes of a resource: `callback(event, resource, message)`.
 
     `event` is "created", "changed" or "deleted", `resource` the name in the media type. The messages are those that
-    `created("host")` and the like name, whoever published them. A handler of one media type wins over the callback of
-    all.
+    `created("host")` and the like name, from any publisher. A handler of one media type wins over the callback of all.
 
     :param resource: its name, a class with `__alias__`, a marshmallow schema whose media type names it; None is every
         resource
-    :param change: what became of it
+    :param change: the change of the resource
     :param options: how its messages are wanted: `HandlerOptions` by name
     """
 

@@ -1,8 +1,8 @@
 """
 Send together what several threads want sent at once: while one call is under way, the next one gathers.
 
-Whoever comes first sends what is his; what has gathered meanwhile is sent by a thread of its own. Both send outside of
-whatever runs where the items come from, so that what they send belongs to no transaction.
+The first caller sends its own item; items that gather meanwhile are sent by a thread of its own. Both send outside of
+the context that the items come from, so that their messages belong to no transaction.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def task(
     :param ledger: whether its calls are remembered: their states and results, in a database
     :param every: the time from one sending to the next
     :param cron: or when this says, five fields
-    :param timezone: whose clock `cron` means, by its IANA name
+    :param timezone: the time zone of `cron`, by its IANA name
     :param catch_up: whether a time at which no daemon ran is made up for, once
     :param options: how its handler wants its messages: `HandlerOptions` by name
     :raises ConfigurationError: if an option is not known, or cannot work

@@ -34,7 +34,7 @@ class NoLedger(ConfigurationError):
     """
     There is no database in which a task could be remembered.
 
-    :param what: what is to be remembered
+    :param what: the thing to remember
     """
 
     def __init__(self, what: str) -> None:

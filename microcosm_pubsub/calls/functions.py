@@ -47,7 +47,7 @@ class Task:
 
     A subclass may write its arguments in another way than as parameters by name.
 
-    :param function: what is called
+    :param function: the function that is called
     :param task_id: identifies the call wherever it goes
     :param args: the arguments by position
     :param kwargs: the arguments by name

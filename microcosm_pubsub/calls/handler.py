@@ -27,7 +27,8 @@ class Run(Protocol):
         ...
 
 
-#: Begins a call for a message; None if there is nothing to be done for it. What it is given stands beside the message.
+#: Begins a call for a message; None if there is nothing to be done for it. Arguments that are given to the function
+#: stand beside the message.
 Begin = Callable[[SQSMessage, dict[str, Any]], Run | None]
 
 

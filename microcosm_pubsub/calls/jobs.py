@@ -19,9 +19,9 @@ class Job:
 
     :param id: identifies the task
     :param queue: its queue
-    :param method: which its sender has chosen
+    :param method: its method, which its sender has chosen
     :param args: the arguments, as JSON says them
-    :param cursor: what the job before it with its key has left; what stands there at its end is left to the next one
+    :param cursor: the cursor that the job before it with its key has left; its value at the end is left to the next one
     """
 
     def __init__(self, id: str, queue: str, method: str, args: Any, cursor: dict[str, Any]) -> None:

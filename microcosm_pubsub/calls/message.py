@@ -17,7 +17,7 @@ from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
 VERSION = "2.0"
 
-#: An id is kept in memory by whoever answers.
+#: A service keeps the ids of requests in memory.
 MAX_ID_LENGTH = 128
 MAX_METHOD_LENGTH = 256
 

@@ -27,7 +27,7 @@ def publish_call(
 
     :param producer: publishes it
     :param schemas: learns that messages of the queue are calls
-    :param queue: whose workers run the task
+    :param queue: the queue whose workers run the task
     :param call: the task as it travels
     :raises PublishError: if the topic did not take it
     """

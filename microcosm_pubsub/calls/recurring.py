@@ -27,7 +27,7 @@ class Recurrence:
 
     :param every: the time between two of them, counted from the epoch: five minutes are :00, :05, ...
     :param cron: or when a cron expression says, of five fields
-    :param timezone: whose clock that means, by its IANA name
+    :param timezone: the time zone of that, by its IANA name
     :param catch_up: whether a time at which no daemon ran is made up for, once
     :raises ConfigurationError: if it never comes, or is not understood
     """

@@ -67,7 +67,7 @@ class ReplyMemory:
 
     def begin(self, message: SQSMessage) -> bool:
         """
-        Return whether a request is to be carried out: not if it was before.
+        Return whether to carry out a request: not if it was before.
 
         :raises Nack: if another thread is at it
         """

@@ -120,7 +120,7 @@ class Rpc:
         return Proxy(self, name, timeout_seconds)
 
     def close(self) -> None:
-        """Delete the reply queue; who waits has `RpcTimeout`."""
+        """Delete the reply queue; calls that wait raise `RpcTimeout`."""
         self.replies.close()
 
     # Internals.

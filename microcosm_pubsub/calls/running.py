@@ -75,7 +75,7 @@ class QueueHandler:
         """
         Iterate over the names, the handlers and the options of the functions.
 
-        :raises ConfigurationError: if one is to be remembered, and there is no database
+        :raises ConfigurationError: if one must be remembered, and there is no database
         """
         for name, function in self.functions.items():
             handler, options = self.make_handler(function), function.handler_options
@@ -159,10 +159,10 @@ class TaskRun:
     One attempt of a task.
 
     :param task: the call
-    :param given: what its function is given beside the arguments
+    :param given: the function's arguments that are given where it runs
     :param hooks: are called around it
     :param failed_hooks: counts those that fail
-    :param record: what is remembered of it, if that is
+    :param record: its row in the ledger, if it has one
     """
 
     def __init__(

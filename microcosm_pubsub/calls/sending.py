@@ -36,7 +36,7 @@ class SendOptions:
     :param task_id: identifies the call; by default it gets an id of its own
     :param group_id: its message group: FIFO topics keep the order within one
     :param cursor_key: of the tasks with a key one runs at a time, and one of each name waits; of the ledger alone
-    :param merge: what becomes of the arguments of one that waits: "keep", "replace", "append", or what a function of
+    :param merge: how the arguments of one that waits are merged: "keep", "replace", "append", or what a function of
         those of both makes of them, by name
     :raises ConfigurationError: if a value cannot work
     """
@@ -166,7 +166,7 @@ class TaskSender:
         """
         Send a job to the class that `@tasks(queue)` declares, and return its handle.
 
-        :param args: what JSON can say
+        :param args: arguments that JSON can say
         :raises ConfigurationError: if no class has the queue
         :raises InvalidParams: if JSON cannot say the arguments
         :raises PublishError: if the topic did not take it

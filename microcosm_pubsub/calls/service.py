@@ -10,7 +10,7 @@ Services: classes whose methods answer calls.
     if __name__ == "__main__":
         Inventory.run()
 
-What a method returns is its answer; what it raises is an answer too, an error.
+The value that a method returns is its answer; an error that it raises is an answer too.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Service:
     :param graph: the object graph
     """
 
-    #: By which callers name it: lower-case letters, digits and _.
+    #: Its name for callers: lower-case letters, digits and _.
     name: str = ""
 
     #: How requests are handled: `transaction`, `timeout_seconds` and the other options of `@handles`.
@@ -116,7 +116,7 @@ class ServiceMethod:
     """
     Answer the calls of one method.
 
-    :param service: whose method it is
+    :param service: the service that has the method
     :param name: by which it is called
     :param method: the method, bound
     :raises ConfigurationError: if it does not take the message first, or an annotation cannot be read

@@ -34,7 +34,7 @@ class Tasks(TaskSender):
     Send the tasks of a graph, and run those of some queues.
 
     :param graph: gives the producer, and what handlers need
-    :param queues: whose tasks run here; None is all of them
+    :param queues: the queues whose tasks run here; None is all of them
     :param hooks: are called around every task that runs here
     :param components: if tasks are among these, they alone run here
     """
@@ -217,7 +217,7 @@ class LocalRuns:
         """
         Run a task until it has succeeded or is given up, and return its value.
 
-        What it waits between attempts, elsewhere, is not waited for here.
+        The waits between attempts, which it has elsewhere, are left out here.
 
         :param hooks: of this call, by what they are called for
         :raises Exception: what the last attempt raised

@@ -95,7 +95,7 @@ class ScopedSafeContext(SafeContext):
     """
     Hold keys for the length of a block, and none of them afterwards.
 
-    :param parent: what the scope sees of its surroundings; keys of its own hide those of the same name
+    :param parent: the surroundings that the scope sees; keys of its own hide those of the same name
     """
 
     def __init__(self, parent: Mapping[str, Any] | None = None, /, **kwargs: Any) -> None:

@@ -84,7 +84,7 @@ def wrap(link: Callable[..., Any], call: Callable[..., Any] | None = None) -> Ca
     """
     Return a function that does what a link does, and that says the same of itself as a link.
 
-    :param call: what it does, if that is something else
+    :param call: the function that it calls, if that is another one
     """
     call = link if call is None else call
 

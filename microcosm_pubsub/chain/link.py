@@ -125,7 +125,7 @@ def ask(question: Question, statement: str) -> Step:
     """
     Make a step that gives what a key holds, or what a function returns, its arguments being those of a link.
 
-    :param statement: what asks, for errors
+    :param statement: the statement that asks, for errors
     """
     if isinstance(question, str):
         return look_up(question, f"{statement}({question!r})")

@@ -46,7 +46,7 @@ class PubSubMessageCodec:
         """
         Return a message's JSON text.
 
-        What the schema dumped is validated, because marshmallow validates on load only:
+        The dumped content is validated, because marshmallow validates on load only:
         https://marshmallow.readthedocs.io/en/stable/quickstart.html#validation-without-deserialization
 
         :param dct: the content

@@ -39,7 +39,7 @@ class PubSubMessageSchema(Schema):
         """
         Return the media type of a received message.
 
-        :param obj: what stands under `mediaType`
+        :param obj: the value under `mediaType`
         :raises marshmallow.ValidationError: if that is not text
         """
         if not isinstance(obj, str):

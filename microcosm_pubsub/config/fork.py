@@ -2,7 +2,7 @@
 The renewal of a forked child: connections, pools, locks and threads of its own.
 
 A child that goes on with its parent's connections reads its parent's answers, and one that takes a lock waits for ever
-if another thread of its parent held it. Whoever has such things says here how to start anew.
+if another thread of its parent held it. An object that has such things says here how to start anew.
 https://docs.python.org/3/library/os.html#os.register_at_fork
 """
 

@@ -118,7 +118,7 @@ def choose_subclass(base: type[C], name: str, what: str) -> type[C]:
     """
     Return the subclass of `base`, at any depth, that has a name.
 
-    :param what: what the name is of, for the error's text
+    :param what: the kind of thing that is named, for the error's text
     :raises ConfigurationError: if there is none
     """
     known = {cls.__name__: cls for cls in _subclasses(base)}

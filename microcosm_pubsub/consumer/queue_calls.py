@@ -1,8 +1,8 @@
 """
 The calls that consuming makes at one queue: what is asked for, and what the answer says.
 
-Nothing here makes a call. Whoever does, in this thread or by a worker's reactor, takes the parameters from here, and
-gives what returns the answer, or raises the client's error.
+Nothing here makes a call. The caller, in this thread or by a worker's reactor, takes the parameters from here, and
+gives a function that returns the answer, or raises the client's error.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class QueueCalls:
 
         :param get: returns the client's answer, or raises its error
         """
-        verb = "delete" if entries[0][1] is None else "release"
+        verb = "delete" if entries[0][1] is None else "nack"
         try:
             answer = get()
         except CLIENT_ERRORS as error:

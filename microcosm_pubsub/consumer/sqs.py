@@ -149,7 +149,7 @@ class SQSConsumer:
                 VisibilityTimeout=self.backoff_seconds(message, visibility_timeout_seconds),
             )
         except CLIENT_ERRORS as error:
-            raise settle_error("release", message, error_code(error)) from error
+            raise settle_error("nack", message, error_code(error)) from error
         message.settled = True
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
@@ -226,7 +226,7 @@ class SQSConsumer:
         It grows only if there is none to go to: one that fails for a moment must not cost hours, nor block a FIFO
         group for that long.
 
-        :param visibility_timeout_seconds: what the nack itself asks for, which wins
+        :param visibility_timeout_seconds: the time that the nack itself asks for, which wins
         """
         seconds = self.backoff_seconds(message, visibility_timeout_seconds)
         if visibility_timeout_seconds is not None or not self.dead_letters.queue.is_missing:
@@ -261,7 +261,7 @@ class SQSConsumer:
         """
         Return after how many seconds a nacked message becomes visible.
 
-        :param visibility_timeout_seconds: what the nack itself asks for; the backoff policy decides if None
+        :param visibility_timeout_seconds: the time that the nack itself asks for; the backoff policy decides if None
         """
         # A backoff policy is user code: `int()` rejects None, which an entry would read as "delete".
         return int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))

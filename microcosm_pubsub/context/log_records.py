@@ -1,9 +1,9 @@
 """
 Log lines that say which message they belong to.
 
-While a message is handled, every log record of that context (thread or task) carries the message's
-context as attributes, as if each line had been written with it as `extra`. An explicit `extra` wins.
-What a line of ours says, which may be what a message says, is not formatted once more on its way out.
+While a message is handled, every log record of that context (thread or task) carries the message's context as
+attributes, as if each line had been written with it as `extra`. An explicit `extra` wins. The text of our line, which
+may hold a message's text, is not formatted once more on its way out.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def make_media_type(
     """
     Return the media type of messages about a resource.
 
-    :param resource: what `name_for` takes
-    :param lifecycle_change: what happened to the resource; by default it was created
+    :param resource: a resource, as `name_for` takes it
+    :param lifecycle_change: the change of the resource; by default it was created
     :param organization: the owner of the media type
     :param public: whether other organizations may rely on it
     """

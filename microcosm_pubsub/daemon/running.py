@@ -28,7 +28,7 @@ from microcosm_pubsub.worker.health import report
 from microcosm_pubsub.worker.worker import Ending, Worker
 
 
-class Prepared(Protocol):
+class PreparedDaemon(Protocol):
     """A daemon as it is run."""
 
     name: str
@@ -39,7 +39,7 @@ class Prepared(Protocol):
     routes: Mapping[str, Route]
 
 
-def run_to_end(daemon: Prepared, send_report: Callable[[Report], None] | None) -> int:
+def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | None) -> int:
     """
     Run the worker of a daemon, and the services beside it, until it ends, and return the exit code.
 
@@ -109,7 +109,7 @@ def metrics_routes(graph: PubSubGraph) -> dict[str, Route]:
     return {METRICS_PATH: lambda: Answer(*pages[0]())} if pages else {}
 
 
-def warn_of_doubts(daemon: Prepared) -> None:
+def warn_of_doubts(daemon: PreparedDaemon) -> None:
     """Log what may be meant so, but probably is not: configuration that nobody reads, and a daemon without handlers."""
     graph = daemon.graph
     for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), find_factories(graph), graph.metadata.name):
@@ -145,7 +145,7 @@ def choose_exit_code(ending: Ending, is_supervised: bool) -> int:
     return EXIT_RECYCLED if ending.recycled and is_supervised else EXIT_OK
 
 
-def say_end(daemon: Prepared, ending: Ending) -> None:
+def say_end(daemon: PreparedDaemon, ending: Ending) -> None:
     """Log why and how a daemon ends."""
     logger, counts = daemon.graph.logger, daemon.graph.sqs_message_dispatcher.counts
     if ending.abandoned or ending.unsettled:

@@ -79,7 +79,7 @@ class Supervisor:
     :param processes: how many
     :param heartbeat_threshold_seconds: how old a child's report may be in a healthy daemon
     :param healthcheck_port: serves health checks there; None serves none
-    :param routes: what is served beside
+    :param routes: routes that are served beside
     :param measures: whether the children measure for Prometheus, which their sum is served to
     :param clock: a monotonic clock, in seconds
     """

@@ -5,7 +5,7 @@ Messages that could not be handled: how they get into a dead-letter queue with t
     scan, letter, filters      look: receive each message once, decode it, choose
     redrive, native, transfer  out: back to where they came from, or into a file
 
-Whatever is moved is sent first and deleted after, so that an interruption may double a message, and loses none.
+A message that is moved is sent first and deleted after, so that an interruption may double a message, and loses none.
 """
 
 from microcosm_pubsub.dead_letters.queue import DeadLetterQueue

@@ -69,7 +69,7 @@ class MoveTask:
     def start(
         cls, client: AdminQueueClient, source_arn: str, target_arn: str, rate: int | None = None
     ) -> MoveTask | None:
-        """Start a task and return it, or None if the engine, or the policy of who asks, does not have it."""
+        """Start a task and return it; None if the engine has none, or the caller's policy does not allow it."""
         more = {} if rate is None else {"MaxNumberOfMessagesPerSecond": rate}
         try:
             answer = client.start_message_move_task(SourceArn=source_arn, DestinationArn=target_arn, **more)

@@ -20,7 +20,8 @@ from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: Queues without a known dead-letter queue are looked at again so seldom, as their policies seldom change.
+#: Queues without a known dead-letter queue are looked at again after this many seconds, as their policies seldom
+#: change.
 LOOK_AGAIN_SECONDS = 300.0
 
 #: The queue is looked at again this many seconds after an error that may pass.

@@ -46,7 +46,7 @@ class Reason:
     """
     Say why a message was given up.
 
-    :param outcome: what came of handling it, such as `FAILED`
+    :param outcome: the outcome of handling it, such as `FAILED`
     :param error: the name of the error's type; never its text, which may quote the message
     :param handler: the name of the handler
     :param attempts: how often the message was received

@@ -60,7 +60,7 @@ class Redrive:
     :param scan: gives them
     :param targets: knows whereto
     :param read: decodes a message
-    :param choose: tells whether a message is to be sent back
+    :param choose: returns whether to send a message back
     :param max_redrives: a message that was sent back this many times stays; None for no limit
     :param max_messages: the most that are sent
     :param bucket: keeps to a rate

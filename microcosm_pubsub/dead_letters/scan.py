@@ -1,9 +1,9 @@
 """
 Receive what a queue holds, each message once, and give it back.
 
-What is received stays hidden while the scan goes on, so that it does not come twice, and is made visible again in the
-end, however that comes. Each message is hidden for a short time, which is extended while it is needed: a process that
-is killed leaves nothing hidden for longer.
+A message that was received stays hidden while the scan goes on, so that it does not come twice, and is made visible
+again in the end, however that comes. Each message is hidden for a short time, which is extended while it is needed: a
+process that is killed leaves nothing hidden for longer.
 
 A scan sees what was in the queue when it began, and ends. Each look adds one to a message's receive count. Of a FIFO
 queue it sees the first ten messages of a group at most, unless they are deleted: while some of a group are received,
@@ -36,7 +36,7 @@ VISIBILITY_SECONDS: Final = 60
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
 WAIT_SECONDS: Final = 1
 
-#: So many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
+#: This many receives in a row that bring nothing new end a scan that has not seen as much as the queue said it holds.
 MAX_EMPTY_RECEIVES: Final = 3
 
 #: If more messages are hidden at once than can be extended in half of that time, they are hidden for longer to begin
@@ -51,7 +51,7 @@ COUNTS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotV
 
 
 @dataclass(slots=True)
-class Held:
+class HeldMessage:
     """A received message that is hidden for us, and until when."""
 
     raw: RawMessage
@@ -100,7 +100,7 @@ class Scan:
         self.later = 0
         #: The number of messages that could not be released, and stay hidden until their time is over.
         self.unreleased = 0
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldMessage] = {}
         self._known: set[str] = set()
         self._empty_receives = 0
         self._full = False
@@ -197,7 +197,7 @@ class Scan:
             return []
         messages: list[RawMessage] = answer.get("Messages") or []
         for message in messages:
-            self._held[message["MessageId"]] = Held(message, began + self.visibility_seconds)
+            self._held[message["MessageId"]] = HeldMessage(message, began + self.visibility_seconds)
         self._renew_at = min(self._renew_at, began + self.visibility_seconds / 2)
         return messages
 
@@ -231,7 +231,7 @@ class Scan:
 
     def delete(self, messages: Sequence[RawMessage]) -> list[RawMessage]:
         """Delete messages, and return those that could not be deleted."""
-        held = [self._held.get(message["MessageId"], Held(message, 0)) for message in messages]
+        held = [self._held.get(message["MessageId"], HeldMessage(message, 0)) for message in messages]
         failed = self._call_twice(self.client.delete_message_batch, held, {})
         for item in held:
             if not any(item is other for other in failed):
@@ -246,7 +246,7 @@ class Scan:
         self.unreleased += sum(self._held[message_id].until > self.clock() for message_id in failed)
         self._held = {} if keeping is None else {keeping["MessageId"]: self._held[keeping["MessageId"]]}
 
-    def _change(self, held: Sequence[Held], seconds: int) -> list[Held]:
+    def _change(self, held: Sequence[HeldMessage], seconds: int) -> list[HeldMessage]:
         """Change for how long messages are hidden, and return those for which that failed."""
         began = self.clock()
         failed = self._call_twice(self.client.change_message_visibility_batch, held, {"VisibilityTimeout": seconds})
@@ -255,13 +255,17 @@ class Scan:
                 item.until = began + seconds
         return failed
 
-    def _call_twice(self, call: Callable[..., BatchAnswer], held: Sequence[Held], more: dict[str, int]) -> list[Held]:
+    def _call_twice(
+        self, call: Callable[..., BatchAnswer], held: Sequence[HeldMessage], more: dict[str, int]
+    ) -> list[HeldMessage]:
         failed = self._call(call, held, more)
         return self._call(call, failed, more) if failed else []
 
-    def _call(self, call: Callable[..., BatchAnswer], held: Iterable[Held], more: dict[str, int]) -> list[Held]:
+    def _call(
+        self, call: Callable[..., BatchAnswer], held: Iterable[HeldMessage], more: dict[str, int]
+    ) -> list[HeldMessage]:
         """Call a batch operation, and return the messages for which it failed."""
-        failed: list[Held] = []
+        failed: list[HeldMessage] = []
         for chunk in split_calls(list(held)):
             entries = [
                 {"Id": str(index), "ReceiptHandle": item.raw["ReceiptHandle"], **more}

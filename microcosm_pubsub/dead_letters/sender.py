@@ -163,7 +163,7 @@ class QueueSender:
 
 class DeadLetterSender:
     """
-    Send messages to the dead-letter queue, with their reasons; who calls it deletes those that were sent.
+    Send messages to the dead-letter queue, with their reasons; the caller deletes those that were sent.
 
     :param client: boto3's SQS client, or one like it
     :param queue: knows where the dead-letter queue is

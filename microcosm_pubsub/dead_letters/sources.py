@@ -1,8 +1,8 @@
 """
 The queues of an account: which of them is whose dead-letter queue, and where a dead letter came from.
 
-Whoever may write to a dead-letter queue may write into a message where it came from. So a message names a queue of
-the dead-letter queue's own account at most, by its name: no URL that stands in a message is ever called.
+A program that may write to a dead-letter queue may write into a message where it came from. So a message names a queue
+of the dead-letter queue's own account at most, by its name: no URL that stands in a message is ever called.
 """
 
 from __future__ import annotations

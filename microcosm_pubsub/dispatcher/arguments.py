@@ -29,7 +29,7 @@ from microcosm_pubsub.middleware.handler_call import Arguments
 from microcosm_pubsub.producer import Producer, SNSProducer
 from microcosm_pubsub.registry import HandlerOptions, PubSubMessageSchemaRegistry
 from microcosm_pubsub.registry.media_type import describe_name
-from microcosm_pubsub.registry.signature import UNRESOLVED, HandlerSignature, Wanted, read_signature
+from microcosm_pubsub.registry.signature import UNRESOLVED, HandlerSignature, WantedArgument, read_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class ArgumentFinder:
     Find what handlers ask for.
 
     :param graph: gives components, and the schemas
-    :param arguments: what they may ask for that no component is
+    :param arguments: the arguments that they may ask for and that are no components
     """
 
     def __init__(self, graph: PubSubGraph, arguments: Sequence[Argument] = ()) -> None:
@@ -85,7 +85,7 @@ class ArgumentFinder:
                 named[wanted.name] = get
         return Arguments(named, signature.takes_message, codec, signature.returns_none)
 
-    def _find(self, handler: Callable[..., Any], wanted: Wanted, options: HandlerOptions) -> Any:
+    def _find(self, handler: Callable[..., Any], wanted: WantedArgument, options: HandlerOptions) -> Any:
         is_batch = options.batch_size is not None
         kind = get_kind(wanted.annotation)
         for argument in self.arguments:
@@ -105,7 +105,7 @@ class ArgumentFinder:
             return None
         return _always(self._find_component(handler, wanted))
 
-    def _find_component(self, handler: Callable[..., Any], wanted: Wanted) -> Any:
+    def _find_component(self, handler: Callable[..., Any], wanted: WantedArgument) -> Any:
         if wanted.name == "graph":
             return self.graph
         try:
@@ -117,7 +117,7 @@ class ArgumentFinder:
             ) from None
         return component
 
-    def _hint(self, wanted: Wanted) -> str:
+    def _hint(self, wanted: WantedArgument) -> str:
         bound = sorted(name for name in find_factories(self.graph) if not name.startswith("_"))
         names = [*(name for argument in self.arguments for name in argument.names), *bound]
         near = get_close_matches(wanted.name, names, n=3, cutoff=0.5)

@@ -34,7 +34,7 @@ class BatchCall:
     """
     Handle some messages by one call of their handler.
 
-    :param layers: what wraps the handling of each, the outermost first
+    :param layers: the layers around the handling of each, the outermost first
     :param call: calls the handler with the messages that came through, and returns a value for each
     """
 
@@ -52,7 +52,7 @@ class BatchCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallResult:
     """The value that a call returned, or its error with the traceback that it had then."""
 
     value: Any = None
@@ -67,23 +67,23 @@ class Outcome:
         return self.value
 
 
-def capture(get: Callable[[], Any]) -> Outcome:
+def capture(get: Callable[[], Any]) -> CallResult:
     """Return what came of a call."""
     # This is no ring: the error is raised again where the message's result is made of it.
     try:
-        return Outcome(get())
+        return CallResult(get())
     except BaseException as error:
-        return Outcome(error=error, traceback=error.__traceback__)
+        return CallResult(error=error, traceback=error.__traceback__)
 
 
-def read_outcome(value: Any) -> Outcome:
+def read_result(value: Any) -> CallResult:
     """Return the outcome that a handler's value for one message stands for: errors may be among the values."""
     if isinstance(value, BaseException):
-        return Outcome(error=value, traceback=value.__traceback__)
+        return CallResult(error=value, traceback=value.__traceback__)
     if isinstance(value, type) and issubclass(value, BaseException):
         # A class is truthy: the message would be deleted.
         return capture(partial(_raise, value))
-    return Outcome(value)
+    return CallResult(value)
 
 
 def _raise(error: type[BaseException]) -> None:
@@ -100,7 +100,7 @@ class Passage:
         self.waiting: list[Steps] = []
         self.arrived_at = time()
         self.started = self.ended = perf_counter()
-        self.outcome = Outcome()
+        self.outcome = CallResult()
 
     def enter(self, layers: Sequence[FlatLayer]) -> bool:
         """Go through layers, and return whether all let the message through."""
@@ -113,12 +113,12 @@ class Passage:
                 try:
                     next(steps)
                 except StopIteration as end:
-                    self.leave(Outcome(end.value).get)
+                    self.leave(CallResult(end.value).get)
                     return False
                 self.waiting.append(steps)
         except BaseException as error:
             # This is no ring, as in `capture`.
-            self.leave(Outcome(error=error, traceback=error.__traceback__).get)
+            self.leave(CallResult(error=error, traceback=error.__traceback__).get)
             return False
         return True
 
@@ -150,7 +150,7 @@ class BatchRun:
         self.passages = [Passage(message) for message in messages]
         #: The messages that came through their layers, and what the handler made of each.
         self.accepted: list[SQSMessage] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[CallResult] = []
 
     def run(self) -> list[MessageHandlingResult]:
         """Return the result of each message, in their order."""
@@ -195,4 +195,4 @@ class BatchRun:
             return
         outcome = capture(partial(self.batch.call, self.accepted))
         values = [outcome.error] * len(self.accepted) if outcome.error is not None else outcome.value
-        self.outcomes = [read_outcome(value) for value in values]
+        self.outcomes = [read_result(value) for value in values]

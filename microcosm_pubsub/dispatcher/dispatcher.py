@@ -32,7 +32,7 @@ from microcosm_pubsub.dispatcher.unit import (
     make_release,
 )
 from microcosm_pubsub.errors import PubSubError
-from microcosm_pubsub.message import Groups, Recent, SQSMessage
+from microcosm_pubsub.message import Groups, RecentCounts, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.registry import (
     Route,
@@ -63,7 +63,7 @@ class SQSMessageDispatcher:
     :param clock: measures time, in seconds
     :param unit_middleware: layers around each message, or batch, outside of the others; the outermost first
     :param arguments: finds what handlers ask for beside their content
-    :param traces: makes the spans of receives and of handlers, if there are to be any
+    :param traces: makes the spans of receives and of handlers, if any are wanted
     """
 
     logger = getLogger("microcosm_pubsub.dispatcher")
@@ -99,7 +99,7 @@ class SQSMessageDispatcher:
         self._counting = Lock()
         renew_lock_in_child(self, "_counting")
         #: The number of releases of each message: SQS counts these receives, but they are no attempts.
-        self.releases = Recent()
+        self.releases = RecentCounts()
 
     @property
     def sqs_consumer(self) -> SQSConsumer:
@@ -246,7 +246,7 @@ class SQSMessageDispatcher:
         """
         Make results true at the queue, and return the messages that stay there.
 
-        What the queue does not take is logged and counted; such a message will be received again.
+        A message that the queue does not take is logged and counted, and will be received again.
 
         :param settler: settles, if not the dispatcher's own consumer
         """

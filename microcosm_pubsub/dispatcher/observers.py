@@ -18,7 +18,7 @@ from microcosm_pubsub.types import Observer
 @defaults(names=typed(values.parts("pubsub_observers.names"), default_factory=list))
 def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     """
-    Configure who is told of settled results, bound as `pubsub_observers`.
+    Configure the observers of settled results, bound as `pubsub_observers`.
 
     Config `names` lists the observers to add, callables or their bindings.
     """

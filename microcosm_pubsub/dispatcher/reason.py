@@ -21,7 +21,7 @@ def stays(message: SQSMessage, result: MessageHandlingResult) -> bool:
 
 
 def make_reason(message: SQSMessage, result: MessageHandlingResult) -> Reason:
-    """Return why a message is given up, for whoever looks into the dead-letter queue."""
+    """Return why a message is given up, for readers of the dead-letter queue."""
     error = result.exc_info[1] if result.exc_info else message.error
     if isinstance(error, DeadLetter) and error.__cause__ is not None:
         error = error.__cause__

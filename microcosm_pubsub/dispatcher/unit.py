@@ -70,7 +70,7 @@ def make_route(
     :param layers: around each message, the outermost first
     :param unit_layers: around each unit, the outermost first
     :param loop: runs handlers that are coroutine functions
-    :param arguments: what the handler is called with
+    :param arguments: the handler's arguments
     """
     needed = choose_layers(layers, handler, policy)
     call = compose(needed, make_handler_call(loop, arguments))

@@ -1,7 +1,7 @@
 """
 The faults of a daemon's set-up, found before it starts: each finding says what to do.
 
-Nothing is changed, received or published. What is judged is what a daemon and whoever deployed it decided: its
+Nothing is changed, received or published. It judges the decisions of a daemon and of those who deployed it: its
 configuration, its queue and its topics, its database, and what is installed.
 
 - `finding`: what was found.

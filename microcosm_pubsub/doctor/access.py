@@ -109,7 +109,7 @@ def describe_missing(inventory: Inventory, engine: Engine, name: str) -> Finding
 
 def check_clock(headers: Mapping[str, str], now: float) -> Iterator[Finding]:
     """
-    Look at the clock of this machine, beside that of who answered.
+    Look at the clock of this machine, beside that of the server that answered.
 
     :param headers: of an answer, or of a refusal
     :param now: the time of day here, in seconds since the epoch

@@ -79,7 +79,7 @@ def check_engine(
 
     :param daemon: with its graph, over queues in memory
     :param graph: as configured, of which nothing is made yet
-    :param topology: what there has to be
+    :param topology: the queues and topics that there have to be
     """
     broker_url = str(graph.config.pubsub_broker.url or environ.get(URL_VARIABLE) or "")
     if broker_url.startswith(FILE_URL) and not Path(broker_url.removeprefix(FILE_URL)).exists():

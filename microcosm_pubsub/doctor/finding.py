@@ -18,11 +18,11 @@ class Finding:
     """
     Something that was looked at.
 
-    :param check: what of, in a word or two
+    :param check: its subject, in a word or two
     :param level: "ok"; "warning" for what may be meant so; "error" for what loses messages, or keeps the daemon from
         starting
-    :param text: what was found, on what
-    :param advice: what to do; empty if nothing is
+    :param text: the finding, and on what
+    :param advice: the remedy; empty if none is needed
     """
 
     check: str

@@ -36,7 +36,7 @@ def check_variables(name: str, known: Mapping[str, Iterable[str]], environment: 
     """
     Iterate over the variables that a daemon would read, but for a letter or an underscore.
 
-    What is wrong behind the right name of the daemon is told by `config.unknown`.
+    Faults behind the right name of the daemon are told by `config.unknown`.
 
     :param name: of the daemon
     :param known: our sections of configuration, and the keys of each

@@ -10,9 +10,10 @@ from typing import Any
 from microcosm_pubsub.envelope.json_text import load_json
 from microcosm_pubsub.envelope.md5 import check_md5
 from microcosm_pubsub.envelope.parsers import MediaTypeAndContentParser, MessageBodyParser
-from microcosm_pubsub.envelope.transforms import decode_body
+from microcosm_pubsub.envelope.transforms import BodyTransform, decode_body
 from microcosm_pubsub.message import Acknowledger, SQSMessage, find_opaque_data
 from microcosm_pubsub.message.raw import RawMessage
+from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
 
 class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
@@ -31,8 +32,8 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
     names_media_types = True
 
     def __init__(self, graph: Any) -> None:
-        self.registry = graph.pubsub_message_schema_registry
-        self.transforms = graph.pubsub_body_transforms
+        self.registry: PubSubMessageSchemaRegistry = graph.pubsub_message_schema_registry
+        self.transforms: tuple[BodyTransform, ...] = graph.pubsub_body_transforms
         self.validates_md5: bool = graph.config.sqs_envelope.validate_md5
 
     def parse_raw_message(self, consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:

@@ -2,8 +2,8 @@
 Load content by its schema, as marshmallow does, without what few schemas need.
 
 `Schema.load` keeps account of hooks, errors and partial content for each field of each message. Most schemas have no
-hooks and most messages fit theirs: there, each field is asked in turn, and that is all. Whatever else there is,
-marshmallow loads, from the beginning, and says what is wrong.
+hooks and most messages fit theirs: there, each field is asked in turn, and that is all. marshmallow loads everything
+else, from the beginning, and says what is wrong.
 """
 
 from __future__ import annotations

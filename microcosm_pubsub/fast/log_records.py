@@ -75,7 +75,7 @@ class QuickConsoleFormatter(ExtraConsoleFormatter):  # type: ignore[misc]
     """
     Write what `ExtraConsoleFormatter` writes; lines of some loggers in a fraction of its time.
 
-    What it does for a second formatting of the text is left out for them: their text must not be formatted again.
+    The work for a second formatting of the text is left out for them: their text must not be formatted again.
 
     :param format_string: how a line looks
     :param prefix: the loggers whose names begin so

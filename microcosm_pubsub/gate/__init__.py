@@ -1,5 +1,6 @@
 """
-The schema gate: what messages hold, as JSON Schema, and whether a change of it breaks who was not deployed yet.
+The schema gate: what messages hold, as JSON Schema, and whether a change of it breaks programs that were not deployed
+yet.
 
     pubsub schemas lock orders:OrdersDaemon      # writes pubsub.lock.json, which is committed
     pubsub schemas check orders:OrdersDaemon     # exits 1 if what is there now does not go with that

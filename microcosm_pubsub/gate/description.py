@@ -23,8 +23,8 @@ class MessageDescription:
 
     :param media_type: or a pattern of media types
     :param schema: the name of what says so
-    :param writes: what a producer may write
-    :param reads: what a handler takes
+    :param writes: the schema of a producer's messages
+    :param reads: the schema of the messages that a handler takes
     """
 
     media_type: str

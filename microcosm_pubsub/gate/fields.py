@@ -1,7 +1,8 @@
 """
 Marshmallow schemas as JSON Schema: https://json-schema.org/draft/2020-12
 
-What a schema writes and what it reads are two: fields that are only read or only written, and what is always there.
+The form that a schema writes differs from the one that it reads: in fields that are only read or only written, and in
+those that are always there.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Change:
     :param media_type: of which messages
     :param breaks: whom it breaks, "consumers" or "producers" that were not deployed yet; None if it breaks nobody
     :param path: of which field; empty if it is all of them
-    :param text: what has changed
+    :param text: the change, in words
     :param is_allowed: whether somebody has said that it may
     """
 
@@ -88,7 +88,7 @@ def compare(
     """
     Return what has changed, those that break somebody first.
 
-    :param allowed: what may change all the same: `MEDIA_TYPE` or `MEDIA_TYPE:PATH`, either with `*` for any text
+    :param allowed: changes that are allowed: `MEDIA_TYPE` or `MEDIA_TYPE:PATH`, either with `*` for any text
     """
     patterns = list(allowed)
     found: list[Change] = []

@@ -20,7 +20,7 @@ class Problem:
     Something that a writer may write, and a reader does not take.
 
     :param path: where, such as `order.lines[].price`
-    :param text: what
+    :param text: the problem, in words
     """
 
     path: str
@@ -39,8 +39,8 @@ class Comparison:
     """
     Compare two schemas, each with what its `$ref` mean.
 
-    :param written: what is written
-    :param read: what is read
+    :param written: the writer's schema
+    :param read: the reader's schema
     """
 
     def __init__(self, written: JsonSchema, read: JsonSchema) -> None:

@@ -1,7 +1,7 @@
 """
 The opaque data that can travel as HTTP headers.
 
-Opaque data comes from whoever published the message. As a header, a part of it could break a
+Opaque data comes from the publisher of the message, who may be anybody. As a header, a part of it could break a
 request, or make it mean something else; such a part is left out.
 """
 

@@ -1,7 +1,7 @@
 """
 The place that a URI leads to.
 
-Whatever is shown of a URI leaves out what it may hold in confidence: credentials and query.
+A URI is shown without the parts that it may hold in confidence: credentials and query.
 """
 
 from urllib.parse import urljoin, urlsplit, urlunsplit

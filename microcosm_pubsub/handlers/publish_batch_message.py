@@ -7,7 +7,7 @@ from typing import Any
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.decorators import handles
 from microcosm_pubsub.errors import PublishError
-from microcosm_pubsub.producer import PubsubMessage
+from microcosm_pubsub.producer import Producer, PubsubMessage
 
 
 @handles(MessageBatchSchema)
@@ -24,7 +24,7 @@ class PublishBatchMessage:
     bind_implicitly = False
 
     def __init__(self, graph: Any) -> None:
-        self.sns_producer = graph.sns_producer
+        self.sns_producer: Producer = graph.sns_producer
 
     def __call__(self, message: dict[str, Any]) -> bool:
         """

@@ -135,7 +135,7 @@ class URIHandler:
         return True
 
     def get_reason_to_skip(self, message: dict[str, Any], uri: str) -> str | None:
-        """Return why the message is to be skipped before its resource is fetched, or None."""
+        """Return why to skip the message before its resource is fetched, or None."""
         return None
 
     def get_headers(self, message: dict[str, Any]) -> dict[str, str]:

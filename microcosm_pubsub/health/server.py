@@ -25,7 +25,7 @@ class HealthServer:
     """
     Serve routes over HTTP.
 
-    :param routes: what answers a GET of each path
+    :param routes: the functions that answer a GET, by path
     :param port: 0 chooses a free one
     """
 
@@ -59,7 +59,7 @@ class HealthServer:
             self._server = None
 
     def problems(self) -> list[str]:
-        """Return nothing: whoever can ask got an answer."""
+        """Return nothing: a client that can ask got an answer."""
         return []
 
     def gauges(self) -> dict[str, float]:
@@ -94,7 +94,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         if route is None:
             self.send_error(404)
             return
-        # A route is user code: what it raises must be seen by whoever asked, and in the log.
+        # A route is user code: its error must be seen by the client, and in the log.
         try:
             answer = route()
         except Exception:

@@ -15,7 +15,7 @@ class Books:
     Have what all parts of the ledger write in.
 
     :param database: has the tables
-    :param terms: what stands in the rows
+    :param terms: the values of the rows
     """
 
     def __init__(self, database: Database, terms: Terms) -> None:

@@ -16,7 +16,7 @@ class TaskFailed(CallError):
 
     :param task_id: identifies it
     :param name: of its function
-    :param error: what is kept of its last error: `type`, `message`, `traceback`
+    :param error: the record of its last error: `type`, `message`, `traceback`
     """
 
     def __init__(self, task_id: str, name: str, error: Mapping[str, Any]) -> None:

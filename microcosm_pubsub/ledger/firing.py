@@ -1,8 +1,8 @@
 """
 Tasks that are sent again and again: any number of daemons, one firing for each time.
 
-A row for each says when it is next. Whoever finds that time has come locks the row, sends the task, and says when it is
-next, in one transaction.
+A row for each says when it is next. A daemon that finds that its time has come locks the row, sends the task, and says
+when it is next, in one transaction.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from microcosm_pubsub.ledger.handle import LedgerHandle
 from microcosm_pubsub.ledger.rows import TaskRow, write_reason
 from microcosm_pubsub.ledger.runs import CANCELLED, Runs
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import Wanted
+from microcosm_pubsub.ledger.store import RowFilter
 from microcosm_pubsub.ledger.sweeper import Sweeper
 from microcosm_pubsub.ledger.task_writer import NewTask, TaskWriter
 from microcosm_pubsub.ledger.terms import Terms
@@ -166,7 +166,7 @@ class Ledger:
             row = self.read(before if isinstance(before, str) else before.task_id)
             place = (row.created_at, row.seq)
         at = None if since is None else int(since.timestamp() * 1000)
-        wanted = Wanted(limit, name, state, cursor_key, at, place)
+        wanted = RowFilter(limit, name, state, cursor_key, at, place)
         return self._read(lambda connection: self.store.list_rows(connection, wanted))
 
     def wait(self, task_id: str, timeout_seconds: float | None) -> Any:

@@ -20,7 +20,7 @@ from microcosm_pubsub.result import MessageHandlingResult, find_user_frames
 #: A longer result is not kept.
 MAX_RESULT_BYTES = 1024 * 1024
 
-#: So much of an error is kept: of its text, and the last of its frames.
+#: At most this much of an error is kept: of its text, and the last of its frames.
 MAX_ERROR_LENGTH = 2000
 MAX_FRAMES = 8
 MAX_TRACEBACK_LENGTH = 8000
@@ -37,7 +37,7 @@ class TaskRow:
     :param seq: numbers the rows in the order in which they were written
     :param id: identifies the task
     :param name: of its function
-    :param queue: whose workers run it
+    :param queue: the queue whose workers run it
     :param call: the call as it travels, JSON
     :param group_id: its message group
     :param cursor_key: at which it takes turns with others
@@ -48,7 +48,7 @@ class TaskRow:
     :param max_attempts: how often it may be; None if only its queue limits that
     :param attempts_before: of the attempts, those before it had failed, and was sent back by somebody
     :param is_cancelled: whether it is to stop
-    :param worker: who runs it, or ran it last: host and process
+    :param worker: the host and process that runs it, or ran it last
     :param retried_from: the id of the task that it repeats
     :param result: JSON
     :param error: JSON

@@ -62,7 +62,7 @@ class Run:
 
     @property
     def is_given_up(self) -> bool:
-        """Return whether it goes on, if at all, without anybody who waits for it; not if it was only told to stop."""
+        """Return whether it goes on, if at all, without a worker that waits for it; not if it was only told to stop."""
         return self.message.lease.lost_reason is not None and not self.is_cancelled
 
     def check_attempts(self) -> None:

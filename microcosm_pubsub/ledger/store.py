@@ -36,7 +36,7 @@ COMPLETED_VALUES = ("state", "finished_at", "look_at", "result", "error")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RowFilter:
     """
     The rows that are wanted, the newest first.
 
@@ -217,11 +217,11 @@ class TaskStore:
 
     # Questions of people.
 
-    def list_rows(self, connection: Connection, wanted: Wanted) -> list[TaskRow]:
+    def list_rows(self, connection: Connection, wanted: RowFilter) -> list[TaskRow]:
         """Return rows, the newest first."""
         return [from_values(dict(values)) for values in connection.execute(self.make_query(wanted)).mappings()]
 
-    def make_query(self, wanted: Wanted) -> Any:
+    def make_query(self, wanted: RowFilter) -> Any:
         """Return the query behind `list_rows`."""
         table = self.table
         query = self._find.order_by(table.c.created_at.desc(), table.c.seq.desc()).limit(wanted.limit)

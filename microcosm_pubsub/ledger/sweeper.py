@@ -76,7 +76,7 @@ class Sweeper:
         return len(rows)
 
     def _see_to(self, row: TaskRow, connection: Connection) -> TaskRow | None:
-        """Do what is to be done about a row without a key that is locked, and return it if it is to be published."""
+        """Treat a locked row without a key, and return it if it must be published."""
         if row.state.is_final:
             self.store.forget(connection, row)
             return None
@@ -87,7 +87,7 @@ class Sweeper:
         return self.store.change(connection, row, **self.terms.say_published(row.publishes, state))
 
     def _see_to_keyed(self, seen: TaskRow, connection: Connection) -> TaskRow | None:
-        """Do what is to be done about a row with a key, and return what is to be published of that key."""
+        """Treat a row with a key, and return the task of that key to publish."""
         now = self.terms.now_ms()
         assert seen.cursor_key is not None, "these have a key"
         turn = self.turns.lock(connection, seen.cursor_key, now)
@@ -108,7 +108,7 @@ class Sweeper:
         return changed
 
     def _lose(self, connection: Connection, row: TaskRow) -> TaskRow | None:
-        """Note that a task's worker is gone, and return the task if it is to be run again."""
+        """Note that a task's worker is gone, and return the task if it must be run again."""
         reason = write_reason(
             "LeaseLost", f"Its worker {row.worker} was not heard of any more, at attempt {row.attempts}"
         )

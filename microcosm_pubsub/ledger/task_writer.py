@@ -42,7 +42,7 @@ class NewTask:
 
     :param call: as it travels
     :param due_at: when it is to run at the earliest; 0 is at once
-    :param merge: what becomes of its arguments if it waits already
+    :param merge: how its arguments are merged if it waits already
     :param retried_from: the id of the task that it repeats
     :param check: raises if arguments do not fit its function
     """
@@ -148,7 +148,7 @@ class TaskWriter:
         return None if row.cursor_key is None else self.pass_on(connection, row.cursor_key)
 
     def write(self, connection: Connection, new: NewTask) -> tuple[TaskRow, bool, bool]:
-        """Write a task, and return its row, whether it is new, and whether it is to be published."""
+        """Write a task, and return its row, whether it is new, and whether to publish it."""
         if new.cursor_key is None:
             values, is_published = self._place(new.due_at, None)
             return self._insert(connection, new, values), True, is_published
@@ -178,7 +178,7 @@ class TaskWriter:
 
     def _place(self, due_at: Millis, turn: str | None) -> tuple[dict[str, Any], bool]:
         """
-        Return what stands in the row of a task, and whether it is to be published.
+        Return the values of a task's row, and whether to publish it.
 
         :param turn: the id of the task whose turn it is at its key; None if it is nobody's
         """

@@ -1,8 +1,8 @@
 """
-Cursors: at a key one task runs at a time, and what it leaves in its cursor is what the next one finds.
+Cursors: at a key one task runs at a time, and the next one finds what it leaves in its cursor.
 
-The row of a key says whose turn it is. Whoever changes that, or looks for the next task of the key, locks it first, and
-locks no row of a task before it: so nobody waits for each other.
+The row of a key says whose turn it is. A transaction that changes that, or looks for the next task of the key, locks it
+first, and locks no row of a task before it: so nobody waits for each other.
 """
 
 from __future__ import annotations

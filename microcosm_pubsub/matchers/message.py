@@ -19,7 +19,7 @@ class PublishedMessageMatcher(BaseMatcher[Any]):
     """
     Match a published message by any of its attributes.
 
-    What is None is not asked; ask for a None with `hamcrest.none()`.
+    An argument that is None is not asked; ask for a None with `hamcrest.none()`.
 
     :param media_type: the media type, or a matcher of it
     :param uri: the URI, or a matcher of it

@@ -20,7 +20,7 @@ from microcosm_pubsub.message.raw import (
     ReceiveAnswer,
     SettleEntry,
 )
-from microcosm_pubsub.message.recent import Recent
+from microcosm_pubsub.message.recent import RecentCounts
 
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "MessageAttributes",
     "RawMessage",
     "ReceiveAnswer",
-    "Recent",
+    "RecentCounts",
     "Replaceable",
     "SQSMessage",
     "SettleEntry",

@@ -1,7 +1,7 @@
 """
 The rule of FIFO queues: while a message of a group stays in its queue, later ones of the group must wait.
 
-Whoever handles, settles or sends messages in their order asks here: the dispatcher and the worker, the sender of dead
+Parts that handle, settle or send messages in their order ask here: the dispatcher and the worker, the sender of dead
 letters, and the command that imports them.
 """
 

@@ -1,8 +1,8 @@
 """
 The time for which a received message is ours.
 
-SQS hides a received message for its visibility timeout; who handles it for longer has the timeout extended, which
-may fail, and then somebody else may receive the message too. A handler that does what must not be done twice asks
+SQS hides a received message for its visibility timeout; a worker that handles it for longer has the timeout extended,
+which may fail, and then somebody else may receive the message too. A handler that does what must not be done twice asks
 its lease before it does.
 """
 

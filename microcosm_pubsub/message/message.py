@@ -121,8 +121,8 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param lease: the time for which it is ours
     :param releases: how many of its receives ended without its having been handled, as far as is known
     :param raw: the message as the queue gave it
-    :param context: what was known while it was handled
-    :param trace: what traces know of it, if there are any
+    :param context: the context in which it was handled
+    :param trace: the record of traces for it, if there are any
     """
 
     consumer: Acknowledger | None

@@ -15,7 +15,7 @@ from microcosm_pubsub.config.fork import renew_lock_in_child
 MAX_REMEMBERED: Final = 10_000
 
 
-class Recent:
+class RecentCounts:
     """
     Remember a number for each of the last messages, by their ids.
 

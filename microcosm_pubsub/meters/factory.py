@@ -24,7 +24,7 @@ def configure_pubsub_meters(graph: PubSubGraph) -> Meters:
     """
     Configure what keeps numbers of what happens, bound as `pubsub_meters`.
 
-    Config `names` lists who keeps them: `prometheus`, `otel`.
+    Config `names` lists the meters that keep them: `prometheus`, `otel`.
 
     :raises ConfigurationError: if one is unknown, or its extra is not installed
     """

@@ -29,7 +29,7 @@ class Instrument:
     :param name: for Prometheus, to which it adds `pubsub_`, and `_total` for a counter
     :param otel_name: for OpenTelemetry
     :param unit: of OpenTelemetry: https://opentelemetry.io/docs/specs/semconv/general/metrics/#instrument-units
-    :param labels: whose values are given with each value, in this order
+    :param labels: the labels whose values are given with each value, in this order
     :param constants: attributes that OpenTelemetry's conventions want with it
     """
 

@@ -74,7 +74,7 @@ class Meters:
             self._published(messages, [result.ok for result in results], perf_counter() - start)
 
     def _published(self, messages: Sequence[PubsubMessage], successes: Sequence[bool], seconds: float) -> None:
-        # The outermost ring: who measures can change nothing, its own failure included.
+        # The outermost ring: a meter can change nothing, its own failure included.
         try:
             for index, message in enumerate(messages):
                 ok = index < len(successes) and successes[index]

@@ -5,10 +5,10 @@ A layer is a function `layer(call_next, message) -> bool`. It calls the rest wit
 may do something before and after, or not call it at all, or raise. The list below is what every message goes
 through, from the outside in; a daemon's own layers, callables or binding names, come last, next to the handler.
 
-A unit is what is handled by one call of a handler: a message, or a batch. A unit layer is a function
-`layer(call_next, messages) -> results`, outside of the layers of the messages. No handler's error gets there: it sees
-results, and may change them. What it raises itself becomes the result of all the messages. One that is not for every
-handler has a method `for_handler(handler, options)`, which returns the layer of a handler, or None.
+A unit is what is handled by one call of a handler: a message, or a batch. A unit layer is a function `layer(call_next,
+messages) -> results`, outside of the layers of the messages. No handler's error gets there: the layer sees results, and
+may change them. Its own error becomes the result of all the messages. One that is not for every handler has a method
+`for_handler(handler, options)`, which returns the layer of a handler, or None.
 """
 
 from microcosm.api import typed

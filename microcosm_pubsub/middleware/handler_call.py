@@ -28,7 +28,7 @@ class Arguments:
     """
     The arguments of a handler.
 
-    :param named: what it is given beside its content, by parameter: a function of the messages that are handled
+    :param named: the arguments beside its content, by parameter: a function of the messages that are handled
     :param takes_message: whether it takes the message in the place of its content
     :param codec: makes the content, if the envelope left it as it was written; None if the handler takes any
     :param returns_none: whether it has succeeded when it returns None
@@ -74,7 +74,7 @@ def make_handler_call(loop: EventLoop, arguments: Arguments = PLAIN_ARGUMENTS) -
     """
     Return what calls a message's handler.
 
-    :param arguments: what it is called with
+    :param arguments: the handler's arguments
     """
 
     def call_handler(message: SQSMessage) -> Any:

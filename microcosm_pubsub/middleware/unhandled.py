@@ -36,7 +36,7 @@ class UnhandledMessages(Check):
     """
     A layer that refuses messages whose media type has no schema or no handler.
 
-    :param action: what becomes of them: "ack" ignores them, "nack" leaves them to other daemons, "dead_letter" gives
+    :param action: the action on them: "ack" ignores them, "nack" leaves them to other daemons, "dead_letter" gives
         them up
     :param ignore: media types that are ignored whatever the action; they may end in `.*`
     """

@@ -24,7 +24,7 @@ def add_queue_commands(commands: Any, config: Config) -> None:
 
     A module that cannot be imported has a command that says why, and the others have theirs.
 
-    :param commands: what `add_subparsers` returned
+    :param commands: the object that `add_subparsers` returned
     :raises ConfigurationError: if a queue has the name of a command that is there
     """
     for queue in config.queues.values():
@@ -59,7 +59,7 @@ def add_plugins(commands: Any) -> None:
     """
     Add the commands of other packages; one that is broken is listed as that, and breaks nothing else.
 
-    :param commands: what `add_subparsers` returned
+    :param commands: the object that `add_subparsers` returned
     """
     for plugin in entry_points(group=GROUP):
         try:

@@ -36,7 +36,7 @@ FITS: dict[type, Callable[[Any], bool]] = {
 @dataclass(frozen=True, slots=True)
 class Queue:
     """
-    A queue, and who handles its messages.
+    A queue, and the module that handles its messages.
 
     :param name: of its daemon and of its commands
     :param handler: a module, or a daemon as `package.module:Daemon`

@@ -2,7 +2,7 @@
 The migrations of the models of handler modules: Alembic, with a folder of scripts beside each module.
 
 All folders are one history, whose version table is `alembic_version`. Each queue has a branch in it, so that the heads
-of one do not concern the others. What is run is run in one transaction: all of it, or nothing.
+of one do not concern the others. All revisions are run in one transaction, or none.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Typed content: dataclasses, pydantic models and msgspec Structs in place of dict
     @handles("application/vnd.acme.order")
     def ship(order: Order) -> None: ...
 
-A class whose instances a handler asks for is the schema of its media type. Whatever else says what a message holds is
-put in by config `pubsub_content_codecs.factories`.
+A class whose instances a handler asks for is the schema of its media type. Other kinds of schemas are put in by config
+`pubsub_content_codecs.factories`.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class TypedCodec(ABC, Generic[Content]):
         Say what does not fit.
 
         :param verb: "encode" or "decode"
-        :param messages: what is wrong, by field
+        :param messages: the errors, by field
         :raises MessageValidationError: always
         """
         summary = f"Cannot {verb} a message with {self.cls.__qualname__}"

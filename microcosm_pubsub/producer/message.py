@@ -36,10 +36,10 @@ class PubsubMessage:
 
     :param message: its JSON text, once it is encoded
     :param message_attributes: its SNS message attributes, in boto3's form
-    :param opaque_data: what the text holds under `opaqueData`
+    :param opaque_data: the data that the text holds under `opaqueData`
     :param group_id: its message group, which a FIFO topic needs
     :param deduplication_id: by which a FIFO topic knows it again
-    :param content: what its schema encodes; empty if somebody else has
+    :param content: the content that its schema encodes; empty if somebody else has
     :param due_at: when to publish it, in seconds since the epoch; None is now
     :param tracked: is told when it is published, or kept for later
     """
@@ -103,7 +103,7 @@ class PublishOptions:
         return {name: {"DataType": "String", "StringValue": text} for name, text in self.attributes.items()}
 
     def find_due_at(self, now: float) -> float | None:
-        """Return when the message is to be published, in seconds since the epoch; None if that is now."""
+        """Return when to publish the message, in seconds since the epoch; None if that is now."""
         due_at = self.at.timestamp() if self.at is not None else now + (self.delay_seconds or 0)
         return due_at if due_at > now else None
 

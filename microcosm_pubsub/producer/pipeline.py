@@ -5,8 +5,8 @@ The pipeline of a message on its way to its topic.
     layers    traces -> (the outbox, inside a transaction) -> yours -> metrics -> traces -> the topic
 
 A step is a function `step(message)` that sees one `PubsubMessage`, and may change anything of it: its content, opaque
-data, attributes, group, deduplication id, and after `encode` its text. What it raises refuses the message, before
-anything is published.
+data, attributes, group, deduplication id, and after `encode` its text. An error that it raises refuses the message,
+before anything is published.
 
 A layer is a function `layer(call_next, messages) -> results` around one call to a topic, of at most ten messages. It
 publishes the rest with `call_next(messages)`, and returns one `ProduceResult` for each message, in their order.

@@ -47,12 +47,12 @@ class SNSProducer:
     :param skip: whether to publish nothing at all
     :param deferred_batch_size: at most this many messages within one batch message
     :param metrics: is told of each call: media type, milliseconds, "success" or "failure"
-    :param topic_size_limit_bytes: what a topic takes in one call
+    :param topic_size_limit_bytes: the most that a topic takes in one call
     :param now: tells the time of day, in seconds since the epoch
     :param steps: more steps, before a message is encoded
     :param body_steps: more steps, after that
-    :param layers: what wraps each call to a topic, the outermost first
-    :param can_wait: whether one of these keeps messages that are to be published later
+    :param layers: layers around each call to a topic, the outermost first
+    :param can_wait: whether one of these keeps messages to publish later
     """
 
     def __init__(
@@ -107,10 +107,10 @@ class SNSProducer:
 
         :param media_type: or an instance of a class that is registered for one, which is then the content
         :param dct: the content: a mapping, or an instance of the class of the media type
-        :param uri: what the message is about, if its schema has that
+        :param uri: the URI that the message is about, if its schema has one
         :param kwargs: more content, which wins over `dct`; but `options`, if they are `PublishOptions`, say how to
             publish, and `delay_seconds` or `at`, unless the schema has a field of that name, when
-        :raises ConfigurationError: if it is to be published later, and there is no database
+        :raises ConfigurationError: if it must be published later, and there is no database
         :raises TopicNotDefinedError: if the media type has no topic
         :raises marshmallow.ValidationError: if the content does not fit the schema of the media type
         :raises PublishError: if the topic did not take it; the client's error is the cause

@@ -58,7 +58,7 @@ def iter_chunks(messages: Sequence[PubsubMessage], limit_bytes: int) -> Iterator
     """
     Iterate over the positions of messages that go into one call each: of one topic, at most ten, and within its limit.
 
-    :param limit_bytes: what a topic takes in one call
+    :param limit_bytes: the most that a topic takes in one call
     """
     by_topic: dict[str, list[int]] = {}
     for index, message in enumerate(messages):

@@ -33,10 +33,10 @@ class HandlerOptions:
     :param timeout_seconds: after this long the handler is abandoned, and its message FAILED; None waits for ever
     :param batch_size: the handler takes a list of at most this many contents; None is one content at a time
     :param batch_window_seconds: how long the first message of a batch waits for others
-    :param retry: what becomes of its messages that were not handled; None is what the daemon says
+    :param retry: the retry policy; None is the daemon's
     :param middleware: layers around this handler alone, callables or binding names; inside of the daemon's
     :param transaction: the handler runs in a database transaction, which is committed before its message is settled
-    :param once: what was handled in such a transaction before is not handled again
+    :param once: whether a message that was handled in such a transaction before is not handled again
     :raises ConfigurationError: if a value cannot work
     """
 

@@ -2,8 +2,8 @@
 Routes: the handler of a media type, its options, its retry policy, and the one call that goes through all that wraps
 it.
 
-A route is found once for each message, when it is accepted, and kept on it. What belongs to one handler alone, such as
-layers of its own, is made part of its route when that is made, and costs the others nothing.
+A route is found once for each message, when it is accepted, and kept on it. Parts that belong to one handler alone,
+such as layers of its own, are put into its route when that is made, and cost the others nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Route:
     :param media_type: as it is registered, perhaps a pattern; None if nobody handles it here
     :param handler: the bound handler; None if there is none
     :param options: how that wants its messages
-    :param policy: what becomes of those that were not handled
+    :param policy: the retry policy
     :param call: handles one message, through the layers around it
     :param run: handles some messages at once, through the layers around all of them; None if a message goes through
         `call` by itself

@@ -22,7 +22,7 @@ NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedArgument:
     """
     A parameter beside the content.
 
@@ -43,14 +43,14 @@ class HandlerSignature:
     :param content: the type of one content; None if it does not say, `UNRESOLVED` if that cannot be found
     :param content_text: the annotation as it is written
     :param takes_message: whether the handler takes the message itself in the place of its content
-    :param wanted: what it wants beside that
+    :param wanted: its parameters beside the content
     :param returns_none: whether it says that it returns nothing
     """
 
     content: Any = None
     content_text: str = ""
     takes_message: bool = False
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[WantedArgument, ...] = ()
     returns_none: bool = False
 
 
@@ -71,7 +71,7 @@ def read_signature(handler: Callable[..., Any], is_batch: bool = False) -> Handl
     if first is None or first.kind is Parameter.VAR_KEYWORD:
         return HandlerSignature(returns_none=returns_none)
     wanted = tuple(
-        Wanted(each.name, resolve(each.annotation, names), each.default is Parameter.empty)
+        WantedArgument(each.name, resolve(each.annotation, names), each.default is Parameter.empty)
         for each in others
         if each.kind in NAMED
     )

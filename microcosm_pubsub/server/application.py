@@ -34,7 +34,7 @@ class Application:
     Answer requests.
 
     :param router: answers them
-    :param limits: what a client may ask
+    :param limits: of requests
     """
 
     def __init__(self, router: Router, limits: Limits) -> None:

@@ -3,7 +3,7 @@ Calls of the broker, from an event loop.
 
 A call that has its turn at SQLite at once is done at once: that takes less time than to hand it to a thread. One that
 would have to wait, or may take long, or goes to PostgreSQL, is done by a thread. A receive that finds nothing waits
-without one; see `waiting`.
+without one; see `receive_lines`.
 """
 
 from __future__ import annotations

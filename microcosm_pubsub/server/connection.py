@@ -28,7 +28,7 @@ class Connection(HttpToolsProtocol):
     """
     One client's connection.
 
-    :param limits: what it may ask
+    :param limits: of requests
     """
 
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
 """
 Files that say which queues, topics and subscriptions there are.
 
-What a file says is made, or changed where it is there already; what it does not name is left alone. Messages are no
-part of it. Names and durations are those of AWS's attributes:
+Resources of the file are made, or changed where they are there already; others are left alone. Messages are no part of
+it. Names and durations are those of AWS's attributes:
 
     queues:
       orders:
@@ -68,7 +68,7 @@ def parse_description(text: str, source: str) -> Description:
     """
     Return what YAML or JSON says.
 
-    :param source: what it is from, for errors
+    :param source: the place that it is from, for errors
     :raises ConfigurationError: if it says something else
     """
     from yaml import YAMLError, safe_load

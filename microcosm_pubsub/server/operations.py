@@ -54,7 +54,7 @@ def is_known(service: str, operation: str) -> bool:
 
 def get_caller_identity(broker: Broker) -> dict[str, Any]:
     """
-    Return who calls: always the account's root, for the broker knows no users.
+    Return the caller: always the account's root, for the broker knows no users.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """

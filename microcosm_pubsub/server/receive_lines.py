@@ -1,9 +1,9 @@
 """
 Receives that wait for messages, without a thread each.
 
-Who waits stands in a line at its queue. When something may have come, one look at the database finds the queues that
-have messages, for all lines together; there the first in line receives, and if it got something, the next one too.
-Looks are caused by sends in this process, by news from other processes, and ten times a second in any case.
+A receive that waits stands in a line at its queue. When something may have come, one look at the database finds the
+queues that have messages, for all lines together; there the first in line receives, and if it got something, the next
+one too. Looks are caused by sends in this process, by news from other processes, and ten times a second in any case.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Waiter = Future[bool]
 
 class ReceiveLines:
     """
-    Hold the lines of those who wait.
+    Hold the lines of receives that wait.
 
     :param broker: the broker
     :param loop: in which they wait
@@ -70,7 +70,7 @@ class ReceiveLines:
 
         :param queue: the queue's name
         :param receive: receives once
-        :param received: what it found before, which is nothing
+        :param received: the result before it, which is empty
         :param generation: the notifier's, before that
         :param deadline: when to give up, by the loop's time
         :param gone: ends when the caller has gone

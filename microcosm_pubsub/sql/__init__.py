@@ -12,7 +12,7 @@ Effects once: handlers in a database transaction, their inbox and their outbox.
 - `connections`: connections, for what we do ourselves.
 - `database`: opens transactions: the component `pubsub_database`.
 - `inbox`: what was handled.
-- `outbox/`: what is to be published, and its relay.
+- `outbox/`: messages that wait to be published, and their relay.
 - `layer`, `transactions`: a transaction around what a handler does, and which handlers have one.
 - `background`, `housekeeping`: what a daemon does beside its worker.
 - `factory`: the components of an object graph, for which nothing of SQLAlchemy is imported before it is needed.

@@ -1,5 +1,5 @@
 """
-A base for the models of users who have none of their own.
+A base for the models of users that have none of their own.
 """
 
 from __future__ import annotations

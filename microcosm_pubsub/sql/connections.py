@@ -23,7 +23,7 @@ class Connections:
     Give connections.
 
     :param engine: reaches the database
-    :param url: which it is; None if the engine is somebody else's
+    :param url: its URL; None if the engine is somebody else's
     :param wait_seconds: how long a server that cannot be reached is waited for
     :param clock: a monotonic clock, in seconds
     :param pause: waits for some seconds
@@ -80,12 +80,12 @@ class Connections:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """
-        Give a connection to read by, which waits for nobody who writes.
+        Give a connection to read by, which does not wait for writers.
 
         :raises TransactionError: if the database cannot be reached
         """
         if self.is_memory:
-            # It has one connection, and whoever writes has it.
+            # It has one connection, which a writer may have.
             with self.connect() as connection:
                 yield connection
             return
@@ -95,7 +95,7 @@ class Connections:
 
     @contextmanager
     def _describing(self) -> Iterator[None]:
-        """Say what an error of the block means for whoever runs this."""
+        """Say what an error of the block means for the operator."""
         try:
             yield
         except (DBAPIError, PoolTimeoutError) as error:

@@ -61,7 +61,7 @@ class Database(Connections):
     Open transactions.
 
     :param engine: reaches the database
-    :param url: which it is; None if the engine is somebody else's
+    :param url: its URL; None if the engine is somebody else's
     :param session_cls: the class of sessions
     :param session_options: of sessions
     :param clock: a monotonic clock, in seconds

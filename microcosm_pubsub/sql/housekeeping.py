@@ -26,7 +26,7 @@ class Housekeeping:
     Look after our tables while a daemon runs.
 
     :param database: in which they are
-    :param works: what is done again and again
+    :param works: threads that do something again and again
     :param relay: publishes the rows of the outbox, if this daemon does
     """
 

@@ -28,7 +28,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 #: A longer key, or one that cannot be stored as text, is written as its digest.
 MAX_KEY_LENGTH = 200
 
-#: So many old rows are deleted in one transaction.
+#: At most this many old rows are deleted in one transaction.
 STEP = 500
 
 DAY_SECONDS = 24 * 60 * 60
@@ -118,7 +118,7 @@ def find_sns_id(raw: Any) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """
-    The messages, of some, that are to be handled.
+    The messages, of some, that must be handled.
 
     :param fresh: the positions of those to handle; the others are handled with them, or were before
     :param known: of those that were handled before
@@ -170,9 +170,9 @@ class HandlerInbox:
 
     def take(self, transaction: Transaction, messages: Sequence[SQSMessage]) -> Taken:
         """
-        Note in a transaction that messages are handled, and return which of them are to be.
+        Note in a transaction that messages are handled, and return which of them must be.
 
-        One that nobody could read, or that has no key, is to be handled, and has no row.
+        One that nobody could read, or that has no key, must be handled, and has no row.
         """
         keys = {position: find_key(message) for position, message in enumerate(messages) if message.error is None}
         given = {key for key in keys.values() if key is not None}

@@ -3,8 +3,9 @@ A transaction around what a handler does: a unit layer.
 
     begin -> inbox rows -> handler -> commit, or rollback -> results, which are settled afterwards
 
-What is acked is committed; what stays in the queue, or was raised, is undone. In a batch of which some messages
-stay and others do not, nobody can tell whose the writes are: all of it is undone, and each message is handled alone.
+Work for a message that is acked is committed; work for one that stays in the queue, or that raised, is undone. In a
+batch of which some messages stay and others do not, nobody can tell whose the writes are: all of it is undone, and each
+message is handled alone.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class TransactionLayer:
 
 
 def is_done(messages: Sequence[SQSMessage], results: Results) -> bool:
-    """Return whether what was done for messages is to be kept."""
+    """Return whether to keep the work done for messages."""
     if all(result.raised for result in results):
         return False
     handled = zip(messages, results, strict=True)

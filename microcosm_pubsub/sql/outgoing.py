@@ -13,8 +13,8 @@ class TransactionMessages:
     """
     The messages of one transaction.
 
-    Sessions and connections tell of their transactions and savepoints, by a key. What comes before the first use of a
-    session belongs to that session, which only begins then.
+    Sessions and connections tell of their transactions and savepoints, by a key. Messages from before the first use of
+    a session belong to that session, which only begins then.
     """
 
     def __init__(self) -> None:

@@ -59,7 +59,7 @@ def is_lasting(error: Exception) -> bool:
 
 def describe(database: str, error: Exception) -> TransactionError:
     """
-    Return what an error of a database means for whoever runs this.
+    Return what an error of a database means for its operator.
 
     :param database: its URL, without the password
     """

@@ -1,5 +1,5 @@
 """
-The savepoints of transactions, whoever makes them: sessions, or handlers on their connection.
+The savepoints of transactions, made by sessions, or by handlers on their connection.
 
 A session makes one only when it is used, so that its own beginnings and ends count, too.
 """

@@ -1,5 +1,5 @@
 """
-Our own tables in the user's database: what was handled, what is to be published, and the ledger of tasks.
+Our own tables in the user's database: handled messages, messages to publish, and the ledger of tasks.
 
 Times are whole milliseconds since the epoch. `migrations/` creates and upgrades the tables; a test keeps the two the
 same.
@@ -24,7 +24,7 @@ class Tables:
     Our tables.
 
     :param inbox: a row for each message that a handler has handled
-    :param outbox: a row for each message that is to be published
+    :param outbox: a row for each message to publish
     :param tasks: a row for each task that is remembered
     :param cursors: a row for each key that tasks take turns at
     :param schedules: a row for each task that is sent again and again
@@ -66,7 +66,7 @@ def make_inbox(metadata: MetaData) -> Table:
 
 
 def make_outbox(metadata: MetaData) -> Table:
-    """Return the table of what is to be published."""
+    """Return the table of messages to publish."""
     ordered = text("is_ordered")
     return Table(
         "pubsub_outbox",
@@ -85,7 +85,7 @@ def make_outbox(metadata: MetaData) -> Table:
         Column("attributes", Text, nullable=False),
         Column("opaque_data", Text, nullable=False),
         Column("created_at", BigInteger, nullable=False),
-        # When it is to be published; 0 is at once.
+        # When to publish it; 0 is at once.
         Column("due_at", BigInteger, nullable=False),
         # The time from which any relay may publish it: until then one does, or the message waits.
         Column("free_at", BigInteger, nullable=False),

@@ -1,8 +1,8 @@
 """
 One transaction: a connection of the database, and the session that a handler or a block gets on it.
 
-What we write ourselves before the handler is written again when its `rollback()` has taken it away, and what we write
-after it comes when it can do nothing more.
+Our own writes before the handler are written again when its `rollback()` has taken them away; those after it come when
+it can do nothing more.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 SNS and SQS for users' tests.
 
-In a graph that is `testing=True`, the clients are those of a `MemoryEngine`, which behaves as AWS
-does without leaving the process, and records every call. What the graph publishes arrives at the
-queue that it consumes, so a test may publish, handle and look at the queue with nothing patched.
+In a graph that is `testing=True`, the clients are those of a `MemoryEngine`, which behaves as AWS does without leaving
+the process, and records every call. Messages that the graph publishes arrive at the queue that it consumes, so a test
+may publish, handle and look at the queue with nothing patched.
 """
 
 from __future__ import annotations

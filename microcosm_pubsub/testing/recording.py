@@ -44,7 +44,7 @@ def recording_producer() -> Any:
     Return a producer that publishes nothing and records what it is asked to publish.
 
     It is a `unittest.mock.MagicMock` of an `SNSProducer`, whose methods answer with message ids of their own making
-    until a test sets what they return. What a producer does not have, it does not have either.
+    until a test sets what they return. It has no attributes that a producer does not have.
     """
     stand_in = ProducerStandIn()
     producer = MagicMock(

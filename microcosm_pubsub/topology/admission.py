@@ -15,7 +15,7 @@ from microcosm_pubsub.topology.inventory import read_json
 from microcosm_pubsub.topology.resources import POLICY_VERSION
 
 
-#: Conditions that compare the ARN of who sends.
+#: Conditions that compare the sender's ARN.
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 ARN_CONDITIONS = (
     "arnequals",
@@ -43,7 +43,7 @@ def admits(policy: str | None, topic_arn: str) -> bool:
 
 
 def is_plain(statement: Mapping[str, Any]) -> bool:
-    """Return whether a statement has no conditions but for who sends: others, such as TLS, SNS may well fulfil."""
+    """Return whether a statement has no conditions but on the sender: others, such as TLS, SNS may well fulfil."""
     keys = {str(key).lower() for values in (statement.get("Condition") or {}).values() for key in values}
     return keys <= {SOURCE_ARN}
 

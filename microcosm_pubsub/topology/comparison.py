@@ -54,7 +54,7 @@ class Item:
     :param kind: "topic", "queue" or "subscription"
     :param name: of the topic or the queue; of a subscription both
     :param state: how it compares with what there is; "unknown" if that cannot be told
-    :param changes: what differs
+    :param changes: the differences
     :param reason: why it is unknown
     """
 
@@ -75,7 +75,7 @@ class Comparison:
     """
     Compare a topology with what there is.
 
-    :param topology: what there has to be
+    :param topology: the queues and topics that there have to be
     :param inventory: looks at what there is
     :param has_rights: whether the engine asks for rights and encrypts, as AWS does and the broker does not
     """

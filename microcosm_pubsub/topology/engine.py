@@ -132,7 +132,7 @@ def make_engine(config: Any, arns: Any, source: str) -> Engine:
     """
     Return AWS, or another engine that is reached over HTTP.
 
-    What is configured for queues alone goes for topics too: a daemon that publishes nothing need not say where.
+    Configuration for queues alone goes for topics too: a daemon that publishes nothing need not say where.
 
     :param config: of a graph
     :param arns: of its topics

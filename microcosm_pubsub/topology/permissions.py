@@ -46,7 +46,7 @@ def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: 
 
 def make_producer_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what must be allowed to whoever publishes.
+    Return what a producer must be allowed.
 
     :raises ConfigurationError: if nothing is published
     """
@@ -62,7 +62,7 @@ def make_producer_policy(topology: Topology, region: str = ANY_REGION, account: 
 
 def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what must be allowed to whoever looks into a dead-letter queue, and empties it: `pubsub dlq`.
+    Return what a user of `pubsub dlq` must be allowed, who looks into a dead-letter queue and empties it.
 
     :raises ConfigurationError: if the daemon has no queue
     """
@@ -81,7 +81,7 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
 
 def make_caller_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what must be allowed to whoever calls the services of a daemon, or to a daemon that calls others.
+    Return what a caller of a daemon's services must be allowed, or a daemon that calls others.
 
     It makes a reply queue, which is not encrypted with the key of the topology.
 

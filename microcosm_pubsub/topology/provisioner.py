@@ -1,8 +1,8 @@
 """
 Make what is missing, and change what differs, as somebody has said.
 
-Daemons have no part in this: whoever deploys them runs it, with rights that they do not have. What fails leaves what
-was done before, and the next run goes on from there.
+Daemons have no part in this: the people who deploy them run it, with rights that daemons do not have. A failure leaves
+the steps before it done, and the next run goes on from there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Provisioner:
     """
     Make what a comparison found to be missing, and change what differs.
 
-    :param comparison: whose items have been listed
+    :param comparison: a comparison whose items have been listed
     :param items: of it
     """
 

@@ -1,5 +1,5 @@
 """
-The context that a message carries from who published it to who handles it.
+The context that a message carries from its publisher to its handler.
 
 It stands in the opaque data always, which no envelope, batch, dead-letter queue or redrive changes; in the message
 attributes where there is room, so that others find it too; and in `AWSTraceHeader`, which SQS carries beside them.
@@ -50,7 +50,7 @@ def parse_parent(text: Any, state: Any = None) -> SpanContext | None:
     """
     Return the context that `traceparent` says, or None if it says none.
 
-    :param state: what `tracestate` says beside it
+    :param state: the text of `tracestate` beside it
     """
     match = PARENT.fullmatch(text) if isinstance(text, str) else None
     # Additions of a later version may be ignored; version 00 has none.

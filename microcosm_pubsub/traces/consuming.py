@@ -1,9 +1,9 @@
 """
 The spans of a consumer: one for each receive that brought something, and one for each call of a handler.
 
-The span of a handler's call continues the trace of its message: the span of whoever published it is its parent, and,
-as the conventions want, its link. Messages that come in a trace of which nothing is recorded cost no span. What is
-wrong with a sampler or an exporter is logged, and the message handled all the same.
+The span of a handler's call continues the trace of its message: the span of its publisher is its parent, and, as the
+conventions want, its link. Messages that come in a trace of which nothing is recorded cost no span. A fault of a
+sampler or an exporter is logged, and the message handled all the same.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class ConsumerTraces:
     # The span of a handler's call.
 
     def handle(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        """Handle messages by one call of their handler, within a span if it is to be recorded."""
+        """Handle messages by one call of their handler, within a span if one must be recorded."""
         origin = messages[0].trace
         if origin is NOWHERE and len(messages) == 1:
             return call_next(messages)

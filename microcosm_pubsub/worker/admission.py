@@ -28,12 +28,12 @@ class Admission:
     Decide how many messages to ask for.
 
     It needs no lock. Only the receiver reserves and answers, with its own lock held; others change one number each, and
-    then look whether somebody asked in vain, who notes that before the numbers are read.
+    then look whether a receive asked in vain, which notes that before the numbers are read.
 
     :param lanes: hold the messages that wait
     :param entries: hold those that wait to be settled
     :param breaker: says whether any may be received
-    :param settings: what an operator decides
+    :param settings: the operator's settings
     :param limit: how many messages one receive gives at most
     """
 
@@ -129,7 +129,7 @@ class Admission:
         self.tell_of_room()
 
     def tell_of_room(self) -> None:
-        """Tell who asked in vain, if it is worth asking now."""
+        """Tell the receiver that asked in vain, if it is worth asking now."""
         if self._is_asked and not self.lanes.is_closed and self._is_worth_asking(self._count_room()):
             self._is_asked = False
             self._on_room()

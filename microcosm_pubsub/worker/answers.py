@@ -28,7 +28,7 @@ Done = Callable[[Callable[[], Any]], None]
 
 @dataclass(slots=True, eq=False)
 class OpenCall:
-    """A call whose answer is waited for, until when, and who is told of it."""
+    """A call whose answer is waited for, its deadline, and the function that is told of it."""
 
     flight: Flight
     done: Done
@@ -37,7 +37,7 @@ class OpenCall:
 
 class Answers:
     """
-    The answers that are waited for, and a way to wake who waits for them.
+    The answers that are waited for, and a way to wake the thread that waits for them.
 
     :param clock: a monotonic clock, in seconds
     """
@@ -104,7 +104,7 @@ class Answers:
             return
 
     def wake(self) -> None:
-        """Wake who waits or sleeps, now or when it does so next."""
+        """Wake the thread that waits or sleeps, now or when it does so next."""
         try:
             self._waker.send(b"w")
         except OSError:

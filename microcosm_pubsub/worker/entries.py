@@ -2,7 +2,7 @@
 The entries that wait to be settled, and the choice of those that go into the next call.
 
 Deletes, visibility changes and dead letters have queues of their own, since a call is of one kind. An entry waits a
-moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; whoever uses it holds a lock.
+moment for others of its kind, at most ten to a call. Nothing here locks, waits or calls; the caller holds a lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Settlement:
     The fate of a message at its queue.
 
     :param timeout: after how many seconds it becomes visible; None deletes it
-    :param due: when it is to be settled at the latest
+    :param due: when it must be settled at the latest
     :param since: when it was added
     :param queue: the queue of its kind
     :param given_up: why it goes to the dead-letter queue before it is deleted, if it does
@@ -79,7 +79,7 @@ class Entries:
         return len(queue)
 
     def pop_batch(self, now: float) -> Batch:
-        """Return what is to be sent in one call now, and note that it is being sent; nothing if nothing is."""
+        """Return the entries to send in one call now, and note that they are being sent; none if none must be."""
         if not self.waiting or len(self.sending) >= self.max_calls:
             return []
         if self._refused:
@@ -117,7 +117,7 @@ class Entries:
             settlement.due = now
 
     def find_due(self) -> float:
-        """Return when something is to be sent, if nothing else happens before; infinity if nothing is."""
+        """Return when something must be sent, if nothing else happens before; infinity if nothing must."""
         due = inf
         # All calls are in use: the end of one makes room.
         if self.waiting and len(self.sending) < self.max_calls:

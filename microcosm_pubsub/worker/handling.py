@@ -5,7 +5,8 @@ The way of a message through a worker: accepted, handled, settled, told of.
     handle   by a slot: through its layers to its handler, which gives a result
     finish   the result is made true at the queue, then observers are told, then others are asked for
 
-What is not handled goes back to the queue, in order: what comes after a failure in its group, or is left at the end.
+Messages that are not handled go back to the queue, in order: those after a failure in their group, and those left at
+the end.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class LeaseKeeper:
         """
         Hold messages no longer; after this returns, none of them is being extended.
 
-        Who makes a message visible calls this first: an extension that comes later would hide it again.
+        Call this before making a message visible: an extension that comes later would hide it again.
         """
         keys = {id(message) for message in messages}
         with self._lock:

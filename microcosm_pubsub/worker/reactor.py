@@ -77,7 +77,7 @@ class Reactor:
         Thread(target=self._run, args=(answers,), name="reactor", daemon=True).start()
 
     def open(self) -> Answers:
-        """Let answers be waited for; without `start`, only those look for them who help."""
+        """Let answers be waited for; without `start`, only `help` looks for them."""
         self._answers = answers = Answers(self.clock)
         return answers
 
@@ -115,7 +115,7 @@ class Reactor:
         self.threads.run(partial(self._contain, job))
 
     def help(self) -> None:
-        """Look for answers, without waiting for any: who has just handled a message does."""
+        """Look for answers, without waiting for any: a slot that has just handled a message does."""
         answers = self._answers
         if answers is None or not answers.waiting:
             return

@@ -44,5 +44,5 @@ def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], BatchAn
         # The client is user code: its failure is that of these messages alone.
         logger.exception("Cannot settle %d messages", len(batch))
         code = type(error).__name__
-        verb = "delete" if batch[0].timeout is None else "release"
+        verb = "delete" if batch[0].timeout is None else "nack"
         return [Refusal(entry, settle_error(verb, entry[0], code), try_alone=False, code=code) for entry in entries]

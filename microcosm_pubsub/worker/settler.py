@@ -1,8 +1,8 @@
 """
 Deletes and visibility changes, gathered into batch calls.
 
-What the queue refuses for a passing reason is tried again while the lease lasts. A delete that failed for good is
-remembered, so that the message is deleted and not handled again when it comes back.
+An entry that the queue refuses for a passing reason is tried again while the lease lasts. A delete that failed for good
+is remembered, so that the message is deleted and not handled again when it comes back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from microcosm_pubsub.clients import LASTING_ERRORS
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import GivenUp, Refusal, SQSConsumer, settle_error
 from microcosm_pubsub.errors import SettleError
-from microcosm_pubsub.message import Recent, SQSMessage
+from microcosm_pubsub.message import RecentCounts, SQSMessage
 from microcosm_pubsub.message.raw import BatchAnswer
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.delays import growing_delay
@@ -70,7 +70,7 @@ class Settler:
         #: When the reactor will run what is due.
         self._runs_at = inf
         #: The messages that were handled, and could not be deleted.
-        self.undeleted = Recent()
+        self.undeleted = RecentCounts()
         #: The number of messages that could not be settled.
         self.failures = 0
         self._on_failure: Callable[[SQSMessage], None] = lambda message: None
@@ -79,7 +79,7 @@ class Settler:
         """Have a function told of each message that could not be settled."""
         self._on_failure = on_failure
 
-    # These take what is to be settled.
+    # These take entries to settle.
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
         """Delete messages soon; what the queue does not take is logged then."""
@@ -108,7 +108,7 @@ class Settler:
                 # A backoff policy is user code: what it raises concerns this message alone.
                 logger.exception("The backoff policy failed")
                 self.keeper.forget(message)
-                errors.append(settle_error("release", message, f"its backoff policy raised {type(error).__name__}"))
+                errors.append(settle_error("nack", message, f"its backoff policy raised {type(error).__name__}"))
             else:
                 self.add(message, seconds)
         return errors
@@ -184,7 +184,7 @@ class Settler:
         return MAX_BATCH_ENTRIES * (1 + len(self.entries.sending)) if self.reactor.is_using_threads else 0
 
     def _send_next(self) -> bool:
-        """Send one batch, if one is to be sent and may be, and return whether it was."""
+        """Send one batch, if one must be sent and may be, and return whether it was."""
         with self._lock:
             batch = self.entries.pop_batch(self.clock())
         if not batch:

@@ -100,7 +100,7 @@ class Slots:
     Handle units, a number of them at a time.
 
     :param lanes: give units
-    :param work: what is done with them
+    :param work: the work on units
     :param concurrency: how many are handled at a time
     :param clock: a monotonic clock, in seconds
     """

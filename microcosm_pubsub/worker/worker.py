@@ -41,7 +41,7 @@ class Ending:
     """
     Why a worker ended.
 
-    :param error: what made it end, if it was not asked to
+    :param error: the error that ended it, if it was not asked to
     :param abandoned: how many handlers were still running
     :param unsettled: how many messages are hidden until their visibility timeout runs out
     """
@@ -59,7 +59,7 @@ class Worker:
 
     :param consumer: receives and settles
     :param dispatcher: runs handlers and tells observers
-    :param settings: what an operator decides
+    :param settings: the operator's settings
     :param send_metrics: gets `read_gauges` about once a second
     :param clock: a monotonic clock, in seconds
     :param intervals: how often the worker looks at what, and for how long it waits for others

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from microcosm_pubsub.broker import batches
-from microcosm_pubsub.broker.batches import Entries, Outcome
+from microcosm_pubsub.broker.batches import Entries, EntryAnswer
 from microcosm_pubsub.broker.broker import Refusal
 from microcosm_pubsub.broker.sns.refusals import code_of
 
@@ -33,6 +33,6 @@ def check_entries(entries: Entries) -> None:
         raise Refusal(f"{fault}Exception", FAULTS[fault])
 
 
-def answer_batch(entries: Entries, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def answer_batch(entries: Entries, outcomes: Sequence[EntryAnswer]) -> dict[str, Any]:
     """Return the answer of a batch, from what came of each of its entries; both lists are always there."""
     return batches.answer_batch(entries, outcomes, code_of)

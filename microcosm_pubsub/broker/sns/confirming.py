@@ -1,8 +1,8 @@
 """
 The begin and the end of a subscription: of a queue at once, of a web server with its consent.
 
-Who subscribes a web server has a message with a token sent to it; the subscription is confirmed when that comes back.
-When it is deleted, the server is told so, and can take that back with another token, for three days.
+A web server that is subscribed is sent a message with a token; the subscription is confirmed when that comes back. When
+it is deleted, the server is told so, and can take that back with another token, for three days.
 
 https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html
 """

@@ -38,7 +38,7 @@ class DueDelivery:
     """
     One message on its way to one endpoint.
 
-    :param kind: what is sent: a notification, or what asks to confirm a subscription or its end
+    :param kind: the kind of message: a notification, or one that asks to confirm a subscription or its end
     :param subscription_arn: empty for a number that is subscribed to nothing
     :param url: with which the URLs in it begin; None if the subscriber did not call a server
     :param token: with which a subscription is confirmed

@@ -1,9 +1,9 @@
 """
 Deliver published messages to what is subscribed: put them into queues, or on their way to other endpoints.
 
-All messages for a queue are put into it at once. What a queue does not take goes to the subscription's dead-letter
-queue, if it has one. What is to be put where can be found out before the transaction, from queues as they were; in the
-transaction it is seen whether they still are so.
+All messages for a queue are put into it at once. A message that a queue does not take goes to the subscription's
+dead-letter queue, if it has one. The destinations can be found before the transaction, from queues as they were; the
+transaction checks that they still are so.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
 """

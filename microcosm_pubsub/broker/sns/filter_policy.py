@@ -1,8 +1,8 @@
 """
 Filter policies: which of a topic's messages a subscription wants.
 
-A policy is parsed once, into a tree, and matched against a mapping: the message's attributes, or its body.
-What the mapping holds under a key may be a list, of which one element has to match.
+A policy is parsed once, into a tree, and matched against a mapping: the message's attributes, or its body. The value
+under a key may be a list, of which one element has to match.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html
 """

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, select
 
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sns.notification import Notification
 
@@ -52,7 +52,7 @@ def was_taken(broker: Broker, message_id: str) -> bool | None:
         return any(not UNRECEIVED.execute(connection, place) for place in places)
 
 
-UNRECEIVED = Prepared(
+UNRECEIVED = PreparedStatement(
     select(messages.c.id).where(
         messages.c.queue_id == bindparam("queue_row"),
         messages.c.visible_at == bindparam("at"),

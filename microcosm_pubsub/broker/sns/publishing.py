@@ -1,8 +1,8 @@
 """
 Publish messages to a topic.
 
-A call is one transaction: a message is in the queues of all subscriptions, or in none. What is wrong with the form
-of an entry refuses a whole batch, as it does at AWS; other failures are the entry's own.
+A call is one transaction: a message is in the queues of all subscriptions, or in none. A fault in the form of an entry
+refuses a whole batch, as it does at AWS; other failures are the entry's own.
 
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html

@@ -1,7 +1,7 @@
 """
 The result of a delivery to an endpoint that is no queue: it is over, or tried again, or given up.
 
-What is given up goes to the subscription's dead-letter queue, if there is one.
+A delivery that is given up goes to the subscription's dead-letter queue, if there is one.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 """

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import subscriptions, topics
 from microcosm_pubsub.broker.sns.filter_policy import AllOf
 from microcosm_pubsub.broker.sns.notification import Notification
@@ -162,7 +162,7 @@ SUBSCRIPTIONS = (
 
 OF_TOPIC = SUBSCRIPTIONS.where(subscriptions.c.topic_id == bindparam("topic"))
 
-CONFIRMED_OF_TOPIC = Prepared(OF_TOPIC.where(subscriptions.c.state == CONFIRMED))
+CONFIRMED_OF_TOPIC = PreparedStatement(OF_TOPIC.where(subscriptions.c.state == CONFIRMED))
 
 KNOWN_OF_TOPIC = OF_TOPIC.where(subscriptions.c.state != DELETED)
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import deduplications, subscriptions, topics
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter, not_found
 from microcosm_pubsub.broker.sns.tags import to_tags
@@ -232,9 +232,9 @@ def require_few(count: int) -> None:
 
 OF_NAME = select(topics).where(topics.c.name == bindparam("topic_name"))
 
-SELECT_TOPIC = Prepared(OF_NAME)
+SELECT_TOPIC = PreparedStatement(OF_NAME)
 
-LOCK_TOPIC = Prepared(OF_NAME.with_for_update())
+LOCK_TOPIC = PreparedStatement(OF_NAME.with_for_update())
 
 COUNT_BY_STATE = (
     select(subscriptions.c.state, func.count().label("number"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from microcosm_pubsub.broker import batches
-from microcosm_pubsub.broker.batches import Entries, Outcome
+from microcosm_pubsub.broker.batches import Entries, EntryAnswer
 from microcosm_pubsub.broker.broker import Refusal
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
@@ -38,7 +38,7 @@ def check_entries(entries: Entries) -> None:
         raise Refusal(fault, FAULTS[fault].format(count=len(ids), repeated=repeated))
 
 
-def answer_batch(entries: Entries, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def answer_batch(entries: Entries, outcomes: Sequence[EntryAnswer]) -> dict[str, Any]:
     """Return the answer of a batch, from what came of each of its entries; an empty list is left out."""
     answer = batches.answer_batch(entries, outcomes, lambda refusal: refusal.name)
     return {name: value for name, value in answer.items() if value}

@@ -17,12 +17,12 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
 
 
-#: Changes that other processes make to a queue are noticed so soon; AWS takes up to a minute.
+#: Changes that other processes make to a queue are noticed within this time; AWS takes up to a minute.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 RECALL_SECONDS = 1.0
 
@@ -256,4 +256,4 @@ def _to_queue(row: Any) -> Queue:
     )
 
 
-SELECT_QUEUE = Prepared(select(queues).where(queues.c.name == bindparam("queue_name")))
+SELECT_QUEUE = PreparedStatement(select(queues).where(queues.c.name == bindparam("queue_name")))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.queues import Queue
 
@@ -30,13 +30,13 @@ def find_next(broker: Broker, connection: Connection, queue: Queue) -> int | Non
     return found
 
 
-NEXT_MESSAGE = Prepared(
+NEXT_MESSAGE = PreparedStatement(
     select(func.min(messages.c.visible_at).label("at")).where(
         messages.c.queue_id == bindparam("queue_row"), messages.c.visible_at > bindparam("now")
     )
 )
 
-NEXT_GROUP = Prepared(
+NEXT_GROUP = PreparedStatement(
     select(func.min(groups.c.available_at).label("at")).where(
         groups.c.queue_id == bindparam("queue_row"), groups.c.available_at > bindparam("now")
     )

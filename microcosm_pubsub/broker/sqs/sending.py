@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import deduplications, messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sqs.message_attributes import (
@@ -116,7 +116,7 @@ def make_draft(
     MessageGroupId: str | None = None,
 ) -> Draft:
     """
-    Check a message that is to be sent.
+    Check a message to send.
 
     :raises Refusal: if SQS refuses it
     """
@@ -272,7 +272,7 @@ INSERTED = (
     "sequence",
 )
 
-INSERT_MESSAGE = Prepared(insert(messages).values({name: bindparam(name) for name in INSERTED}))
+INSERT_MESSAGE = PreparedStatement(insert(messages).values({name: bindparam(name) for name in INSERTED}))
 
 TAKE_NUMBERS = (
     update(queues)

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from microcosm_pubsub.broker.batches import Outcome
+from microcosm_pubsub.broker.batches import EntryAnswer
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import update_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import Receipt, parse_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
@@ -54,7 +54,7 @@ def change_message_visibility_batch(
     return answer_batch(Entries, _change(broker, QueueUrl, Entries))
 
 
-def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[EntryAnswer]:
     now = broker.now()
     queue = recall_queue(broker, queue_url)
     receipts = [_parse(entry, queue) for entry in entries]
@@ -80,7 +80,7 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
     return outcomes
 
 
-def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: int) -> Outcome:
+def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: int) -> EntryAnswer:
     if isinstance(item, Refusal):
         return item
     row = rows.get(item.row_id)
@@ -92,7 +92,7 @@ def _check_fifo_receipt(item: Receipt | Refusal, rows: Mapping[int, Any], now: i
     return {}
 
 
-def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]) -> list[EntryAnswer]:
     now = broker.now()
     queue = recall_queue(broker, queue_url)
     receipts = [_parse(entry, queue) for entry in entries]
@@ -121,7 +121,7 @@ def _check_change(
     seconds: int,
     rows: Mapping[int, Any],
     now: int,
-) -> Outcome:
+) -> EntryAnswer:
     if isinstance(receipt, Refusal):
         return receipt
     if not 0 <= seconds <= MAX_VISIBILITY_TIMEOUT_SECONDS:
@@ -164,12 +164,14 @@ def _update_groups(connection: Connection, queue: Queue, rows: Sequence[Any], no
         update_group(connection, queue.id, group_id, now)
 
 
-def _raise_first(outcomes: Sequence[Outcome]) -> None:
+def _raise_first(outcomes: Sequence[EntryAnswer]) -> None:
     if isinstance(outcomes[0], Refusal):
         raise outcomes[0]
 
 
-DELETE = Prepared(delete(messages).where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given")))
+DELETE = PreparedStatement(
+    delete(messages).where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given"))
+)
 
 FIND = (
     select(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, func, literal, select, update
 
 from microcosm_pubsub.broker.groups import available_groups, update_group
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.queues import Queue
 
@@ -68,9 +68,9 @@ def _taking(ready: Any) -> Any:
 
 READY = select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)
 
-TAKE = Prepared(_taking(READY))
+TAKE = PreparedStatement(_taking(READY))
 
-TAKE_AWAY = Prepared(
+TAKE_AWAY = PreparedStatement(
     delete(messages)
     .where(messages.c.id.in_(_choosing(READY)))
     .returning(messages.c.id, messages.c.message_id, messages.c.body)

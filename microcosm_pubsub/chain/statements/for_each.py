@@ -1,8 +1,8 @@
 """
 The statement that repeats links: `for_each`.
 
-Each iteration runs in a scope of its own, where the item is bound and where what its links extract
-stays. What the iterations return becomes a list in the context.
+Each iteration runs in a scope of its own, where the item is bound and where what its links extract stays. The values
+that the iterations return become a list in the context.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ForEachStatement(Statement):
     :param list_key: where the list of what the iterations return is stored
     :param wanted: conditions on the scope of an iteration, before it runs
     :param kept: conditions on what an iteration returned
-    :param chain: what is run; None until `do` tells it
+    :param chain: the chain that is run; None until `do` gives it
     """
 
     item: str

@@ -1,7 +1,7 @@
 """
 The statement that expects errors: `try_chain`.
 
-What the links had extracted before one of them raised stays in the context.
+Keys that the links had extracted before one of them raised stay in the context.
 """
 
 from __future__ import annotations

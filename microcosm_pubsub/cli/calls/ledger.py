@@ -22,7 +22,7 @@ from microcosm_pubsub.cli.sql.session import URL_VARIABLE, require_database
 from microcosm_pubsub.cli.table import make_table, print_table
 
 
-#: So many tasks are listed by default.
+#: At most this many tasks are listed by default.
 LISTED = 50
 
 #: A longer result, or error, is not shown whole in a table.

@@ -39,7 +39,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     """
     Return an object graph as the flags say, or that of the daemon that they name.
 
-    :param components: what is used of it
+    :param components: the components that are used
     """
     if getattr(args, "daemon", None):
         return find_daemon(args).create_for_lambda(broker_url=args.broker_url).graph

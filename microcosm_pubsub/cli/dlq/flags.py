@@ -16,7 +16,7 @@ from microcosm_pubsub.errors import ConfigurationError
 
 
 def add_broker_flag(parser: ArgumentParser) -> None:
-    """Add the flag of those who have no AWS."""
+    """Add the flag of users without AWS."""
     parser.add_argument(
         "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db"
     )

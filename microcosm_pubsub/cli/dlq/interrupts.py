@@ -1,8 +1,8 @@
 """
 Signals that ask a command to stop, noticed between two calls.
 
-The first one lets the command end what it does and release what it holds; the second one ends it at once. What is
-hidden then becomes visible again by itself.
+The first one lets the command end what it does and release what it holds; the second one ends it at once. Messages that
+are hidden then become visible again by themselves.
 """
 
 from __future__ import annotations

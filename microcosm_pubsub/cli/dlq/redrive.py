@@ -27,7 +27,7 @@ from microcosm_pubsub.dead_letters.sources import QueueInfo, Targets, describe_q
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: So many failures are told one by one.
+#: At most this many failures are told one by one.
 MAX_FAILURES = 10
 
 
@@ -54,7 +54,7 @@ def redrive(args: Namespace) -> int:
 
 
 def move_all(session: Session, queue: QueueInfo, targets: Targets) -> dict[str, Any] | None:
-    """Let SQS move all messages, and return what became of them; None if they are to be sent one by one."""
+    """Let SQS move all messages, and return what became of them; None if they must be sent one by one."""
     rate = session.args.rate
     if rate is not None and (rate != int(rate) or rate > MAX_RATE):
         return None
@@ -73,7 +73,7 @@ def move_all(session: Session, queue: QueueInfo, targets: Targets) -> dict[str, 
 
 
 def find_only_target(session: Session, queue: QueueInfo, targets: Targets) -> str | None:
-    """Return the URL of the queue to which all messages may go; None if they are to be sent one by one."""
+    """Return the URL of the queue to which all messages may go; None if they must be sent one by one."""
     if session.args.force:
         return targets.find_default()
     with session.scan(queue) as scan:

@@ -17,7 +17,7 @@ from microcosm_pubsub.dead_letters.groups import Group
 from microcosm_pubsub.dead_letters.letter import Letter
 
 
-#: So much of a content is shown.
+#: At most this many characters of a content are shown.
 MAX_CONTENT_LENGTH = 200
 
 

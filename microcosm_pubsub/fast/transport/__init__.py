@@ -63,8 +63,8 @@ class HotClient:
 
     def _call_botocore(self, calls: HotCalls, operation_name: str, api_params: Any, flight: Flight | None) -> Any:
         """Let botocore do a call, from its beginning or from where it got to."""
-        outcome = flight.find_outcome() if flight is not None else None
-        with calls.hand_over(operation_name, api_params, outcome):
+        first_attempt = flight.find_first_attempt() if flight is not None else None
+        with calls.hand_over(operation_name, api_params, first_attempt):
             return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
 
 
@@ -110,7 +110,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
     """
     Begin a call of a client without waiting for its answer.
 
-    Who begins one makes its `sock` not block, calls `exchange.read()` whenever something has arrived, until it returns
+    The caller makes its `sock` not block, calls `exchange.read()` whenever something has arrived, until it returns
     True, then asks for `read_answer()`, and if that is None for `finish_call()`.
 
     :param method: the name of the client's method, such as `receive_message`
@@ -129,7 +129,7 @@ def begin_call(client: Any, method: str, parameters: Any) -> Flight | None:
 
 def finish_call(client: Any, flight: Flight) -> Any:
     """
-    Let botocore finish a call from where it got to: with its errors, and other attempts if there are to be any.
+    Let botocore finish a call from where it got to: with its errors, and other attempts if any are left.
 
     :raises Exception: what the client's method would raise
     """

@@ -230,7 +230,7 @@ def read_unread(sock: Any, arrived: UnreadAnswer, url: str) -> AWSResponse:
     """
     Read an answer as boto3 does, from its first byte.
 
-    :param url: what was asked
+    :param url: the URL that was asked
     :raises HTTPClientError: if it cannot be read
     """
     socket = UnreadSocket(UnreadStream(sock, arrived), None if arrived.was_sent else arrived.error)

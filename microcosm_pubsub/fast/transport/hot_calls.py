@@ -3,8 +3,8 @@ The hot calls of a client, answered the short way.
 
 A client is the object that boto3 makes, with one class put before its own. The first call of an operation is
 botocore's, and is learned from. Later ones are answered here if all is as usual. When an answer is not, the call is
-begun anew by botocore, which is given what happened as the outcome of its first attempt: so errors, retries and their
-back-off, quotas and events are botocore's own, and nothing is sent twice.
+begun anew by botocore, which is given the end of the first attempt: so errors, retries and their back-off, quotas and
+events are botocore's own, and nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FirstAttempt:
     """The end of the first attempt of a call."""
 
     invocation_id: str
@@ -63,7 +63,7 @@ class Content:
 class CallState(local):
     """The state of a thread's call, by which botocore's events know of it."""
 
-    outcome: Outcome | None = None
+    first_attempt: FirstAttempt | None = None
     is_learning = False
     request: Any = None
 
@@ -157,19 +157,19 @@ class HotCalls:
         return parsed
 
     @contextmanager
-    def hand_over(self, name: str, parameters: Any, outcome: Outcome | None) -> Iterator[None]:
+    def hand_over(self, name: str, parameters: Any, first_attempt: FirstAttempt | None) -> Iterator[None]:
         """
         Let botocore do a call, and learn from it if there is something to learn.
 
-        :param outcome: of its first attempt, if that was made already
+        :param first_attempt: its end, if it was made already
         """
         state = self._state
-        state.outcome = outcome
+        state.first_attempt = first_attempt
         try:
             yield
         finally:
             request, state.request = state.request, None
-            state.outcome, state.is_learning = None, False
+            state.first_attempt, state.is_learning = None, False
             if request is not None:
                 self._learn(name, request, parameters)
 
@@ -192,31 +192,31 @@ class HotCalls:
 
     def identify(self, context: dict[str, Any], **_: Any) -> None:
         """Let the attempts of a call have one invocation id (a handler of `before-call`)."""
-        if self._state.outcome is not None:
-            context["retries"] = {"invocation-id": self._state.outcome.invocation_id}
+        if self._state.first_attempt is not None:
+            context["retries"] = {"invocation-id": self._state.first_attempt.invocation_id}
 
     def replay(self, request: Any, **_: Any) -> AWSResponse | None:
-        """Give botocore the outcome of an attempt that was made already (a handler of `before-send`)."""
+        """Give botocore the end of an attempt that was made already (a handler of `before-send`)."""
         state = self._state
         if state.is_learning:
             state.is_learning, state.request = False, request
-        outcome, state.outcome = state.outcome, None
-        if outcome is None:
+        first_attempt, state.first_attempt = state.first_attempt, None
+        if first_attempt is None:
             return None
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.response
+        if first_attempt.error is not None:
+            raise first_attempt.error
+        return first_attempt.response
 
 
 class Flight:
     """
     A call whose request was sent.
 
-    Who began it reads until there is nothing more to read, waiting for it or coming back, and then asks for the answer,
-    once. What that is not, `find_outcome` tells botocore, which goes on from there.
+    Its caller reads until there is nothing more to read, waiting for it or coming back, and then asks for the answer,
+    once. Without one, `find_first_attempt` tells botocore what happened, which goes on from there.
     """
 
-    __slots__ = ("_calls", "_connection", "_invocation_id", "_outcome", "_pool", "exchange", "name", "parameters")
+    __slots__ = ("_calls", "_connection", "_first_attempt", "_invocation_id", "_pool", "exchange", "name", "parameters")
 
     def __init__(
         self, calls: HotCalls, name: str, parameters: Any, pool: Any, connection: Any, invocation_id: str
@@ -225,7 +225,7 @@ class Flight:
         self.name, self.parameters = name, parameters
         self._calls, self._pool, self._connection = calls, pool, connection
         self._invocation_id = invocation_id
-        self._outcome: Outcome | None = None
+        self._first_attempt: FirstAttempt | None = None
 
     @property
     def sock(self) -> Any:
@@ -248,21 +248,21 @@ class Flight:
         parsed = self._calls.read(self.name, answer)
         if parsed is None:
             response = AWSResponse(self._calls.url, answer.status_code, dict(answer.fields), Content(answer.content))
-            self._outcome = Outcome(self._invocation_id, response)
+            self._first_attempt = FirstAttempt(self._invocation_id, response)
         return parsed
 
-    def find_outcome(self) -> Outcome:
+    def find_first_attempt(self) -> FirstAttempt:
         """Return what came of the call, for botocore; waits for the rest of the answer, if there is more."""
-        if self._outcome is None:
+        if self._first_attempt is None:
             arrived = self.exchange.result
             assert isinstance(arrived, UnreadAnswer)
             try:
                 if arrived.error is None:
                     self.sock.settimeout(self.read_timeout)
-                self._outcome = make_outcome(self.sock, arrived, self._calls.url, self._invocation_id)
+                self._first_attempt = make_first_attempt(self.sock, arrived, self._calls.url, self._invocation_id)
             finally:
                 self._return_connection(is_reusable=False)
-        return self._outcome
+        return self._first_attempt
 
     def give_up(self) -> None:
         """Wait for nothing more."""
@@ -277,11 +277,11 @@ class Flight:
         self._pool._put_conn(self._connection if is_reusable else None)
 
 
-def make_outcome(sock: Any, arrived: UnreadAnswer, url: str, invocation_id: str) -> Outcome:
+def make_first_attempt(sock: Any, arrived: UnreadAnswer, url: str, invocation_id: str) -> FirstAttempt:
     try:
-        return Outcome(invocation_id, response=read_unread(sock, arrived, url))
+        return FirstAttempt(invocation_id, response=read_unread(sock, arrived, url))
     except HTTPClientError as error:
-        return Outcome(invocation_id, error=error)
+        return FirstAttempt(invocation_id, error=error)
 
 
 def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@ Onlookers at calls of boto3, which need not see those that are made here.
 
 Sentry's SDK puts breadcrumbs and spans around boto3's calls, and a daemon that reports its failures would pay for them
 with half its speed; OpenTelemetry's instrumentation of botocore makes spans, in whose place ours stand where there are
-any. Either is known by where its functions come from. What it has replaced in its turn is looked at as well, and hooks
-that a user gave it see every call, as handlers of his do.
+any. Either is known by where its functions come from. Functions that it has replaced in its turn are looked at as well,
+and hooks that a user gave it see every call, as handlers of his do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SENTRY = "sentry_sdk.integrations.boto3"
 #: https://opentelemetry-python-contrib.readthedocs.io/en/latest/instrumentation/botocore/botocore.html
 OPENTELEMETRY = "opentelemetry.instrumentation.botocore"
 
-#: Sentry, OpenTelemetry, and whoever stands around them; more is a loop.
+#: Sentry, OpenTelemetry, and wrappers around them; more is a loop.
 MOST_LAYERS = 10
 
 
@@ -42,7 +42,7 @@ def is_known_handler(handler: Any) -> bool:
 
 def find_stranger(function: Any, is_traced: bool) -> str | None:
     """
-    Return who stands in the place of one of botocore's functions and has to see every call, or None if nobody has to.
+    Return the name of a replacement of one of botocore's functions that has to see every call, or None if none has to.
 
     :param is_traced: whether OpenTelemetry's instrumentation need not
     :returns: what to add to "it is replaced"; an empty text for somebody unknown

@@ -19,7 +19,7 @@ class Way:
     The way of requests to a URL.
 
     :param pool: the connections, botocore's own
-    :param target: what stands in the request's first line
+    :param target: the target in the request's first line
     :param headers: those that are added for a proxy
     """
 

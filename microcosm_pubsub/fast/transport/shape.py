@@ -1,8 +1,8 @@
 """
 The members of botocore's service model that the short way reads and writes, compiled once for each operation.
 
-What is compiled knows the usual alone: a member, a type or a value that it does not know is `FallBack`, and botocore
-validates, writes or reads it, with its own errors.
+The compiled functions know the usual alone: a member, a type or a value that it does not know is `FallBack`, and
+botocore validates, writes or reads it, with its own errors.
 """
 
 from __future__ import annotations

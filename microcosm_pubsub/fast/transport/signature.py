@@ -52,7 +52,7 @@ class SigningKey(SigV4Auth):  # type: ignore[misc]
 
     def derive(self, timestamp: str) -> bytes:
         """Return the signing key of a timestamp's day."""
-        self.signature("", Dated(timestamp))
+        self.signature("", DatedRequest(timestamp))
         return self._last_key
 
     def _sign(self, key: bytes, msg: str, hex: bool = False) -> Any:
@@ -60,7 +60,7 @@ class SigningKey(SigV4Auth):  # type: ignore[misc]
         return super()._sign(key, msg, hex)
 
 
-class Dated:
+class DatedRequest:
     """A request as botocore's signer reads it, once its canonical form is known."""
 
     __slots__ = ("context",)
@@ -89,7 +89,7 @@ class DerivedKeySigner:
         day, key = self._key
         if day != timestamp[:8]:
             day, key = self._key = (timestamp[:8], self._signing_key.derive(timestamp))
-        dated = Dated(timestamp)
+        dated = DatedRequest(timestamp)
         text = self._auth.string_to_sign(dated, f"{self._before}{timestamp}{self._after}\n{digest}")
         signature = self._auth._sign(key, text, hex=True)
         return f"{self._start}{self._auth.credential_scope(dated)}{self._end}{signature}"

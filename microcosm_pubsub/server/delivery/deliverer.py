@@ -24,7 +24,7 @@ from microcosm_pubsub.server.delivery.signing import Signer
 
 logger = getLogger(__name__)
 
-#: So many web servers are called at a time.
+#: At most this many web servers are called at a time.
 THREADS = 16
 
 #: Messages that other processes publish are noticed within this time, in seconds.
@@ -37,7 +37,7 @@ class Deliverer:
     """
     Deliver to endpoints that are no queues.
 
-    :param broker: what is to be delivered
+    :param broker: holds the deliveries
     :param url: of the server
     :param signer: signs what goes to web servers; None if nothing does
     :param send: posts to a web server

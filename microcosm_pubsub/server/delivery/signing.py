@@ -1,8 +1,8 @@
 """
 The key with which messages to web servers are signed, and its certificate.
 
-The key is made when a server starts, and never leaves it; whoever verifies a message gets the certificate from the
-server itself, by the URL that the message names.
+The key is made when a server starts, and never leaves it; a program that verifies a message gets the certificate from
+the server itself, by the URL that the message names.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 """

@@ -23,7 +23,7 @@ class Outbox:
 
     :param store: writes rows
     :param relay: publishes them
-    :param size_limit_bytes: what a topic takes
+    :param size_limit_bytes: the most that a topic takes in one call
     """
 
     def __init__(

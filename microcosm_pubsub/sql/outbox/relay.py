@@ -70,7 +70,7 @@ class Relay:
         """
         Publish rows that this process has committed just now: by its relay's thread, or here if that does not run.
 
-        What cannot be published is left to whoever looks for it later; nothing is raised, for all is committed.
+        A row that cannot be published is left to a later look; nothing is raised, for all is committed.
         """
         if self.work.is_running:
             if len(self._fresh) + len(rows) <= MAX_WAITING:

@@ -17,7 +17,7 @@ from microcosm_pubsub.producer import PubsubMessage
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    A message that is to be published.
+    A message to publish.
 
     :param id: of the row
     :param message: as its producer made it

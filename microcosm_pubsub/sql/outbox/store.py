@@ -23,7 +23,7 @@ from microcosm_pubsub.sql.upgrade import explaining
 MIN_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 600.0
 
-#: So much of an error is kept.
+#: At most this many characters of an error are kept.
 MAX_ERROR_LENGTH = 500
 
 
@@ -82,7 +82,7 @@ class OutboxStore:
         """
         Return rows that must keep their order, and take them: the first ones of groups, with those that follow.
 
-        The first row of a group stands for the group: who has it is the only one to publish any of them.
+        The first row of a group stands for the group: the relay that has it is the only one to publish any of them.
         """
         table, now = self.table, self.now_ms()
         earlier = table.alias("earlier")

@@ -199,7 +199,7 @@ SENDER = {"SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
 QUEUE = {"SenderFault": False, "Code": "InternalError"}
 
 
-@pytest.mark.parametrize("verb", ["delete", "release"])
+@pytest.mark.parametrize("verb", ["delete", "nack"])
 @pytest.mark.parametrize(
     ("failed", "refused", "settled", "errors"),
     [

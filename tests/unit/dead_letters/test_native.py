@@ -55,7 +55,7 @@ class TestMoveTask:
 
         # not ours to cancel
         running.cancel()
-        assert running.look().status == "RUNNING"
+        assert running.read_progress().status == "RUNNING"
         assert [progress.moved for progress in task.follow(lambda seconds: True)] == [1]
         task.cancel()
 

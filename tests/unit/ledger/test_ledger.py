@@ -25,7 +25,7 @@ from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.ledger.store import Wanted
+from microcosm_pubsub.ledger.store import RowFilter
 from tests.unit.ledger.helpers import Daemon, TooBad, outcomes
 
 
@@ -414,7 +414,7 @@ class TestLost:
                 return
             ledger = graph.pubsub_ledger
             with graph.pubsub_database.connect() as connection:
-                row = ledger.store.list_rows(connection, Wanted(1))[0]
+                row = ledger.store.list_rows(connection, RowFilter(1))[0]
                 ledger.store.change(connection, row, state=State.LOST)
                 now = ledger.terms.now_ms()
                 values = {"worker": "other", "started_at": now, "look_at": now + 9999, "max_attempts": 3}
@@ -480,7 +480,7 @@ def test_tasks_are_listed_by_pages(make_app, add):
 def test_a_list_of_one_key_is_read_from_an_index(make_app, kind):
     app = make_app(Daemon)
     store = app.graph.pubsub_ledger.store
-    query = store.make_query(Wanted(20, cursor_key="user:1"))
+    query = store.make_query(RowFilter(20, cursor_key="user:1"))
     sql = query.compile(app.graph.pubsub_database.engine, compile_kwargs={"literal_binds": True})
     with app.graph.pubsub_database.connect() as connection:
         if kind == "sqlite":
@@ -643,7 +643,7 @@ def test_what_is_told_to_stop_has_its_turn_until_it_does(make_app):
             thread.start()
             thread.join()
         with graph.pubsub_database.autocommitting() as connection:
-            seen.extend(row.state for row in graph.pubsub_ledger.store.list_rows(connection, Wanted(10)))
+            seen.extend(row.state for row in graph.pubsub_ledger.store.list_rows(connection, RowFilter(10)))
 
     @task(name="next", ledger=True)
     def following() -> None: ...
@@ -719,7 +719,7 @@ def test_what_failed_after_another_worker_had_begun_it_is_no_dead_letter(make_ap
     def slow(graph) -> None:
         ledger = graph.pubsub_ledger
         with graph.pubsub_database.connect() as connection:
-            row = ledger.store.list_rows(connection, Wanted(1))[0]
+            row = ledger.store.list_rows(connection, RowFilter(1))[0]
             ledger.store.change(connection, row, attempts=row.attempts + 1, worker="other")
         raise TooBad
 

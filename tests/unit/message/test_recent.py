@@ -2,12 +2,12 @@
 The last messages of which something is remembered.
 """
 
-from microcosm_pubsub.message import Recent
+from microcosm_pubsub.message import RecentCounts
 from microcosm_pubsub.message.recent import MAX_REMEMBERED
 
 
 def test_numbers_are_counted_up():
-    recent = Recent()
+    recent = RecentCounts()
     assert recent.count("a") == 0
     recent.add("a")
     recent.add("a")
@@ -17,17 +17,17 @@ def test_numbers_are_counted_up():
 
 
 def test_only_the_last_are_remembered():
-    recent = Recent(limit=3)
+    recent = RecentCounts(limit=3)
     for name in ("a", "b", "c", "a", "d"):
         recent.add(name)
 
     assert [recent.count(name) for name in ("a", "b", "c", "d")] == [2, 0, 1, 1]
     assert len(recent) == 3
-    assert Recent().limit == MAX_REMEMBERED
+    assert RecentCounts().limit == MAX_REMEMBERED
 
 
 def test_one_can_be_forgotten():
-    recent = Recent()
+    recent = RecentCounts()
     recent.forget("a")
     recent.add("a")
     recent.forget("a")

@@ -6,19 +6,21 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from microcosm_pubsub.broker.prepared import Prepared
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import topics
 
 
-INSERT = Prepared(insert(topics).values({name: bindparam(name) for name in ("name", "fifo", "attributes", "tags")}))
+INSERT = PreparedStatement(
+    insert(topics).values({name: bindparam(name) for name in ("name", "fifo", "attributes", "tags")})
+)
 
-SELECT = Prepared(select(topics.c.id.label("row_id"), topics.c.name, topics.c.fifo).order_by(topics.c.id))
+SELECT = PreparedStatement(select(topics.c.id.label("row_id"), topics.c.name, topics.c.fifo).order_by(topics.c.id))
 
-RENAME = Prepared(
+RENAME = PreparedStatement(
     topics.update().where(topics.c.name == bindparam("old")).values(name=bindparam("new")).returning(topics.c.name)
 )
 
-DELETE = Prepared(delete(topics).where(topics.c.name == bindparam("old")))
+DELETE = PreparedStatement(delete(topics).where(topics.c.name == bindparam("old")))
 
 
 def topic(name):

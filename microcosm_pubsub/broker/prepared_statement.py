@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 Parameters = Mapping[str, Any]
 
 
-class Prepared:
+class PreparedStatement:
     """
     A statement that is compiled once for each kind of database.
 
