@@ -20,6 +20,7 @@ from microcosm_pubsub.calls.message import VERSION, make_request_media_type, reg
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue, Waiting
 from microcosm_pubsub.calls.together import Together
+from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
@@ -42,8 +43,9 @@ class Rpc:
         self.schemas = graph.pubsub_message_schema_registry
         self.timeout_seconds = timeout_seconds
         self.now = now
-        self.queues = ReplyQueues(graph.sqs_client, prefix)
-        self.replies = ReplyQueue(graph.sqs_client, self.queues, was_taken=find_was_taken(graph.sns_client))
+        client = find_account_client(graph)
+        self.queues = ReplyQueues(client, prefix)
+        self.replies = ReplyQueue(client, self.queues, was_taken=find_was_taken(graph.sns_client))
         # a request that waited for the commit of a handler's transaction would wait for itself
         self.requests = Together(self._publish_all, lambda message: message.size_bytes, "pubsub-requests")
 
