@@ -7,12 +7,13 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
 from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
-from microcosm_pubsub.clients.protocols import as_admin
+from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.errors import Nack
@@ -141,7 +142,9 @@ def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
         found: AnswerInbox | None = None if transactions is None else transactions.find_inbox(handler, options)
         return found
 
-    return SendAnswers(Reply(lambda: as_admin(graph.sqs_client), graph.config.pubsub_replies.prefix, find_inbox))
+    # On Lambda one is made for it, at the first answer.
+    get_client = cache(partial(find_account_client, graph))
+    return SendAnswers(Reply(get_client, graph.config.pubsub_replies.prefix, find_inbox))
 
 
 def configure_pubsub_replies_kept(graph: PubSubGraph) -> KeepAnswers:

@@ -20,7 +20,7 @@ from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import OpenRequest, ReplyQueue
-from microcosm_pubsub.clients.protocols import as_admin
+from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
@@ -46,7 +46,7 @@ class Rpc:
         self.schemas = graph.pubsub_message_schema_registry
         self.timeout_seconds = timeout_seconds
         self.now = now
-        client = as_admin(graph.sqs_client)
+        client = find_account_client(graph)
         self.queues = ReplyQueues(client, prefix)
         self.replies = ReplyQueue(client, self.queues, was_taken=find_was_taken(graph.sns_client))
         # A request must not wait for the commit of a handler's transaction, which would wait for its answer.

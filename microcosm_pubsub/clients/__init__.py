@@ -14,7 +14,7 @@ from microcosm_pubsub.clients.codes import (
     convert_receive_error,
     error_code,
 )
-from microcosm_pubsub.clients.factory import configure_sns_client, configure_sqs_client
+from microcosm_pubsub.clients.factory import configure_sns_client, configure_sqs_client, find_account_client
 from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
 from microcosm_pubsub.clients.urls import check_endpoint, endpoint_of, is_local_host, region_of, region_of_arn
 
@@ -34,6 +34,7 @@ __all__ = [
     "describe_client",
     "endpoint_of",
     "error_code",
+    "find_account_client",
     "is_local_host",
     "make_client",
     "region_of",

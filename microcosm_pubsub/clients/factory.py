@@ -9,7 +9,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.clients.boto import LOCAL_REGION, make_client
-from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
+from microcosm_pubsub.clients.protocols import AdminQueueClient, QueueClient, TopicClient, as_admin
 from microcosm_pubsub.clients.urls import endpoint_of, region_of, region_of_arn
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
@@ -40,8 +40,7 @@ def configure_sqs_client(graph: PubSubGraph) -> QueueClient:
     In testing graphs it records its calls, over a broker in memory; for `STDIN` or a file it is a reader; in a graph
     that has a broker it is the broker's.
     """
-    consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
-    source = consumer.sqs_queue_url
+    source = graph.config.sqs_consumer.sqs_queue_url
     if isinstance(source, Reader):
         return source
     if graph.metadata.testing:
@@ -55,8 +54,31 @@ def configure_sqs_client(graph: PubSubGraph) -> QueueClient:
     if source and is_path(source):
         # Before a client is made, which may lack a region as well.
         raise ConfigurationError(f"Cannot read messages from {source}: there is no such file")
+    return make_queue_client(graph)
+
+
+def find_account_client(graph: PubSubGraph) -> AdminQueueClient:
+    """
+    Return the client of the account's queues, wherever the graph's messages come from.
+
+    :returns: the graph's own, or, where its messages come with Lambda's events or out of a file, one that is made anew
+    """
+    client = graph.sqs_client
+    return as_admin(make_queue_client(graph) if isinstance(client, Reader) else client)
+
+
+def make_queue_client(graph: PubSubGraph) -> QueueClient:
+    """
+    Make a client of queues as configuration says.
+
+    :raises ConfigurationError: if it cannot be made
+    """
+    if graph.metadata.testing:
+        return graph.pubsub_testing.sqs_client
     if graph.pubsub_broker is not None:
         return graph.pubsub_broker.queue_client
+    consumer, config = graph.config.sqs_consumer, graph.config.sqs_client
+    source = consumer.sqs_queue_url if isinstance(consumer.sqs_queue_url, str) else None
     client: QueueClient = make_client(
         "sqs",
         profile_name=consumer.profile_name,
