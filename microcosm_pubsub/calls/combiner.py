@@ -65,7 +65,7 @@ class Combiner(Generic[T]):
         future.result()
 
     def _hand_over(self) -> None:
-        """Let the thread send what has gathered, if anything has."""
+        """Let the thread send the items that have gathered, if any have."""
         with self._changed:
             self._is_sending = bool(self._waiting)
             if not self._is_sending:
