@@ -49,7 +49,7 @@ class BackoffPolicy(ABC):
 
     @classmethod
     def from_config(cls, message_retry_visibility_timeout_seconds: float) -> BackoffPolicy:
-        """Make the policy with what configuration says; the timeout is for those that take it."""
+        """Make the policy from configuration; the timeout is for policies that take it."""
         given = {"message_retry_visibility_timeout_seconds": message_retry_visibility_timeout_seconds}
         return cls(**{name: value for name, value in given.items() if name in signature(cls).parameters})
 

@@ -40,7 +40,7 @@ from marshmallow import ValidationError
 
 
 class PubSubError(Exception):
-    """Say what failed, on what, and what to do about it."""
+    """The base of our errors: they say what failed, on what, and what to do about it."""
 
 
 class ConfigurationError(PubSubError):
@@ -72,7 +72,7 @@ class AttemptsExhausted(PubSubError):
 
 
 class HandlerError(PubSubError):
-    """Refuse what a handler did: it exited, or gave what is no result."""
+    """A handler did something that it must not: it exited, or gave a value that is no result."""
 
 
 class HandlerTimeout(HandlerError):
@@ -104,7 +104,7 @@ class ReceiveError(PubSubError):
 
 
 class QueueAccessError(ReceiveError):
-    """Return whether no receive can succeed until somebody changes something, and what."""
+    """No receive can succeed until somebody changes something, which the text names."""
 
 
 class ResourceError(PubSubError):
@@ -117,7 +117,7 @@ class EndOfInput(PubSubError):
 
 class HandlerSignal(Exception):
     """
-    Base of what a handler raises to choose the outcome of its message.
+    The base of signals that a handler raises to choose the outcome of its message.
 
     :param reason: why, in a few words, for the log
     :param extra: more keys for the log line
@@ -157,7 +157,7 @@ class IgnoreMessage(HandlerSignal):
 
 
 class TTLExpired(HandlerSignal):
-    """Drop the message: it, and what caused it, went through too many hops."""
+    """Drop the message: it, and the messages that caused it, went through too many hops."""
 
     default_reason = "TTL expired"
 
@@ -169,7 +169,7 @@ class DeadLetter(HandlerSignal):
 
 
 def _iter_texts(found: Any) -> Iterator[str]:
-    """Iterate over what is wrong, without where."""
+    """Iterate over the faults, without their places."""
     if isinstance(found, Mapping):
         found = list(found.values())
     if isinstance(found, (list, tuple)):

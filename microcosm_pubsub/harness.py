@@ -132,7 +132,7 @@ class Harness:
 
     def run(self) -> Sequence[MessageHandlingResult]:
         """
-        Handle messages until none is visible, and return what came of them.
+        Handle messages until none is visible, and return their results.
 
         :raises AssertionError: if it does not become empty, as when a handler publishes to its own queue
         """
@@ -153,7 +153,7 @@ class Harness:
         )
 
     def _set_up_database(self) -> None:
-        """Let what waits in a database go by the test's clock."""
+        """Let rows that wait in a database go by the test's clock."""
         self._outbox = find_component(self.graph, "pubsub_outbox")
         self._ledger = find_component(self.graph, "pubsub_ledger_keeping")
         if self._outbox is None:
@@ -170,21 +170,21 @@ class Harness:
             self._ledger.schedules.register()
 
     def _publish_due(self) -> None:
-        """Publish what had to wait for its time, as a daemon does beside its worker."""
+        """Publish messages that had to wait for their time, as a daemon does beside its worker."""
         if self._ledger is not None:
             self._ledger.see_to_due()
         if self._outbox is not None:
             self._outbox.relay.relay_some()
 
     def _note_published(self, call_next: PublishCall, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
-        """Note what handlers publish: a publish layer."""
+        """Note the messages that handlers publish: a publish layer."""
         results = call_next(messages)
         if self._is_running:
             self.published.extend(message for message, result in zip(messages, results, strict=True) if result.ok)
         return results
 
     def describe(self) -> str:
-        """Return what is there and what happened, for people."""
+        """Return the state and the events of the test, for people."""
         lines = [f"daemon {self.daemon.name}:"]
         lines += [f"  handled: {each.result.name} {each.media_type}{_why(each)}" for each in self.results]
         lines += [f"  published: {each.media_type} {each.message}" for each in self.published]

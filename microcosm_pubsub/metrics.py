@@ -135,7 +135,7 @@ class PubSubProducerMetrics(HistogramSender):
 
 
 def tags_for(classifier: str, media_type: str | None) -> list[str]:
-    """Return the tags of a metric, whatever the media type says."""
+    """Return the tags of a metric, safe for any media type."""
     # A tag ends at a comma, a bar or a line break: what follows could pass for another metric.
     label = sub(r"[^\w\-:/.+*]", "_", str(media_type or "unknown")[:MAX_MEDIA_TYPE_LENGTH])
     return [f"classifier:{classifier}", f"media-type:{label}"]

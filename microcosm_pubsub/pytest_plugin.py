@@ -63,7 +63,7 @@ def pubsub_server() -> Iterator[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
-    """Add to the report of a failed test what its harnesses hold."""
+    """Add the state of its harnesses to the report of a failed test."""
     report = yield
     maker = getattr(item, "funcargs", {}).get("pubsub_harness")
     if report.when == "call" and report.failed and isinstance(maker, HarnessMaker):

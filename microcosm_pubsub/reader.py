@@ -76,11 +76,11 @@ class Reader:
         raise EndOfInput("There are no messages")
 
     def delete_message(self, **kwargs: Any) -> dict[str, Any]:
-        """Do nothing: what was read is gone."""
+        """Do nothing: a message that was read is gone."""
         return {}
 
     def change_message_visibility(self, **kwargs: Any) -> dict[str, Any]:
-        """Do nothing: what was read will not come again."""
+        """Do nothing: a message that was read will not come again."""
         return {}
 
     def delete_message_batch(self, **kwargs: Any) -> BatchAnswer:

@@ -43,7 +43,7 @@ class MessageHandlingResultTypeInfo(NamedTuple):
 
 
 class MessageHandlingResultType(Enum):
-    """The outcomes of handling a message; the value of each says what it means, and so do its attributes."""
+    """The outcomes of handling a message, with their meanings as values and attributes."""
 
     SUCCEEDED = MessageHandlingResultTypeInfo("succeeded", INFO)
     SKIPPED = MessageHandlingResultTypeInfo("skipped", INFO)
@@ -101,7 +101,7 @@ class MessageHandlingResult(Replaceable):
 
     @classmethod
     def invoke(cls, handler: Callable[[Any], Any], message: SQSMessage) -> MessageHandlingResult:
-        """Call a handler with the message's content and return its result, whatever it does."""
+        """Call a handler with the message's content and return its result, even if it raises."""
         return cls.capture(lambda message: handler(message.content), message)
 
     @classmethod
@@ -113,7 +113,7 @@ class MessageHandlingResult(Replaceable):
         now: Callable[[], float] = time,
     ) -> MessageHandlingResult:
         """
-        Call `call` with the message and return its result, whatever it does.
+        Call `call` with the message and return its result, even if it raises.
 
         :param clock: measures the time that the call takes, in seconds
         :param now: tells the time of day, in seconds since the epoch
@@ -135,13 +135,13 @@ class MessageHandlingResult(Replaceable):
 
     @classmethod
     def from_result(cls, message: SQSMessage, result: Any) -> MessageHandlingResult:
-        """Turn what a handler returned into a result."""
+        """Turn the value of a handler into a result."""
         outcome = MessageHandlingResultType.SUCCEEDED if result else MessageHandlingResultType.SKIPPED
         return cls(media_type=message.media_type, result=outcome)
 
     @classmethod
     def from_error(cls, message: SQSMessage, error: BaseException) -> MessageHandlingResult:
-        """Turn what a handler raised into a result."""
+        """Turn the error of a handler into a result."""
         match error:
             case Nack():
                 outcome = MessageHandlingResultType.RETRIED

@@ -79,7 +79,7 @@ def iter_stacktraces(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def redact(name: str, value: Any) -> Any:
     """
-    Return what may leave the process of a variable.
+    Return the part of a variable that may leave the process.
 
     :param name: the name under which the value was found
     :param value: as Sentry serialized it: text (a repr), or nested mappings and lists of it

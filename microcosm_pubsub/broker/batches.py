@@ -17,7 +17,7 @@ EntryAnswer = Mapping[str, Any] | Refusal
 
 
 def find_fault(entries: Entries) -> str | None:
-    """Return what is wrong with a batch as a whole, by SQS's name for it; None if nothing is."""
+    """Return the fault of a batch as a whole, by SQS's name for it; None if it has none."""
     ids = [entry["Id"] for entry in entries]
     if not ids:
         return "EmptyBatchRequest"
@@ -36,7 +36,7 @@ def answer_batch(
     code_of: Callable[[Refusal], str],
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Return the answer of a batch, from what came of each of its entries.
+    Return the answer of a batch, from the answer or refusal of each entry.
 
     :param code_of: gives the code that the service has for a refusal
     """

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 class Broker:
     """
-    Hold what all calls of the broker need.
+    The state that all calls of the broker share.
 
     :param url: of the database; see `Store`
     :param synchronous: see `Store`
@@ -63,7 +63,7 @@ class Broker:
         parameters: dict[str, Any],
     ) -> dict[str, Any]:
         """
-        Do what an operation of SQS or SNS does, and answer as boto3 does.
+        Do an operation of SQS or SNS, and answer as boto3 does.
 
         :param function: takes the broker and the parameters
         :raises botocore.exceptions.ParamValidationError: if boto3 would refuse the parameters
@@ -74,7 +74,7 @@ class Broker:
 
     def run(self, service: str, operation: str, function: Callable[..., T], parameters: dict[str, Any]) -> T:
         """
-        Do what an operation of SQS or SNS does, and return what its function does; it raises what `call` does.
+        Do an operation of SQS or SNS, and return the value of its function; it raises the errors of `call`.
 
         :raises Busy: in a block of `hasty`, if that would have to wait for the database
         """

@@ -31,7 +31,7 @@ DEFAULT_TOPIC_ARN = names.topic_arn("pubsub")
 
 class BrokerClients:
     """
-    The clients of a broker, which create what they need.
+    The clients of a broker, which create queues and topics as they need them.
 
     :param broker: the broker
     :param max_receive_count: after how many receives a message goes to the dead-letter queue

@@ -63,5 +63,5 @@ def refuse(service: str, operation: str, name: str, text: str, status: int = 400
 
 
 def metadata(status: int = 200) -> dict[str, Any]:
-    """Return what boto3 tells about an HTTP exchange."""
+    """Return the metadata that boto3 gives of an HTTP exchange."""
     return {"RequestId": str(uuid4()), "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}

@@ -14,7 +14,7 @@ from microcosm_pubsub.broker.sqs import listing, moving, permissions, queues, se
 
 class BrokerQueueClient:
     """
-    Do what boto3's SQS client does, on the broker: the same methods, arguments, answers and errors.
+    boto3's SQS client, on the broker: the same methods, arguments, answers and errors.
 
     :param broker: the broker
     """

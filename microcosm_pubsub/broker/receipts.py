@@ -25,7 +25,7 @@ def to_handle(queue_id: int, row_id: int, receipt: str) -> str:
 
 def parse_handle(handle: str, queue_id: int) -> Receipt:
     """
-    Return what a handle says.
+    Return the content of a handle.
 
     :raises Refusal: if no receive from the queue can have given it
     """

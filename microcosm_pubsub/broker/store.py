@@ -273,6 +273,6 @@ def parse_url(text: str) -> URL:
 
 
 def first_line(error: DBAPIError | sqlite3.Error) -> str:
-    """Return what a database said."""
+    """Return the text of a database's error."""
     said = error.orig if isinstance(error, DBAPIError) else error
     return (str(said).splitlines() or [type(said).__name__])[0]

@@ -14,7 +14,7 @@ from microcosm_pubsub.broker.sns import confirming, following, permissions, publ
 
 class BrokerTopicClient:
     """
-    Do what boto3's SNS client does, on the broker: the same methods, arguments, answers and errors.
+    boto3's SNS client, on the broker: the same methods, arguments, answers and errors.
 
     :param broker: the broker
     """

@@ -60,7 +60,7 @@ class KeepAnswers:
 
 
 def find_memory(handler: Handler | None) -> ReplyMemory | None:
-    """Return what holds the answers of a handler; None if it gives none."""
+    """Return the memory of a handler's answers; None if it gives none."""
     memory = getattr(handler, "replies", None)
     return memory if isinstance(memory, ReplyMemory) else None
 
@@ -80,7 +80,7 @@ class ReplyLayer:
         self.inbox = inbox
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        """Handle requests, and send what their answers are."""
+        """Handle requests, and send their answers."""
         return [self._answer(message, result) for message, result in zip(messages, call_next(messages), strict=True)]
 
     def _answer(self, message: SQSMessage, result: MessageHandlingResult) -> MessageHandlingResult:
@@ -119,7 +119,7 @@ class KeepLayer:
         self.inbox = inbox
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-        """Handle requests, and keep what is answered."""
+        """Handle requests, and keep their answers."""
         # Imported here, since a graph without a database knows nothing of transactions.
         from microcosm_pubsub.sql.transaction import current_transaction
 
@@ -135,7 +135,7 @@ class KeepLayer:
 
 @defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
 def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
-    """Configure what sends the answers of services, bound as `pubsub_replies`."""
+    """Configure the layer that sends the answers of services, bound as `pubsub_replies`."""
 
     def find_inbox(handler: Handler, options: HandlerOptions) -> AnswerInbox | None:
         transactions = find_component(graph, "pubsub_transactions")
@@ -148,5 +148,5 @@ def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
 
 
 def configure_pubsub_replies_kept(graph: PubSubGraph) -> KeepAnswers:
-    """Configure what keeps the answers of services with what they wrote, bound as `pubsub_replies_kept`."""
+    """Configure the layer that keeps the answers of services with their writes, bound as `pubsub_replies_kept`."""
     return KeepAnswers(graph.pubsub_replies.reply)

@@ -58,7 +58,7 @@ class ChangeHandler:
 
 def on_change(resource: Any, change: Change = Change.ANY, **options: Unpack[Options]) -> Callable[[Callback], Callback]:
     """
-    Register a callback for what becomes of a resource: `callback(event, resource, message)`.
+    Register a callback for changes of a resource: `callback(event, resource, message)`.
 
     `event` is "created", "changed" or "deleted", `resource` the name in the media type. The messages are those that
     `created("host")` and the like name, from any publisher. A handler of one media type wins over the callback of all.
@@ -93,7 +93,7 @@ def iter_media_types(resource: Any, change: Change) -> Iterable[str]:
 
 
 def split(media_type: str) -> tuple[str, str]:
-    """Return what happened, and of which resource, as a media type tells."""
+    """Return the change and the resource that a media type names."""
     parts = media_type.split(".")
     for index, part in enumerate(parts[:-1]):
         if part in CHANGES:

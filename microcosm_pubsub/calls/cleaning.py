@@ -167,7 +167,7 @@ def is_dead(owner: str) -> bool:
 
 @cache
 def get_machine() -> str:
-    """Return what tells this machine, since it was started, and this container, from all others."""
+    """Return a text that tells this machine, since it was started, and this container, from all others."""
     parts = [gethostname()]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())

@@ -83,7 +83,7 @@ class Combiner(Generic[T]):
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Let the thread send what has gathered, if anything has."""
+        """Let the thread send the items that have gathered, if any have."""
         with self._changed:
             self._is_sending = bool(self._waiting)
             if not self._is_sending:

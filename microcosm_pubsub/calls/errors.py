@@ -27,7 +27,7 @@ TAKEN = {
 
 
 class CallError(PubSubError):
-    """Say what is wrong with a call."""
+    """The base of the errors of calls."""
 
 
 class NoLedger(ConfigurationError):
@@ -88,7 +88,7 @@ class RemoteError(RpcError):
 
     @property
     def type(self) -> str | None:
-        """Return the name of the class of what was raised, if the service told it."""
+        """Return the name of the class of the error, if the service told it."""
         return self.data.get("type") if isinstance(self.data, Mapping) else None
 
 

@@ -87,7 +87,7 @@ class Task:
 
     def deserialize(self, params: Any) -> None:
         """
-        Take the arguments out of what travelled.
+        Take the arguments out of the message.
 
         :raises InvalidParams: if they do not fit the function
         """
@@ -164,7 +164,7 @@ class TaskFunction(Generic[P, R]):
 
     @cached_property
     def parameters(self) -> Parameters:
-        """Return what its arguments are."""
+        """Return the task's parameters."""
         return Parameters(self.function, own_type=Task, own_name=CURSOR)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -184,7 +184,7 @@ class TaskFunction(Generic[P, R]):
 
     def options(self, **options: Any) -> PreparedSend[P]:
         """
-        Return what sends the task with options: `SendOptions` by name.
+        Return an object that sends the task with options: `SendOptions` by name.
         """
         return PreparedSend(self, options)
 
@@ -208,7 +208,7 @@ class PreparedSend(Generic[P]):
         self.send_options = dict(options)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Send the task, as `TaskFunction.send` does; what runs here and now returns its value."""
+        """Send the task, as `TaskFunction.send` does; a task that runs at once returns its value."""
         return get_latest().options(**self.send_options).task(self.function, *args, **kwargs)
 
 

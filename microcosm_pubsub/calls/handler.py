@@ -19,11 +19,11 @@ class Run(Protocol):
     kwargs: dict[str, Any]
 
     def succeed(self, value: Any) -> None:
-        """Take what the function returned."""
+        """Take the value that the function returned."""
         ...
 
     def fail(self, error: Exception) -> None:
-        """Take what the function raised; raise what is to become of the message."""
+        """Take the error that the function raised; raise the outcome of the message."""
         ...
 
 

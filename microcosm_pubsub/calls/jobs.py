@@ -33,7 +33,7 @@ class Job:
 
     def extend(self, **values: Any) -> None:
         """
-        Give the job more attributes: what a queue has agreed on with its methods.
+        Give the job more attributes, which a queue has agreed on with its methods.
 
         :raises ConfigurationError: if it has one of them already
         """

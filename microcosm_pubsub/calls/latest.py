@@ -14,13 +14,13 @@ _latest: list[ReferenceType[Any]] = []
 
 
 def set_latest(sender: Any) -> None:
-    """Note what sends the tasks of this process that name no graph."""
+    """Set the sender of tasks of this process that name no graph."""
     _latest[:] = [ref(sender)]
 
 
 def get_latest() -> Any:
     """
-    Return what sends the tasks of this process that name no graph.
+    Return the sender of tasks of this process that name no graph.
 
     :raises ConfigurationError: if no graph has it
     """

@@ -31,7 +31,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
 class CallSchema(ConventionalMessageSchema):
-    """A call: of a task, or of a service's method; `find_problem` says what else must hold."""
+    """A call: of a task, or of a service's method; `find_problem` checks the rest."""
 
     jsonrpc = fields.String(required=True)
     method = fields.String(required=True)
@@ -52,7 +52,7 @@ class CallSchema(ConventionalMessageSchema):
 
 def find_problem(call: Any) -> str | None:
     """
-    Return what is wrong with a call that its schema let through, or None.
+    Return the fault of a call that its schema let through, or None.
 
     That is done here and not by validators, since each of those costs as much as a field.
     """

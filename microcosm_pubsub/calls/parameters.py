@@ -88,7 +88,7 @@ class Parameters:
 
     @cached_property
     def signature(self) -> Signature:
-        """Return what the function can be called with from afar."""
+        """Return the signature for callers from afar."""
         return Signature(
             [
                 each
@@ -100,7 +100,7 @@ class Parameters:
     @cached_property
     def schema(self) -> Schema:
         """
-        Return what reads and writes the arguments by name.
+        Return the schema that reads and writes the arguments by name.
 
         :raises ConfigurationError: if nothing is known that JSON could say of an annotation
         """
@@ -235,7 +235,7 @@ def is_component(kind: Any) -> bool:
 
 
 def describe(problems: Any) -> str:
-    """Return what is wrong with parameters, for people."""
+    """Return the faults of parameters, for people."""
     if not isinstance(problems, dict):
         return str(problems)
     return "; ".join(

@@ -15,7 +15,7 @@ PLAIN = (str, int, float, bool, type(None))
 
 def to_plain(value: Any) -> Any:
     """
-    Return a value as JSON can say it: what an annotation of its class would make of it.
+    Return a value as JSON can say it: as an annotation of its class would write it.
 
     :raises TypeError: if JSON cannot say it
     """

@@ -88,7 +88,7 @@ class Recurrence:
 
 def import_cronsim() -> Any:
     """
-    Return what reads cron expressions.
+    Return the parser of cron expressions.
 
     :raises ConfigurationError: if it is not installed
     """

@@ -98,7 +98,7 @@ class ReplyQueue:
 
     def expect(self, method: str, seconds: float) -> tuple[str, str, OpenRequest]:
         """
-        Expect an answer, and return the id of the request, the name of the queue, and what waits.
+        Expect an answer, and return the id of the request, the name of the queue, and the open request.
 
         :param method: as it is called
         :param seconds: for how long
@@ -263,5 +263,5 @@ class ReplyQueue:
         return taken
 
     def gauges(self) -> Mapping[str, float]:
-        """Return what it does, as numbers."""
+        """Return its gauges."""
         return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": count for name, count in self.counts.items()}}

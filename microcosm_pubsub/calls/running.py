@@ -191,7 +191,7 @@ class TaskRun:
             self._call_hooks("on_start")
 
     def succeed(self, value: Any) -> None:
-        """Tell the hooks what it returned."""
+        """Tell the hooks the value that it returned."""
         self.value = value
         if self.record is not None:
             self.record.value = value
@@ -199,7 +199,7 @@ class TaskRun:
             self._call_hooks("on_success", value)
 
     def fail(self, error: Exception) -> None:
-        """Tell the hooks what it raised, and let them say whether it is tried again."""
+        """Tell the hooks the error that it raised, and let them say whether it is tried again."""
         self._call_hooks("on_error", error)
         self._limit_retries()
 

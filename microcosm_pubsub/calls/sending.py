@@ -94,7 +94,7 @@ class SendOptions:
         return PublishOptions(group=self.group_id, delay_seconds=self.delay_seconds, at=self.at)
 
     def get_hooks(self) -> dict[str, Hook]:
-        """Return its hooks, by what they are called for."""
+        """Return its hooks, by event."""
         return {event: getattr(self, event) for event in EVENTS if getattr(self, event) is not None}
 
 
@@ -118,7 +118,7 @@ class TaskHandle:
     name: str
 
     def __getattr__(self, name: str) -> Any:
-        """Say of what only handles of the ledger know where that comes from."""
+        """Explain where attributes come from that only handles of the ledger have."""
         if name in LEDGER_NAMES:
             raise AttributeError(
                 f"Task {self.name} is not remembered, and has no {name}: declare it @task(ledger=True)"
@@ -175,7 +175,7 @@ class TaskSender:
 
     def options(self, **options: Any) -> TaskSender:
         """
-        Return what sends with more options: `SendOptions` by name; it may be used as a context manager.
+        Return a sender with more options: `SendOptions` by name; it may be used as a context manager.
 
         :raises ConfigurationError: if one is not known, or cannot work
         """
@@ -187,4 +187,4 @@ class TaskSender:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Do nothing: what was sent in the block is on its way."""
+        """Do nothing: tasks that were sent in the block are on their way."""

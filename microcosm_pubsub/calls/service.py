@@ -84,7 +84,7 @@ class Service:
 
     @cached_property
     def replies(self) -> ReplyMemory:
-        """Return what was answered, and until when that may be asked for again."""
+        """Return the answers that were given, for as long as they may be asked for again."""
         return ReplyMemory()
 
     def find_methods(self) -> dict[str, Callable[..., Any]]:
@@ -136,7 +136,7 @@ class ServiceMethod:
         _ = self.parameters.schema
 
     def make_handler(self) -> Handler:
-        """Return what calls the method for a message."""
+        """Return the handler that calls the method for a message."""
         return make_call_handler(self.method, self.parameters, self.begin, self.service.replies)
 
     def begin(self, message: SQSMessage, given: dict[str, Any]) -> MethodRun | None:
@@ -171,7 +171,7 @@ class MethodRun:
         self.replies = method.service.replies
 
     def succeed(self, value: Any) -> None:
-        """Note what it returned as the answer."""
+        """Keep the value that it returned as the answer."""
         try:
             text = write_result(self.message, value, self.method.returned)
         except RpcError as error:
@@ -181,7 +181,7 @@ class MethodRun:
 
     def fail(self, error: Exception) -> None:
         """
-        Note what it raised as the answer.
+        Keep the error that it raised as the answer.
 
         :raises SkipMessage: since the message is done, and nothing that the method wrote is kept
         """
@@ -208,7 +208,9 @@ def refuse(replies: ReplyMemory, message: SQSMessage, error: RpcError) -> None:
 
 
 def make_return_field(method: Callable[..., Any]) -> Any:
-    """Return what writes what a method returns, by its annotation; None if that says nothing, or is not known."""
+    """
+    Return the field that writes the value of a method, by its annotation; None if that says nothing, or is not known.
+    """
     kind = resolve(find_signature(method).return_annotation, find_names(method))
     if kind in (None, type(None), UNRESOLVED):
         return None

@@ -146,7 +146,7 @@ class Tasks(TaskSender):
 
     def find_queue(self, queue: str) -> TaskFunction[..., Any]:
         """
-        Return what runs all tasks of a queue.
+        Return the function that runs all tasks of a queue.
 
         :raises ConfigurationError: if no class is declared for it
         """

@@ -33,7 +33,7 @@ DECORATORS: list[ContextDecorator] = [
 
 class Chain:
     """
-    Call links one after another, each with what it needs of a shared context.
+    Call links one after another, each with the keys that it needs of a shared context.
 
     A subclass may have other `context_decorators`, apply them in another way, or use another type of context.
 

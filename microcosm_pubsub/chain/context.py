@@ -82,7 +82,7 @@ class SafeContext(dict[str, Any]):
 
     def local(self, **kwargs: Any) -> ScopedSafeContext:
         """
-        Open a scope that holds what this context holds, and more.
+        Open a scope that holds the keys of this context, and more.
 
         :param kwargs: keys of the scope, which hide keys of the same name here
         :returns: a context of its own, which is also a context manager that empties itself at its end

@@ -39,7 +39,7 @@ def get_positional_args(func: Call) -> list[str]:
 
 def get_from_context(context: Context, func: Call) -> Call:
     """
-    Call a function with what its parameters name in the context.
+    Call a function with the values that its parameters name in the context.
 
     :raises ContextKeyNotFound: when it runs, if the context does not hold one of them
     """
@@ -48,7 +48,7 @@ def get_from_context(context: Context, func: Call) -> Call:
 
 def save_to_context(context: Context, func: Call) -> Call:
     """
-    Store what a function returns as its `extracts` says.
+    Store the value of a function as its `extracts` says.
 
     :raises ChainError: when it runs, if it returns another number of values
     """
@@ -56,7 +56,7 @@ def save_to_context(context: Context, func: Call) -> Call:
 
 
 def save_to_context_by_func_name(context: Context, func: Call) -> Call:
-    """Store what a function named `extract_<name>` returns under that name, unless it `extracts` otherwise."""
+    """Store the value of a function named `extract_<name>` under that name, unless it `extracts` otherwise."""
     return _save(context, func, () if find_mark(func, EXTRACTS) else name_after_extract(func))
 
 

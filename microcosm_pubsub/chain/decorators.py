@@ -25,7 +25,7 @@ EXTRACT_PREFIX: Final = "extract_"
 
 def extracts(*names: str) -> Callable[[Link], Link]:
     """
-    Store what a link returns in the context.
+    Store the value of a link in the context.
 
     :param names: the key of the result, or one key for each of its parts
     :raises ConfigurationError: if there is no name, or one that is not text
@@ -54,7 +54,7 @@ def extracted_names(link: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def name_after_extract(link: Callable[..., Any]) -> tuple[str, ...]:
-    """Return what stands after `extract_` in the name of a function, if its name begins so."""
+    """Return the rest of a function's name that begins with `extract_`."""
     while isinstance(link, partial):
         link = link.func
     name = getattr(link, "__name__", "")
@@ -68,7 +68,7 @@ def bound_names(link: Callable[..., Any]) -> dict[str, str]:
 
 
 def find_mark(link: Callable[..., Any], mark: str) -> Any:
-    """Return what a decorator has left on a link, or on the function of a `partial`."""
+    """Return the mark that a decorator has left on a link, or on the function of a `partial`."""
     found = getattr(link, mark, None)
     if found is None and isinstance(link, partial):
         return find_mark(link.func, mark)
@@ -76,13 +76,13 @@ def find_mark(link: Callable[..., Any], mark: str) -> Any:
 
 
 def to_function(link: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that does what a callable does; a function is one already."""
+    """Return a function that calls a callable; a function is one already."""
     return link if isfunction(link) else wrap(link)
 
 
 def wrap(link: Callable[..., Any], call: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """
-    Return a function that does what a link does, and that says the same of itself as a link.
+    Return a function that calls a link, and that has the same marks as the link.
 
     :param call: the function that it calls, if that is another one
     """

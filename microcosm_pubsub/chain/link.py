@@ -59,7 +59,7 @@ def compile_link(
 
 def calling(link: Callable[..., Any], given: Mapping[str, Any] = NONE_GIVEN) -> Step:
     """
-    Call a link with what its parameters name in the context.
+    Call a link with the values that its parameters name in the context.
 
     :raises ConfigurationError: if the link is none, or has no parameter that is `given`
     """
@@ -88,7 +88,7 @@ def renaming(link: Callable[..., Any], step: Step) -> Step:
 
 
 def saving(link: Callable[..., Any], step: Step, names: tuple[str, ...]) -> Step:
-    """Store what a link returns under a name, or its parts under several."""
+    """Store the value of a link under a name, or its parts under several."""
     if not names:
         return step
 
@@ -123,7 +123,7 @@ def look_up(key: str, link: str, default: Any = Parameter.empty, reported: str |
 
 def ask(question: Question, statement: str) -> Step:
     """
-    Make a step that gives what a key holds, or what a function returns, its arguments being those of a link.
+    Make a step that gives the value of a key, or of a function, whose arguments are those of a link.
 
     :param statement: the statement that asks, for errors
     """

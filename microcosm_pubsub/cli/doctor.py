@@ -33,7 +33,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    """Print what was found, and return 1 if anything is wrong."""
+    """Print the findings, and return 1 if anything is wrong."""
     findings = list(examine(find_daemon(args), make_overrides(args)))
     counts = Counter(finding.level for finding in findings)
     if args.json:

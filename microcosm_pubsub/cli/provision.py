@@ -28,14 +28,14 @@ STYLES = {"missing": "bold red", "differs": "yellow", "there": "green", "unknown
 
 
 def add_flags(parser: ArgumentParser) -> None:
-    """Add the flags that say where to look, and how to print what was found."""
+    """Add the flags that say where to look, and how to print the result."""
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
     add_broker_flag(parser)
     add_client_flags(parser)
 
 
 def diff(args: Namespace, topology: Topology) -> int:
-    """Print how what there is compares with what there has to be, and return 1 unless all of it is there."""
+    """Print the comparison of the topology with what there is, and return 1 unless all of it is there."""
     with compare(args, topology) as (comparison, name):
         items = list(comparison.iter_items())
     if args.json:
@@ -47,7 +47,7 @@ def diff(args: Namespace, topology: Topology) -> int:
 
 def apply(args: Namespace, topology: Topology) -> int:
     """
-    Create what is missing and change what differs, if `--yes` says so; print the plan first.
+    Create missing resources and change those that differ, if `--yes` says so; print the plan first.
 
     Without `--yes` it returns 1 if there is something to do.
     """
@@ -71,7 +71,7 @@ def apply(args: Namespace, topology: Topology) -> int:
 
 @contextmanager
 def compare(args: Namespace, topology: Topology) -> Iterator[tuple[Comparison, str]]:
-    """Give what compares a topology with what there is where the flags and the configuration say, and its name."""
+    """Give the comparison of a topology with the engine that the flags and the configuration name, and its name."""
     graph = make_graph(find_daemon(args), make_overrides(args))
     with open_engine(graph) as engine:
         inventory = Inventory(engine.queue_client, engine.topic_client)
@@ -88,7 +88,7 @@ def make_overrides(args: Namespace) -> dict[str, Any]:
 
 
 def print_items(items: list[Item]) -> None:
-    """Print what there has to be, and how it is."""
+    """Print the resources that there have to be, and their states."""
     table = make_table("what", "name", "state", "change")
     for item in items:
         changes = "\n".join(map(str, item.changes)) or item.reason

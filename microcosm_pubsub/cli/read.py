@@ -63,7 +63,7 @@ def main(args: Namespace) -> None:
 
 
 def describe(message: SQSMessage) -> dict[str, Any]:
-    """Return what to print of a message."""
+    """Return the text to print of a message."""
     description = {
         "message_id": message.message_id,
         "media_type": message.media_type,

@@ -157,7 +157,7 @@ class Program:
 
 def load(target: str) -> Program:
     """
-    Return what there is to know of a daemon, or of a module that declares schemas.
+    Return the facts about a daemon, or about a module that declares schemas.
 
     :raises ConfigurationError: if it cannot be imported
     """

@@ -44,7 +44,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 def complete(argv: Sequence[str]) -> list[str]:
     """
-    Return a command line in which `pubsub topology` says what it is asked.
+    Return a command line in which `pubsub topology` names its action.
 
     argparse has no command that may be left out: an optional positional argument would take the daemon's name for it.
     """
@@ -68,7 +68,7 @@ def add_iam_flags(parser: ArgumentParser) -> None:
 
 
 def add_plan_flags(parser: ArgumentParser) -> None:
-    """Add the flags that say what there has to be."""
+    """Add the flags of the topology."""
     parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument(
         "--producers", action="store_true", help="whoever uses it publishes what its modules declare schemas of, too"
@@ -84,22 +84,22 @@ def add_plan_flags(parser: ArgumentParser) -> None:
 
 
 def read_plan(args: Namespace, with_producers: bool) -> Topology:
-    """Return what there has to be, as the flags say."""
+    """Return the topology that the flags say."""
     return plan(make_daemon(find_daemon(args)), with_producers, args.max_receive_count, args.kms_key)
 
 
 def diff(args: Namespace) -> int:
-    """Compare what there has to be with what there is, and return 1 unless all of it is there."""
+    """Compare the topology with what there is, and return 1 unless all of it is there."""
     return provision.diff(args, read_plan(args, args.producers))
 
 
 def apply(args: Namespace) -> int:
-    """Create what is missing and change what differs."""
+    """Create missing resources and change those that differ."""
     return provision.apply(args, read_plan(args, args.producers))
 
 
 def print_topology(args: Namespace) -> None:
-    """Print what there has to be."""
+    """Print the topology."""
     topology = read_plan(args, args.producers)
     if args.format != "table":
         print(FORMATS[args.format](topology))
@@ -122,7 +122,7 @@ def print_topology(args: Namespace) -> None:
 
 
 def print_policy(args: Namespace) -> None:
-    """Print what somebody must be allowed."""
+    """Print the permissions that a role needs."""
     # A program that only handles may publish the media types that it handles, if nothing else is known.
     topology = read_plan(args, args.producers or args.role == "producer")
     print(dumps(POLICIES[args.role](topology, args.region, args.account), indent=2))

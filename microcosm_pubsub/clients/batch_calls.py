@@ -31,7 +31,7 @@ class Failure:
 
 
 def split_calls(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Iterate over what goes into one call each."""
+    """Iterate over the items of one call each."""
     return (items[start : start + MAX_BATCH_ENTRIES] for start in range(0, len(items), MAX_BATCH_ENTRIES))
 
 

@@ -111,7 +111,7 @@ def _make_config(connect_timeout: float, read_timeout: float, max_pool_connectio
 
 
 def describe_client(client: Any) -> str:
-    """Return how a client makes its calls, and why not otherwise: its transport, or what it is if it is not boto3's."""
+    """Return how a client makes its calls, and why not otherwise: its transport, or its class if it is not boto3's."""
     if not isinstance(client, BaseClient):
         return type(client).__name__
     reason = find_hindrance(client)

@@ -48,7 +48,7 @@ CREDENTIALS_ADVICE = (
 
 
 def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
-    """Return what a failed call on a queue means to us: passing, or lasting and what to do about it."""
+    """Return the meaning of a failed call on a queue: an error that passes, or one that lasts, with the remedy."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return QueueAccessError(f"Cannot receive from {queue_url}: {error}; {CREDENTIALS_ADVICE}")
     if isinstance(error, ParamValidationError):

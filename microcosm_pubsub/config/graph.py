@@ -23,7 +23,8 @@ def defaults(**values: Any) -> Callable[[F], F]:
 
 def use_parts(graph: PubSubGraph, parts: Iterable[Any]) -> tuple[Any, ...]:
     """
-    Return what a list of binding names and of other things stands for: components by name, the others as they are.
+    Return the parts that a list of binding names and of other things stands for: components by name, the others as they
+    are.
 
     :raises ConfigurationError: if a name is not bound
     """

@@ -22,7 +22,7 @@ def find_unknown(
     environment: Mapping[str, str] = environ,
 ) -> Iterator[str]:
     """
-    Iterate over what is wrong with the keys of a configuration, one sentence each.
+    Iterate over the faults of a configuration's keys, one sentence each.
 
     :param loaded: the configuration, as it was loaded
     :param known: our sections, and the keys of each

@@ -46,7 +46,7 @@ class Refusal:
 
 
 def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
-    """Return the error that tells which message could not be settled, and what becomes of it."""
+    """Return the error for a message that could not be settled, and that will be received again."""
     return SettleError(
         f"Cannot {verb} message {message.message_id} ({message.media_type}): {code}; it will be received "
         "again when its visibility timeout runs out"

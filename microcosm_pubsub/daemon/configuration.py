@@ -65,7 +65,7 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
 
 def settings_to_config(settings: WorkerSettings | None, workers: int | None) -> dict[str, Any]:
     """
-    Return the settings of a worker that are not what they are by default.
+    Return the settings of a worker that differ from the defaults.
 
     :param workers: its concurrency, which wins
     """

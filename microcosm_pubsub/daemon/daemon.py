@@ -128,7 +128,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     @property
     def loader(self) -> Callable[[Any], Any]:
-        """Return what loads the configuration: the defaults, the environment, then the command line."""
+        """Return the loader of the configuration: the defaults, the environment, then the command line."""
         loader: Callable[[Any], Any] = load_each(
             load_from_dict(
                 logging={"levels": {"override": {"warn": QUIET_LOGGERS}}},
@@ -231,7 +231,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     def process(self, event: Any = None, context: Any = None) -> Any:
         """
-        Handle the messages of one receive, or the records of a Lambda event, and return what came of them.
+        Handle the messages of one receive, or the records of a Lambda event, and return their results.
 
         The graph is made if there is none yet.
 
@@ -273,7 +273,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
 
     def stop(self) -> None:
         """
-        Let the daemon end as SIGTERM does, from any thread: what is handled is handled to its end, the rest goes back.
+        Let the daemon end as SIGTERM does, from any thread: handlers run to their end, other messages go back.
 
         One that has not started ends when it has; asked again, it waits for no handler.
         """

@@ -32,7 +32,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def find_problem(args: Namespace) -> str | None:
-    """Return what cannot be of flags; None if they can."""
+    """Return the fault of flags; None if there is none."""
     if args.processes < 1:
         return "--processes must be positive"
     source = STDIN if args.stdin else args.sqs_queue_url

@@ -104,13 +104,16 @@ def measures_for_prometheus(daemon: Any) -> bool:
 
 
 def metrics_routes(graph: PubSubGraph) -> dict[str, Route]:
-    """Return the route by which Prometheus comes for what is measured; none if it is not measured for that."""
+    """Return the route by which Prometheus gets its metrics; none if nothing is measured for it."""
     pages = [meter.page for meter in graph.pubsub_meters.meters if isinstance(meter, PrometheusMeter)]
     return {METRICS_PATH: lambda: Answer(*pages[0]())} if pages else {}
 
 
 def warn_of_doubts(daemon: PreparedDaemon) -> None:
-    """Log what may be meant so, but probably is not: configuration that nobody reads, and a daemon without handlers."""
+    """
+    Log set-ups that may be meant so, but probably are not: configuration that nobody reads, and a daemon without
+    handlers.
+    """
     graph = daemon.graph
     for text in find_unknown(graph.loader(graph.metadata), our_keys(graph), find_factories(graph), graph.metadata.name):
         graph.logger.warning("%s", text)
@@ -137,7 +140,7 @@ def our_keys(graph: PubSubGraph) -> dict[str, set[str]]:
 
 
 def choose_exit_code(ending: Ending, is_supervised: bool) -> int:
-    """Return what the process of a daemon exits with."""
+    """Return the exit code of a daemon's process."""
     if isinstance(ending.error, QueueAccessError):
         return EXIT_LASTING
     if ending.error is not None or ending.abandoned or ending.unsettled:

@@ -86,11 +86,11 @@ class Services:
                 logger.exception("Cannot stop the service %s", name_of(service))
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the services, one sentence each."""
+        """Return the problems of the services, one sentence each."""
         return [problem for service in list(self._running) for problem in ask(service, service.problems, UNKNOWN)]
 
     def gauges(self) -> dict[str, float]:
-        """Return what the services do, as numbers."""
+        """Return the gauges of the services."""
         gauges: dict[str, float] = {}
         for service in list(self._running):
             gauges.update(ask(service, service.gauges, NOTHING))
@@ -98,7 +98,7 @@ class Services:
 
 
 def ask(service: Service, question: Callable[[], T], otherwise: T) -> T:
-    """Return what a service answers, or something else if it cannot."""
+    """Return the answer of a service, or something else if it cannot answer."""
     # A service is user code: what it cannot tell keeps nobody from his work.
     try:
         return question()
@@ -108,7 +108,7 @@ def ask(service: Service, question: Callable[[], T], otherwise: T) -> T:
 
 
 def name_of(service: Service) -> str:
-    """Return what to call a service: its `name`, or its class."""
+    """Return the name of a service: its `name`, or its class."""
     return str(getattr(service, "name", None) or type(service).__qualname__)
 
 

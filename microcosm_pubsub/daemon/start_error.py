@@ -20,7 +20,7 @@ GRAPH_ERRORS = (AlreadyBoundError, CyclicGraphError, LockedGraphError, NotBoundE
 
 
 def describe(error: Exception) -> str:
-    """Return what a failed start means, in one line."""
+    """Return the meaning of a failed start, in one line."""
     if isinstance(error, NotBoundError):
         return f"component {error} is not bound: correct the daemon's components, or import what binds it"
     return str(error) if isinstance(error, PubSubError) else f"{type(error).__name__}: {error}"

@@ -114,7 +114,7 @@ class Supervisor:
 
     def run(self) -> None:
         """
-        Run the children to their end, and exit with what they ended with.
+        Run the children to their end, and exit with their exit code.
 
         :raises ConfigurationError: if health checks cannot be served
         """
@@ -169,7 +169,7 @@ class Supervisor:
         theirs.close()
 
     def _watch(self) -> None:
-        """Wait for what happens next, and see to it."""
+        """Wait for the next event, and handle it."""
         self._pass_signals()
         sources: list[Any] = [child.connection for child in self.children if child.connection is not None]
         sources += [child.process.sentinel for child in self.children if child.process is not None]

@@ -74,7 +74,7 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 def parse_where(text: str) -> Callable[[Any], bool]:
     """
-    Return what tells whether a JSONPath finds something in a content.
+    Return a function that says whether a JSONPath finds something in a content.
 
     A path that begins with a filter (`$[?(@.uri == "...")]`) is asked about the content as a whole.
 

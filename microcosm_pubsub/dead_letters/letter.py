@@ -46,7 +46,7 @@ class Letter:
 
     @property
     def error(self) -> str | None:
-        """Return the name of the error's type: what its reason says, else that of decoding it here."""
+        """Return the name of the error's type: that of its reason, else that of decoding it here."""
         return self.reason.error if self.reason is not None else self.decode_error
 
     @property
@@ -145,7 +145,7 @@ def _read_as_written(raw: RawMessage, envelope: SQSEnvelope) -> tuple[str | None
 
 
 def _unwrap(body: Any) -> Any:
-    """Return what stands in the notification that SNS wrote around a message; the body itself, if it is none."""
+    """Return the message in the notification that SNS wrote around it; the body itself, if it is none."""
     try:
         message = loads(body)["Message"]
     except (KeyError, RecursionError, TypeError, ValueError):

@@ -106,6 +106,6 @@ class MoveTask:
                 return
 
     def cancel(self) -> None:
-        """End the task, if it is ours; what was moved stays moved."""
+        """End the task, if it is ours; messages that were moved stay moved."""
         if self.handle is not None:
             self.client.cancel_message_move_task(TaskHandle=self.handle)

@@ -68,7 +68,7 @@ class Reason:
     message_id: str | None = None
 
     def to_attributes(self) -> dict[str, MessageAttribute]:
-        """Return the message attributes that say it, the most important first; what is not known is left out."""
+        """Return the message attributes that say it, the most important first; unknown facts are left out."""
         values: dict[str, str | int | datetime | None] = {
             SOURCE: self.source,
             REDRIVES: self.redrives or None,
@@ -84,7 +84,9 @@ class Reason:
 
     @classmethod
     def from_attributes(cls, attributes: MessageAttributes | None) -> Reason | None:
-        """Return the reason that message attributes say, or None if they say none; what cannot be read is unknown."""
+        """
+        Return the reason that message attributes say, or None if they say none; unreadable attributes are left out.
+        """
         texts = {name: _text(attribute) for name, attribute in (attributes or {}).items() if name in OF_A_STAY}
         if not any(texts.values()):
             return None

@@ -37,7 +37,7 @@ LOST: Final = "hidden for too short a time, and perhaps received by somebody els
 @dataclass(slots=True)
 class Tally:
     """
-    The numbers of messages by what became of them.
+    The numbers of messages by their fate.
 
     :param sent: how many were sent to each queue
     :param kept: how many stay, for each reason
@@ -110,7 +110,7 @@ class Redrive:
 
     def run(self, progress: Callable[[int], None] = lambda count: None) -> Tally:
         """
-        Send the messages back that are chosen, and return what became of all of them.
+        Send the messages back that are chosen, and return the numbers of all of them.
 
         :param progress: is told how many messages were looked at, as it goes on
         """

@@ -60,7 +60,7 @@ class HeldMessage:
 
 class Scan:
     """
-    Receive what a queue holds, each message once: as a context manager, which begins, and releases what was not
+    Receive the messages of a queue, each once: as a context manager, which begins, and releases those that were not
     deleted.
 
     :param client: boto3's SQS client, or one like it
@@ -213,7 +213,7 @@ class Scan:
         return not is_later
 
     def keep(self) -> None:
-        """Ask for more time for what is held, where the half of it is over."""
+        """Ask for more time for the held messages, where the half of it is over."""
         if self.clock() < self._renew_at:
             return
         margin = self.clock() + self.visibility_seconds / 2
@@ -239,7 +239,7 @@ class Scan:
         return [item.raw for item in failed]
 
     def release(self, keeping: RawMessage | None = None) -> None:
-        """Make what is held visible again, but for one message perhaps."""
+        """Make the held messages visible again, except one perhaps."""
         held = [item for item in self._held.values() if keeping is None or item.raw is not keeping]
         failed = {item.raw["MessageId"] for item in self._change(held, 0)}
         # A message whose lease lapsed in the meantime is visible already.

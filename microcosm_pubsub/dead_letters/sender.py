@@ -58,7 +58,7 @@ class OutgoingMessage:
 
     @property
     def size_bytes(self) -> int:
-        """Return what it counts against the limit of a call."""
+        """Return the bytes that it counts against the limit of a call."""
         return len(str(self.raw.get("Body")).encode("utf-8", "surrogatepass")) + sum(
             len(name.encode()) + sum(len(value if isinstance(value, bytes) else str(value).encode()) for value in parts)
             for name, parts in ((name, list(attribute.values())) for name, attribute in self.attributes.items())
@@ -146,7 +146,7 @@ class QueueSender:
         ]
 
     def _try_alone(self, message: OutgoingMessage, failure: FailedEntry, again: bool) -> SettleError | None:
-        """Send a message once more that failed among others, or without what may be too much of it."""
+        """Send a message once more that failed among others, or without attributes that may be too many."""
         if failure.get("SenderFault"):
             if message.bare is not None:
                 return self._send_chunk([_bare(message)])[0]

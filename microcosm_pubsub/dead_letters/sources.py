@@ -63,7 +63,7 @@ def account_of(url_or_arn: str) -> str | None:
 
 
 def describe_queue(client: AdminQueueClient, queue_url: str) -> QueueInfo:
-    """Return what is known of a queue."""
+    """Return the facts about a queue."""
     attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=ATTRIBUTES).get("Attributes") or {}
     visible, delayed, hidden = (int(attributes.get(name, 0)) for name in ATTRIBUTES[:3])
     target = target_of_policy(attributes.get("RedrivePolicy"))

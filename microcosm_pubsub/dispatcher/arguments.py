@@ -57,7 +57,7 @@ LISTS = (list, Sequence, Iterable)
 
 class ArgumentFinder:
     """
-    Find what handlers ask for.
+    Find the arguments that handlers ask for.
 
     :param graph: gives components, and the schemas
     :param arguments: the arguments that they may ask for and that are no components
@@ -70,7 +70,7 @@ class ArgumentFinder:
 
     def find(self, media_type: str, handler: Callable[..., Any], options: HandlerOptions) -> Arguments:
         """
-        Return what a bound handler is called with.
+        Return the arguments of a bound handler.
 
         :param media_type: as it is registered
         :param options: how it wants its messages
@@ -133,7 +133,7 @@ def find_content_codec(
     schemas: PubSubMessageSchemaRegistry, media_type: str, handler: Callable[..., Any], signature: HandlerSignature
 ) -> ContentCodec | None:
     """
-    Return what makes the content that a handler asks for; None if it takes any.
+    Return the codec of the content that a handler asks for; None if it takes any.
 
     :raises ConfigurationError: if its messages come as something else, or it cannot be known as what
     """
@@ -164,7 +164,7 @@ def find_content_codec(
 @defaults(names=typed(values.names("pubsub_arguments.names"), default_factory=list))
 def configure_pubsub_arguments(graph: PubSubGraph) -> ArgumentFinder:
     """
-    Configure what handlers may ask for beside their content, bound as `pubsub_arguments`.
+    Configure the arguments that handlers may ask for beside their content, bound as `pubsub_arguments`.
 
     Config `names` lists the bindings of `Argument`s, beside the session of a handler's transaction.
     """

@@ -68,7 +68,7 @@ class CallResult:
 
 
 def capture(get: Callable[[], Any]) -> CallResult:
-    """Return what came of a call."""
+    """Return the result of a call."""
     # This is no ring: the error is raised again where the message's result is made of it.
     try:
         return CallResult(get())
@@ -91,7 +91,7 @@ def _raise(error: type[BaseException]) -> None:
 
 
 class Passage:
-    """One message of a batch on its way through its flat layers, and what comes of it."""
+    """One message of a batch on its way through its flat layers, and its result."""
 
     __slots__ = ("arrived_at", "ended", "message", "outcome", "started", "waiting")
 
@@ -123,7 +123,7 @@ class Passage:
         return True
 
     def leave(self, get: Callable[[], Any]) -> None:
-        """Give the layers that wait, from the inside out, what came of the rest; it raises nothing."""
+        """Give the layers that wait, from the inside out, the result of the rest; it raises nothing."""
         outcome = capture(get)
         while self.waiting:
             outcome = capture(partial(leave, self.waiting.pop(), outcome.value, outcome.error))

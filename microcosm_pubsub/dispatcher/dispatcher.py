@@ -103,7 +103,7 @@ class SQSMessageDispatcher:
 
     @property
     def sqs_consumer(self) -> SQSConsumer:
-        """Return what receives and settles messages."""
+        """Return the consumer, which receives and settles messages."""
         return self.consumer
 
     @property
@@ -191,7 +191,7 @@ class SQSMessageDispatcher:
         return routes
 
     def received(self, messages: Sequence[SQSMessage], seconds: float) -> None:
-        """Tell the traces what a receive brought, and how long it took."""
+        """Tell the traces the messages of a receive, and how long it took."""
         if self.traces is not None and messages:
             self.traces.received(messages, seconds)
 

@@ -30,7 +30,7 @@ NOT_IN_TURN = "An earlier message of its group was not handled"
 
 
 def iter_units(messages: Iterable[SQSMessage]) -> Iterator[list[SQSMessage]]:
-    """Iterate over what is handled by one call each: a message, or neighbours that a batch handler takes."""
+    """Iterate over the units: a message, or neighbours that a batch handler takes."""
     unit: list[SQSMessage] = []
     for message in messages:
         size = get_route(message).options.batch_size
@@ -50,7 +50,7 @@ def get_route(message: SQSMessage) -> Route:
 
 
 def judge(message: SQSMessage, result: MessageHandlingResult) -> None:
-    """Let the retry policy of a message's handler decide what becomes of a message that stays in its queue."""
+    """Let the retry policy of a message's handler decide the fate of a message that stays in its queue."""
     get_route(message).policy.judge(message, result)
 
 
@@ -89,7 +89,7 @@ def run_each(call: Call, messages: Sequence[SQSMessage]) -> list[MessageHandling
 
 
 def run_in_turn(run: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-    """Return the results of messages as unit layers are to see them: what comes after a failure in its group failed."""
+    """Return the results of messages as unit layers see them: messages after a failure in their group failed."""
     groups = Groups()
     return [hold_back(groups, message, result) for message, result in zip(messages, run(messages), strict=True)]
 
@@ -109,7 +109,7 @@ def make_release(message: SQSMessage, reason: str = NOT_IN_TURN) -> MessageHandl
 
 
 def run_contained(run: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
-    """Return the results that unit layers give; what one raises is the result of each message."""
+    """Return the results that unit layers give; an error that one raises is the result of each message."""
     start = perf_counter()
     # The innermost ring once more: a layer is user code, and whatever it raises is a result.
     try:

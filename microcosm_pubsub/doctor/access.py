@@ -63,7 +63,7 @@ def check_region(config: Any, engine: Engine) -> Iterator[Finding]:
 
 def describe_failure(failure: Exception, engine: Engine, name: str) -> Finding:
     """
-    Return what a failed look at the queue means.
+    Return the meaning of a failed look at the queue.
 
     :param name: of the queue
     """

@@ -30,12 +30,12 @@ SUBJECTS = (
 
 
 def name_subject(text: str) -> str:
-    """Return what an error of configuration is about."""
+    """Return the subject of an error of configuration."""
     return next((subject for word, subject in SUBJECTS if word in text), "configuration")
 
 
 def refused(text: str) -> Finding:
-    """Return what is wrong with a daemon that cannot be made."""
+    """Return the finding on a daemon that cannot be made."""
     return error(name_subject(text), text, "the daemon does not start: correct this first")
 
 
@@ -63,7 +63,7 @@ def check_configuration(daemon: ConsumerDaemon) -> Iterator[Finding]:
 
 
 def check_leases(daemon: ConsumerDaemon) -> Iterator[Finding]:
-    """Look at how long messages are ours, and at what handlers want of that."""
+    """Look at the leases of messages, and at the time that handlers want of them."""
     graph = daemon.graph
     settings, config = graph.pubsub_worker.settings, graph.config
     wait_seconds = config.sqs_consumer.wait_seconds

@@ -40,7 +40,7 @@ def examine(
     now: Callable[[], float] = time,
 ) -> Iterator[Finding]:
     """
-    Look at the set-up of a daemon, and give what was found as it is found.
+    Look at the set-up of a daemon, and give findings as they are made.
 
     Nothing is changed, received or published; a broker's tables are brought to the version of this package, as any
     program does that opens them.
@@ -75,7 +75,7 @@ def check_engine(
     daemon: ConsumerDaemon, graph: PubSubGraph, topology: Topology, queue: Queue, now: Callable[[], float]
 ) -> Iterator[Finding]:
     """
-    Look at what there is in AWS, in another engine, or in the broker.
+    Look at the resources in AWS, in another engine, or in the broker.
 
     :param daemon: with its graph, over queues in memory
     :param graph: as configured, of which nothing is made yet

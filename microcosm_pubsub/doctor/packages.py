@@ -41,7 +41,7 @@ DEVELOPMENT = re.compile(r"extra == [\"'](dev|testing)")
 
 def check_packages(config: Mapping[str, Any]) -> Iterator[Finding]:
     """
-    Look at what is installed.
+    Look at the installed packages.
 
     :param config: of the daemon, as it was loaded, by section
     """
@@ -63,7 +63,7 @@ def check_packages(config: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def iter_needed_extras(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Iterate over the extras that configuration needs, and what it is that needs each."""
+    """Iterate over the extras that configuration needs, and the setting that needs each."""
 
     def get(section: str, key: str) -> str:
         return str((config.get(section) or {}).get(key) or "")
@@ -85,7 +85,7 @@ def iter_needed_extras(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def iter_wrong_versions() -> Iterator[tuple[str, str, str]]:
-    """Iterate over the packages whose version is not one that we need: name, version, and what it must be."""
+    """Iterate over the packages whose version is not one that we need: name, version, and the versions that we need."""
     try:
         requirements = requires(PACKAGE) or []
     except PackageNotFoundError:

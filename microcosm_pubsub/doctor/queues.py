@@ -92,7 +92,7 @@ def check_count(daemon: ConsumerDaemon, count: int) -> Iterator[Finding]:
 
 
 def check_target(queue: FoundResource, target: FoundResource, name: str) -> Iterator[Finding]:
-    """Look at a dead-letter queue: whether it takes what it is sent, and where that goes on to."""
+    """Look at a dead-letter queue: whether it takes dead letters, and where they go on to."""
     allowed = read_json(target.attributes.get("RedriveAllowPolicy")) or {}
     permission = allowed.get("redrivePermission", "allowAll") if isinstance(allowed, dict) else "allowAll"
     if permission == "denyAll" or (

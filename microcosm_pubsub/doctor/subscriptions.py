@@ -29,7 +29,7 @@ APPLY = "pubsub topology apply makes it so"
 def check_subscriptions(
     daemon: ConsumerDaemon, topology: Topology, engine: Engine, inventory: Inventory, queue: FoundResource
 ) -> Iterator[Finding]:
-    """Look at the topics of what the daemon handles, and at the queue's subscriptions to them."""
+    """Look at the topics of the media types that the daemon handles, and at the queue's subscriptions to them."""
     for topic in topology.subscribed:
         try:
             found = inventory.find_topic(topic)
@@ -74,7 +74,7 @@ def describe_absence(topic: Topic, found: FoundResource | None, engine: Engine) 
 
 
 def check_filter(daemon: ConsumerDaemon, topic: Topic, subscription: FoundResource) -> Iterator[Finding]:
-    """Look at what a subscription lets through, beside what is handled."""
+    """Look at the media types that a subscription lets through, beside those that are handled."""
     policy = read_json(subscription.attributes.get("FilterPolicy")) or {}
     what = f"the subscription to {topic.name}"
     if not policy:
@@ -112,7 +112,7 @@ def check_filter(daemon: ConsumerDaemon, topic: Topic, subscription: FoundResour
 
 
 def lets_through(policy: Mapping[str, Any], media_type: str) -> bool:
-    """Return whether a filter policy lets a media type through, whatever else it asks for."""
+    """Return whether a filter policy lets a media type through, apart from its other conditions."""
     if MEDIA_TYPE_ATTRIBUTE not in policy:
         return True
     segments = media_type.split(".")
@@ -142,7 +142,7 @@ def is_handled(media_type: str, handlers: Mapping[str, Any]) -> bool:
 
 def check_raw(daemon: ConsumerDaemon, topic: Topic, subscription: FoundResource) -> Iterator[Finding]:
     """
-    Look at whether the daemon reads what SNS writes.
+    Look at whether the daemon reads the form that SNS writes.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html
     """

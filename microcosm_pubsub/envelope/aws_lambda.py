@@ -25,7 +25,7 @@ class LambdaSQSEnvelope(CodecSQSEnvelope):
 
 
 def from_lambda_record(record: Mapping[str, Any] | RawMessage) -> RawMessage:
-    """Return a record of a Lambda event with what it holds in boto3's spelling too, so that it is a raw message."""
+    """Return a record of a Lambda event with its values in boto3's spelling too, so that it is a raw message."""
     if "Body" in record:
         return cast(RawMessage, dict(record))
     attributes = record.get("messageAttributes")

@@ -89,7 +89,7 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
 
 
 def blank_message(consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:
-    """Return a message with all that its queue says of it, and nothing of what its body says."""
+    """Return a message with the facts that its queue tells of it, and nothing of its body."""
     attributes = raw_message.get("Attributes")
     # dict comes first: a check for any Mapping costs ten times as much.
     attributes = attributes if isinstance(attributes, (dict, Mapping)) else {}

@@ -15,7 +15,7 @@ DECODER = JSONDecoder()
 
 def load_json(text: Any, what: str) -> Any:
     """
-    Return what a JSON text says.
+    Return the value of a JSON text.
 
     :raises DecodeError: if it is no JSON text
     """

@@ -26,7 +26,7 @@ class MessageBodyParser(ABC):
 
 
 class MediaTypeAndContentParser(ABC):
-    """Find out what a message says."""
+    """Find the media type and the content of a message."""
 
     @abstractmethod
     def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
@@ -46,7 +46,7 @@ class RawMessageBodyParser(MessageBodyParser):
 
 
 class SNSMessageBodyParser(MessageBodyParser):
-    """Take what SNS wrapped, or delivered as it is, for the message."""
+    """Take the text that SNS wrapped, or delivered as it is, for the message."""
 
     transforms: tuple[BodyTransform, ...] = ()
 
@@ -87,7 +87,7 @@ class NaiveMediaTypeAndContentParser(MediaTypeAndContentParser):
     """Take the message itself, `mediaType` and fields, for the content."""
 
     def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
-        """Return what the message tells as its media type, and the message."""
+        """Return the media type that the message tells, and the message."""
         return find_media_type(message, None), message
 
 
@@ -97,7 +97,7 @@ class CodecMediaTypeAndContentParser(MediaTypeAndContentParser):
     registry: PubSubMessageSchemaRegistry
 
     def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
-        """Return what the message tells as its media type, and the content as its schema gives it."""
+        """Return the media type that the message tells, and the content as its schema gives it."""
         media_type = find_media_type(message, None)
         try:
             codec = self.registry.find(media_type)

@@ -39,7 +39,7 @@ class NaiveSQSEnvelope(RawMessageBodyParser, NaiveMediaTypeAndContentParser, SQS
 
     def parse_body(self, raw_message: RawMessage) -> Any:
         """
-        Return the raw message without what the queue added to it.
+        Return the raw message without the keys that the queue added to it.
 
         :raises DecodeError: if there is nothing else, and the body, as that of a line that is no JSON, says nothing
         """

@@ -66,7 +66,7 @@ def to_texts(attributes: Any) -> dict[str, str]:
 @defaults(names=typed(values.names("pubsub_body_transforms.names"), default_factory=list))
 def configure_pubsub_body_transforms(graph: PubSubGraph) -> tuple[BodyTransform, ...]:
     """
-    Configure what is done to the texts of messages on their way, bound as `pubsub_body_transforms`.
+    Configure the transforms of the texts of messages on their way, bound as `pubsub_body_transforms`.
 
     Config `names` lists bindings, in the order of publishing.
 

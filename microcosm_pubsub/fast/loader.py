@@ -80,7 +80,7 @@ class Loader:
 
     def load(self, data: Mapping[str, Any]) -> Any:
         """
-        Return what the schema makes of data.
+        Return the content that the schema makes of data.
 
         :raises Exception: what `schema.load` raises
         """

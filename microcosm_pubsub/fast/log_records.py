@@ -29,7 +29,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class PlaceRecord(LogRecord):
-    """A log record that takes from an earlier one of its place in the code what that says of the place."""
+    """A log record that takes the facts about its place in the code from an earlier record of that place."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class PlaceRecord(LogRecord):
 
 
 def remember(place: tuple[Any, ...], record: LogRecord) -> None:
-    """Let later records of a place take from one what it says of that place."""
+    """Let later records of a place take the facts about that place from a record."""
     if len(_known) >= MAX_PLACES:
         _known.clear()
     _known[place] = dict(record.__dict__)
@@ -73,7 +73,7 @@ def remember(place: tuple[Any, ...], record: LogRecord) -> None:
 
 class QuickConsoleFormatter(ExtraConsoleFormatter):  # type: ignore[misc]
     """
-    Write what `ExtraConsoleFormatter` writes; lines of some loggers in a fraction of its time.
+    Write the lines of `ExtraConsoleFormatter`; those of some loggers in a fraction of its time.
 
     The work for a second formatting of the text is left out for them: their text must not be formatted again.
 

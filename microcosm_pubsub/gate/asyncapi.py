@@ -71,7 +71,7 @@ def make_channel(address: str, media_types: Iterable[str], bindings: dict[str, A
 
 
 def make_operation(action: str, channel: str, media_types: Iterable[str]) -> dict[str, Any]:
-    """Return what is done at a channel."""
+    """Return the operation at a channel."""
     messages = [{"$ref": f"#/channels/{channel}/messages/{to_key(media_type)}"} for media_type in media_types]
     return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}, "messages": messages}
 
@@ -128,7 +128,7 @@ def rename(value: Any, names: Mapping[str, str]) -> None:
 
 
 def make_topic_binding(topic: str) -> dict[str, Any]:
-    """Return what SNS has to know of a topic."""
+    """Return the binding of a topic, for SNS."""
     binding: dict[str, Any] = {"name": topic, "bindingVersion": "0.1.0"}
     if topic.endswith(FIFO_SUFFIX):
         binding["ordering"] = {"type": "FIFO", "contentBasedDeduplication": False}
@@ -136,7 +136,7 @@ def make_topic_binding(topic: str) -> dict[str, Any]:
 
 
 def make_queue_binding(queue: str) -> dict[str, Any]:
-    """Return what SQS has to know of a queue."""
+    """Return the binding of a queue, for SQS."""
     return {"queue": {"name": queue, "fifoQueue": queue.endswith(FIFO_SUFFIX)}, "bindingVersion": BINDING_VERSION}
 
 

@@ -34,13 +34,13 @@ class MessageDescription:
 
     @property
     def hash(self) -> str:
-        """Return what changes with it."""
+        """Return a digest that changes with it."""
         text = dumps([self.writes, self.reads], sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
     @property
     def doc(self) -> str | None:
-        """Return what the schema says of itself."""
+        """Return the description in the schema."""
         return self.reads.get("description")
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def describe_messages(
 
 
 def read_codec(codec: Any, reads: bool) -> JsonSchema:
-    """Return what a codec reads, or what it writes; one that cannot tell takes and gives anything."""
+    """Return the schema that a codec reads, or that it writes; one that cannot tell takes and gives anything."""
     if make := getattr(codec, "make_json_schema", None):
         made: JsonSchema = make(reads)
         return {**without_reference(made), **resolve(made, made)}
@@ -80,5 +80,5 @@ def read_codec(codec: Any, reads: bool) -> JsonSchema:
 
 
 def without_reference(schema: JsonSchema) -> JsonSchema:
-    """Return a schema but for what it is one of its own definitions."""
+    """Return a schema without its reference to a definition."""
     return {key: value for key, value in schema.items() if key != "$ref"}

@@ -68,7 +68,7 @@ class SchemaReader:
         self._names: dict[tuple[Any, ...], str] = {}
 
     def read(self, schema: Schema) -> JsonSchema:
-        """Return the JSON Schema of a message's content, with what stands within it under `$defs`."""
+        """Return the JSON Schema of a message's content, with nested schemas under `$defs`."""
         # The codec leaves out unknown fields, whatever the schema says.
         made = self._read_object(schema, without=ENVELOPE_FIELDS)
         if doc := find_doc(type(schema)):
@@ -156,7 +156,7 @@ class SchemaReader:
 
 
 def read_time_format(field: Any) -> JsonSchema:
-    """Return what a time is that is not written as ISO 8601 has it."""
+    """Return the schema of a time that is not written as ISO 8601 has it."""
     is_number = str(field.format).startswith("timestamp")
     return {"type": "number" if is_number else "string", "format": f"date-time {field.format}"}
 
@@ -241,5 +241,5 @@ def find_doc(cls: type) -> str | None:
 
 
 def name_of(thing: Any) -> str:
-    """Return the name of a class, or of what a thing is."""
+    """Return the name of a class, or of a thing's class."""
     return str(getattr(thing, "__qualname__", None) or type(thing).__qualname__)

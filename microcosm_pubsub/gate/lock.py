@@ -64,7 +64,7 @@ def write_lock(path: Path, messages: Mapping[str, MessageDescription]) -> None:
 
 def read_lock(path: Path) -> dict[str, MessageDescription]:
     """
-    Return what a lock file says.
+    Return the content of a lock file.
 
     :raises ConfigurationError: if it cannot be read
     """
@@ -86,7 +86,7 @@ def compare(
     before: Mapping[str, MessageDescription], after: Mapping[str, MessageDescription], allowed: Iterable[str] = ()
 ) -> list[Change]:
     """
-    Return what has changed, those that break somebody first.
+    Return the changes, those that break somebody first.
 
     :param allowed: changes that are allowed: `MEDIA_TYPE` or `MEDIA_TYPE:PATH`, either with `*` for any text
     """
@@ -106,7 +106,7 @@ def compare(
 def compare_one(
     media_type: str, before: MessageDescription | None, after: MessageDescription | None
 ) -> Iterator[Change]:
-    """Iterate over what has changed of one media type."""
+    """Iterate over the changes of one media type."""
     if before is None:
         yield Change(media_type, None, "", "is new")
         return

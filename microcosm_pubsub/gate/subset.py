@@ -31,13 +31,13 @@ class Problem:
 
 
 def find_problems(written: JsonSchema, read: JsonSchema) -> list[Problem]:
-    """Return what a writer may write that a reader does not take."""
+    """Return the problems: content that a writer may write and a reader does not take."""
     return list(dict.fromkeys(Comparison(written, read).compare(written, read, "")))
 
 
 class Comparison:
     """
-    Compare two schemas, each with what its `$ref` mean.
+    Compare two schemas, each with the targets of its `$ref`s.
 
     :param written: the writer's schema
     :param read: the reader's schema
@@ -50,7 +50,7 @@ class Comparison:
         self._open: set[tuple[str, str]] = set()
 
     def compare(self, written: Any, read: Any, path: str) -> Iterator[Problem]:
-        """Iterate over what does not fit."""
+        """Iterate over the problems."""
         pair = (str(written.get("$ref")), str(read.get("$ref"))) if is_pair(written, read) else None
         if pair is not None:
             if pair in self._open:
@@ -138,7 +138,7 @@ def is_pair(written: Any, read: Any) -> bool:
 
 
 def resolve(schema: Any, root: JsonSchema) -> JsonSchema:
-    """Return what a schema refers to."""
+    """Return the schema that a schema refers to."""
     if schema is True:
         return {}
     while "$ref" in schema:
@@ -151,7 +151,7 @@ def resolve(schema: Any, root: JsonSchema) -> JsonSchema:
 
 
 def without_notes(schema: JsonSchema) -> JsonSchema:
-    """Return what a schema demands, without what it tells people."""
+    """Return the demands of a schema, without its notes for people."""
     return {key: value for key, value in schema.items() if key not in NOTES}
 
 
@@ -167,7 +167,7 @@ def types_of(schema: Mapping[str, Any]) -> set[str]:
 
 
 def compare_types(written: JsonSchema, read: JsonSchema) -> str | None:
-    """Return what type is written and not read, if any."""
+    """Return the type that is written and not read, if any."""
     wanted = types_of(read)
     if not wanted:
         return None
@@ -185,7 +185,7 @@ def compare_types(written: JsonSchema, read: JsonSchema) -> str | None:
 
 
 def compare_values(written: JsonSchema, read: JsonSchema) -> str | None:
-    """Return what value is written and not read, if certain values are."""
+    """Return the value that is written and not read, if certain values are."""
     taken = values_of(read)
     given = values_of(written)
     if taken is None:
@@ -258,7 +258,7 @@ def describe_bound(schema: JsonSchema, names: Mapping[str, bool]) -> str:
 
 
 def name(schema: JsonSchema) -> str:
-    """Return what a schema is, for people."""
+    """Return the name of a schema, for people."""
     if OPAQUE in schema:
         return str(schema[OPAQUE])
     kind = schema.get("format") or schema.get("contentEncoding")

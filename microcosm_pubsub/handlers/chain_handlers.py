@@ -50,7 +50,7 @@ class ChainHandler(ChainOwner):
         self.graph = graph
 
     def __call__(self, message: dict[str, Any]) -> bool:
-        """Run the chain and return True; what it raises is let through."""
+        """Run the chain and return True; its errors are let through."""
         self.chain(message=message)
         return True
 
@@ -64,7 +64,7 @@ class ChainURIHandler(ChainOwner, URIHandler):
         return "resource"
 
     def handle(self, message: dict[str, Any], uri: str, resource: Any) -> bool:
-        """Run the chain and return True; what it raises is let through."""
+        """Run the chain and return True; its errors are let through."""
         context = SafeContext(message=message, uri=uri)
         context.assign(self.resource_name, resource)
         self.chain(context)

@@ -43,7 +43,7 @@ class Deadline:
 
     def bound(self, timeout_seconds: float) -> float:
         """
-        Shorten a timeout to what is left.
+        Shorten a timeout to the time that is left.
 
         :raises TimeoutError: if the time is up
         """
@@ -80,7 +80,7 @@ class DeadlineReader(RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """
-        Read what there is.
+        Read the bytes that are there.
 
         :raises TimeoutError: if nothing comes in time
         """

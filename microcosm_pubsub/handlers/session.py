@@ -96,7 +96,7 @@ class ResourceSession:
 
     def get(self, uri: str, headers: Mapping[str, Any] | None = None) -> Any:
         """
-        Fetch what a URI leads to.
+        Fetch the resource of a URI.
 
         :param headers: sent to the host of the URI, and not to another one that it redirects to
         :returns: the `requests.Response`, whatever its status, with its content read
@@ -181,7 +181,7 @@ class ResourceSession:
 
 
 class _BareSession(Session):
-    """Make single requests, with nothing but what they are given."""
+    """Make single requests, with nothing but their own arguments."""
 
     def __init__(self, pool_size: int) -> None:
         super().__init__()

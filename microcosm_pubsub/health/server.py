@@ -89,7 +89,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     timeout = REQUEST_TIMEOUT_SECONDS
 
     def do_GET(self) -> None:
-        """Answer what the path's route says, or 404."""
+        """Answer with the path's route, or 404."""
         route = self.server.routes.get(self.path.partition("?")[0])
         if route is None:
             self.send_error(404)

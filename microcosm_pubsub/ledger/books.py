@@ -12,7 +12,7 @@ from microcosm_pubsub.sql.database import Database
 
 class Books:
     """
-    Have what all parts of the ledger write in.
+    The stores that all parts of the ledger write in.
 
     :param database: has the tables
     :param terms: the values of the rows

@@ -102,7 +102,10 @@ def configure_pubsub_ledger_end(graph: PubSubGraph) -> CursorAndEnd | None:
 
 
 def configure_pubsub_ledger_schedules(graph: PubSubGraph) -> Schedules | None:
-    """Configure what is sent again and again, bound as `pubsub_ledger_schedules`; None without a database."""
+    """
+    Configure the schedules of tasks that are sent again and again, bound as `pubsub_ledger_schedules`; None without a
+    database.
+    """
     if graph.pubsub_ledger is None:
         return None
     from microcosm_pubsub.ledger.firing import Schedules
@@ -119,7 +122,7 @@ def configure_pubsub_ledger_schedules(graph: PubSubGraph) -> Schedules | None:
 
 def configure_pubsub_ledger_keeping(graph: PubSubGraph) -> LedgerService | None:
     """
-    Configure what looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`: a service.
+    Configure the service that looks after the ledger while a daemon runs, bound as `pubsub_ledger_keeping`.
 
     None if no task is remembered.
     """

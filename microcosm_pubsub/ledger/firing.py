@@ -140,7 +140,7 @@ class Schedules:
 
     def resume(self, name: str) -> None:
         """
-        Send a task again from now on; what fell into its pause is not made up for.
+        Send a task again from now on; times that fell into its pause are not made up for.
 
         :raises CallError: if the database has no such schedule, or it is not declared here
         """

@@ -57,13 +57,13 @@ class LedgerHandle:
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """Return what is kept of its last error: `type`, `message` and a short `traceback`; None if it has none."""
+        """Return the record of its last error: `type`, `message` and a short `traceback`; None if it has none."""
         text = self.row.error
         return None if text is None else loads(text)
 
     def result(self, timeout_seconds: float | None = None) -> Any:
         """
-        Wait until the task has ended, and return what its function returned, as JSON says it.
+        Wait until the task has ended, and return its function's value, as JSON says it.
 
         :param timeout_seconds: wait at most this long; None is as long as it takes, 0 is not at all
         :raises TaskTimeout: if it has not ended by then

@@ -170,7 +170,7 @@ class Ledger:
         return self._read(lambda connection: self.store.list_rows(connection, wanted))
 
     def wait(self, task_id: str, timeout_seconds: float | None) -> Any:
-        """Return what a task returned, when it has ended; see `LedgerHandle.result`."""
+        """Return a task's value, when it has ended; see `LedgerHandle.result`."""
         deadline = None if timeout_seconds is None else self.clock() + timeout_seconds
         pause = MIN_WAIT_SECONDS
         while not (row := self.read(task_id)).state.is_final:

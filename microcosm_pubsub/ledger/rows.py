@@ -90,7 +90,7 @@ class TaskRow:
         return loads(self.call).get("params")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what people and machines are shown of it."""
+        """Return its facts, for people and machines."""
         times = ("created_at", "due_at", "published_at", "started_at", "finished_at")
         return {
             "id": self.id,
@@ -125,7 +125,7 @@ def to_time(millis: Millis | None) -> str | None:
 
 def write_result(value: Any) -> str:
     """
-    Return what a task returned as JSON.
+    Return a task's value as JSON.
 
     :raises CallError: if that cannot be kept
     """
@@ -139,7 +139,7 @@ def write_result(value: Any) -> str:
 
 
 def write_error(error: BaseException) -> str:
-    """Return what is kept of an error, as JSON."""
+    """Return the record of an error, as JSON."""
     traceback = find_user_frames(error.__traceback__)
     told = TracebackException(type(error), error, traceback, limit=-MAX_FRAMES, compact=True)
     frames = "".join(told.format(chain=False))
@@ -158,7 +158,7 @@ def write_reason(kind: str, reason: str) -> str:
 
 
 def say_error(result: MessageHandlingResult) -> str | None:
-    """Return what is kept of why a task did not end well, as JSON."""
+    """Return the record of why a task did not end well, as JSON."""
     if result.exc_info is not None:
         return write_error(result.exc_info[1])
     reason = result.extra.get("reason")

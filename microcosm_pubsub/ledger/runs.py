@@ -78,7 +78,7 @@ class Run:
 
 class Runs:
     """
-    Know the tasks that run here, and write what becomes of them.
+    Know the tasks that run here, and write their events.
 
     :param books: in which they stand
     :param writer: lets the next task of a key have its turn
@@ -93,7 +93,7 @@ class Runs:
         self._open: dict[int, Run] = {}
 
     def find(self, message: SQSMessage) -> Run | None:
-        """Return what runs for a message; None if that is no task of the ledger."""
+        """Return the run of a message; None if that is no task of the ledger."""
         return self._open.get(id(message))
 
     @contextmanager
@@ -164,7 +164,7 @@ class Runs:
     # How a run ends whose function's work is committed.
 
     def load_cursor(self, run: Run, transaction: Transaction) -> None:
-        """Load what the one before it left."""
+        """Load the cursor that the run before it left."""
         key = run.row.cursor_key
         if key is not None:
             run.cursor = transaction.run(lambda connection: self.turns.load(connection, key))
@@ -203,7 +203,7 @@ class Runs:
     # How a run ends whose function's work was undone.
 
     def fail(self, run: Run, result: MessageHandlingResult, policy: RetryPolicy) -> MessageHandlingResult:
-        """Note what became of a task whose effects were undone, and return what becomes of its message."""
+        """Note the failure of a task whose effects were undone, and return the result of its message."""
         limit = run.row.max_attempts
         gives_up = policy.gives_up(run.message, result) or (limit is not None and run.row.counted_attempts >= limit)
         # A worker that cannot tell is as good as one that died: the task is found lost, and run again.
@@ -244,7 +244,7 @@ class Runs:
         return row, following
 
     def _choose_end(self, run: Run, current: TaskRow, result: MessageHandlingResult, gives_up: bool) -> dict[str, Any]:
-        """Return what stands in the row of a task whose effects were undone."""
+        """Return the values of a task's row after its effects were undone."""
         if current.is_cancelled or run.is_cancelled:
             return self.terms.say_ended(State.CANCELLED, write_reason("TaskCancelled", CANCELLED))
         error = say_error(result)
@@ -260,7 +260,7 @@ class Runs:
     # How a run is kept alive.
 
     def beat(self) -> float:
-        """Let the ledger know what runs here, tell those that are to stop, and return when to do that again."""
+        """Let the ledger know the runs here, tell those that must stop, and return when to do that again."""
         runs = {run.id: run for run in list(self._open.values())}
         for run in [run for run in runs.values() if run.is_given_up]:
             # Somebody else may have it by now.

@@ -54,7 +54,7 @@ class LedgerService:
             work.stop()
 
     def step(self) -> float:
-        """See to what is due, and return after how many seconds to do so again."""
+        """Treat the rows that are due, and return after how many seconds to do so again."""
         found, wait = self.see_to_due()
         if self.ledger.clock() >= self._count_at:
             self._count_at = self.ledger.clock() + COUNT_SECONDS
@@ -62,7 +62,7 @@ class LedgerService:
         return 0.0 if found else wait
 
     def see_to_due(self) -> tuple[int, float]:
-        """See to what is due, and return how much that was, and in how many seconds there is more."""
+        """Treat the rows that are due, and return their number, and in how many seconds there are more."""
         fired, wait = self.schedules.fire_due(self.poll_seconds)
         wait = self.ledger.sweeper.find_wait(wait)
         return (fired, wait) if wait > 0 else (fired + self.ledger.sweeper.sweep(), 0.0)
@@ -76,7 +76,7 @@ class LedgerService:
         self.ledger.terms.now = now
 
     def problems(self) -> Iterable[str]:
-        """Return what went wrong the last time."""
+        """Return the errors of the last steps."""
         return [work.problem for work in self.works if work.problem is not None]
 
     def gauges(self) -> Mapping[str, float]:

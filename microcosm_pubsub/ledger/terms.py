@@ -49,12 +49,12 @@ class Terms:
         return int(self.republish_seconds * 1000) << min(publishes, MAX_DOUBLINGS)
 
     def say_scheduled(self, due_at: Millis) -> dict[str, Any]:
-        """Return what stands in the row of a task whose time has not come."""
+        """Return the values of a task's row whose time has not come."""
         return {"state": State.SCHEDULED, "look_at": due_at}
 
     def say_published(self, publishes: int = 0, state: State = State.PENDING) -> dict[str, Any]:
         """
-        Return what stands in the row of a task that is published now.
+        Return the values of a task's row that is published now.
 
         :param publishes: how often it was before
         """
@@ -67,7 +67,7 @@ class Terms:
         }
 
     def say_ended(self, state: State, error: str | None = None) -> dict[str, Any]:
-        """Return what stands in the row of a task that has ended now."""
+        """Return the values of a task's row that has ended now."""
         now = self.now_ms()
         look_at = now + int(self.retention_seconds * 1000)
         return {"state": state, "finished_at": now, "look_at": look_at, "error": error}

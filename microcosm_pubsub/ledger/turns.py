@@ -44,12 +44,12 @@ class Turns:
         connection.execute(update(self.table).where(self.table.c.key == key).values(task_id=task_id))
 
     def load(self, connection: Connection, key: str) -> dict[str, Any]:
-        """Return what a key's cursor holds."""
+        """Return the content of a key's cursor."""
         text = connection.scalar(select(self.table.c.value).where(self.table.c.key == key))
         return dict(loads(text)) if text else {}
 
     def save(self, connection: Connection, key: str, text: str, now: int) -> None:
-        """Keep what a key's cursor holds."""
+        """Keep the content of a key's cursor."""
         connection.execute(update(self.table).where(self.table.c.key == key).values(value=text, updated_at=now))
 
 

@@ -85,7 +85,7 @@ class PublishedMessage:
     @classmethod
     def iter_from_mock_calls(cls, mock_calls: Iterable[Any]) -> Iterator[PublishedMessage]:
         """
-        Iterate over what recorded calls published.
+        Iterate over the messages that recorded calls published.
 
         :param mock_calls: those of a producer, of an SNS client, or of one of their methods
         """
@@ -97,7 +97,7 @@ class PublishedMessage:
 
     @classmethod
     def iter_from_sns_producer(cls, sns_producer: Any) -> Iterator[PublishedMessage]:
-        """Iterate over what a producer published, oldest first."""
+        """Iterate over the messages that a producer published, oldest first."""
         yield from published_messages_for(sns_producer)
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class PublishedMessage:
 
 def published_messages_for(producer: Any) -> list[PublishedMessage]:
     """
-    List what a producer published, oldest first.
+    List the messages that a producer published, oldest first.
 
     :param producer: a producer whose `sns_client` is recorded, or that is recorded itself
     :raises ConfigurationError: if neither is
@@ -124,7 +124,7 @@ def published_messages_for(producer: Any) -> list[PublishedMessage]:
 
 
 def _find_reader(args: Any, kwargs: Mapping[str, Any]) -> Callable[..., Iterator[PublishedMessage]]:
-    """Return what reads a call of a method whose name is not known."""
+    """Return the reader of a call of a method whose name is not known."""
     if "PublishBatchRequestEntries" in kwargs:
         return _publish_batch
     if "TopicArn" in kwargs:

@@ -18,7 +18,7 @@ from microcosm_pubsub.matchers.published import published_messages_for
 
 class PublishingMatcher(BaseMatcher[Any]):
     """
-    Match a producer by what it published.
+    Match a producer by the messages that it published.
 
     :param messages: matches the list of its published messages
     """

@@ -22,7 +22,7 @@ METERS: dict[str, type[Meter]] = {"otel": OpenTelemetryMeter, "prometheus": Prom
 @defaults(names=typed(values.names("pubsub_meters.names"), default_factory=list))
 def configure_pubsub_meters(graph: PubSubGraph) -> Meters:
     """
-    Configure what keeps numbers of what happens, bound as `pubsub_meters`.
+    Configure the meters, which keep the numbers of events, bound as `pubsub_meters`.
 
     Config `names` lists the meters that keep them: `prometheus`, `otel`.
 

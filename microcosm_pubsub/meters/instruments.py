@@ -142,7 +142,7 @@ INSTRUMENTS = (
 
 
 class Meter(Protocol):
-    """Keep what is measured."""
+    """Keep measured values."""
 
     def write(self, instrument: Instrument, value: float, *labels: str) -> None:
         """Add a value to a counter or a histogram, or set a gauge."""

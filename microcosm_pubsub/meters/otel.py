@@ -21,7 +21,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 
 class OpenTelemetryMeter:
     """
-    Keep what is measured by OpenTelemetry's meter provider.
+    Keep measured values by OpenTelemetry's meter provider.
 
     :raises ModuleNotFoundError: if `opentelemetry-api` is not installed
     """

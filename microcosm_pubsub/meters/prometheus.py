@@ -29,7 +29,7 @@ Page = tuple[bytes, str, int]
 
 class PrometheusMeter:
     """
-    Keep what is measured for Prometheus.
+    Keep measured values for Prometheus.
 
     :raises ModuleNotFoundError: if `prometheus_client` is not installed
     """
@@ -67,7 +67,10 @@ class PrometheusMeter:
                 collector.observe(value)
 
     def page(self) -> Page:
-        """Return what Prometheus reads, with what others put into its default registry: body, media type, status."""
+        """
+        Return the page that Prometheus reads, with the values that others put into its default registry: body, media
+        type, status.
+        """
         from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, generate_latest
 
         return generate_latest(self.registry) + generate_latest(REGISTRY), CONTENT_TYPE_PLAIN_0_0_4, 200
@@ -75,7 +78,7 @@ class PrometheusMeter:
 
 class SummedPage:
     """
-    Add up what several processes measure.
+    Add up the values of several processes.
 
     :param directory: of their files
     """
@@ -84,7 +87,7 @@ class SummedPage:
         self.directory = directory
 
     def page(self) -> Page:
-        """Return what Prometheus reads: body, media type, status."""
+        """Return the page that Prometheus reads: body, media type, status."""
         from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -93,7 +96,7 @@ class SummedPage:
         return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4, 200
 
     def forget(self, process_id: int) -> None:
-        """Forget the gauges of a process that has ended; what it counted stays."""
+        """Forget the gauges of a process that has ended; its counts stay."""
         if any(name.endswith(f"_{process_id}.db") for name in os.listdir(self.directory)):
             from prometheus_client.multiprocess import mark_process_dead
 
@@ -102,7 +105,7 @@ class SummedPage:
 
 @contextmanager
 def summed() -> Iterator[SummedPage]:
-    """Have the processes that are started in a block write what they measure into one directory, and give its page."""
+    """Have the processes that are started in a block write their values into one directory, and give its page."""
     if directory := os.environ.get(VARIABLE):
         yield SummedPage(directory)
     else:

@@ -40,7 +40,7 @@ OF_WORKER: dict[str, Instrument] = {
 
 class Meters:
     """
-    Write down what happens.
+    Write down events as values.
 
     :param meters: keep it
     """
@@ -53,7 +53,7 @@ class Meters:
         self._lock = Lock()
 
     def observe(self, message: SQSMessage, result: MessageHandlingResult) -> None:
-        """Write down what came of a message."""
+        """Write down the result of a message."""
         media_type = self._label(result.media_type)
         self._write(at.MESSAGES, 1, media_type, result.result.label)
         if result.elapsed_time is not None:
@@ -64,7 +64,7 @@ class Meters:
             self._write(at.DEAD_LETTERS, 1, media_type)
 
     def around_publish(self, call_next: PublishCall, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
-        """Publish, and write down what came of each message: a layer of the producer."""
+        """Publish, and write down the result of each message: a layer of the producer."""
         start = perf_counter()
         results: list[ProduceResult] = []
         try:
@@ -84,7 +84,7 @@ class Meters:
             logger.warning("Cannot measure a publish of %s", messages[0].media_type, exc_info=True)
 
     def gauges(self, values: Mapping[str, float]) -> None:
-        """Write down what a worker, or a service beside it, does at the moment."""
+        """Write down the gauges of a worker, or of a service beside it."""
         for name, value in values.items():
             instrument = OF_WORKER.get(name)
             if instrument is None:

@@ -55,7 +55,10 @@ class ProvideContext:
 
 
 def make_shallow_call(opaque: Opaque) -> CallInContext:
-    """Return what calls in a context as `opaque.initialize` does, without the deep copy that it makes each time."""
+    """
+    Return a function that calls in a context as `opaque.initialize` does, without the deep copy that it makes each
+    time.
+    """
     store = opaque._store
 
     def call_in_context(context: Mapping[str, Any], call_next: Call, message: SQSMessage) -> Any:

@@ -41,12 +41,12 @@ class Arguments:
 
     @property
     def are_plain(self) -> bool:
-        """Return whether the handler is called with the content alone, as it came, and what it returns says all."""
+        """Return whether the handler is called with the content alone, as it came, and its value says all."""
         return not (self.named or self.takes_message or self.codec or self.returns_none)
 
     def get_first(self, message: SQSMessage) -> Any:
         """
-        Return what stands for one message.
+        Return the argument that stands for one message.
 
         :raises MessageValidationError: if its content does not fit
         """
@@ -59,11 +59,11 @@ class Arguments:
         return message if self.takes_message else message.content
 
     def get_others(self, messages: Sequence[SQSMessage]) -> dict[str, Any]:
-        """Return what the handler is given beside that."""
+        """Return the handler's other arguments."""
         return {name: get(messages) for name, get in self.named.items()}
 
     def judge(self, value: Any) -> Any:
-        """Return what a handler returned, which may say that it returns nothing."""
+        """Return the value of a handler, which may say that it returns nothing."""
         return True if value is None and self.returns_none else value
 
 
@@ -72,7 +72,7 @@ PLAIN_ARGUMENTS = Arguments()
 
 def make_handler_call(loop: EventLoop, arguments: Arguments = PLAIN_ARGUMENTS) -> Call:
     """
-    Return what calls a message's handler.
+    Return the function that calls a message's handler.
 
     :param arguments: the handler's arguments
     """
@@ -102,7 +102,7 @@ def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:
 
 def await_value(loop: EventLoop, handler: Callable[..., Any], value: Any) -> Any:
     """
-    Return what a handler or a hook gave, once it is there.
+    Return the value that a handler or a hook gave, once it is there.
 
     :raises HandlerError: if it gave a coroutine or a generator, which nobody would run
     """
@@ -114,7 +114,7 @@ def await_value(loop: EventLoop, handler: Callable[..., Any], value: Any) -> Any
 
 
 def find_undone(value: Any) -> HandlerError | None:
-    """Return what is wrong with a value that is work still to be done, if it is that."""
+    """Return the fault of a value that is work still to be done, if it is that."""
     if isinstance(value, (GeneratorType, AsyncGeneratorType)):
         return HandlerError("The handler returned a generator, which nobody runs: return a truth value")
     if not hasattr(type(value), "__await__"):
@@ -131,7 +131,7 @@ def call_batch_handler(
     loop: EventLoop, messages: Sequence[SQSMessage], arguments: Arguments = PLAIN_ARGUMENTS
 ) -> list[Any]:
     """
-    Call the handler of messages with the list of their contents, and return what became of each.
+    Call the handler of messages with the list of their contents, and return the value for each.
 
     A list or tuple holds one value per content: truthy, falsy, or an exception. Anything else holds for all.
 

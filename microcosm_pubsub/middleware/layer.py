@@ -55,7 +55,7 @@ class Enterable(Protocol):
     def __call__(self, call_next: Call, message: SQSMessage, /) -> Any: ...
 
     def enter(self, message: SQSMessage) -> Steps:
-        """Return what does the layer's part, and waits for the value that the rest would return."""
+        """Return a generator that does the layer's part, and waits for the value that the rest would return."""
 
 
 class Around:
@@ -90,7 +90,7 @@ def around(steps: Callable[[SQSMessage], Steps]) -> Around:
 
 
 def leave(steps: Steps, value: Any = None, error: BaseException | None = None) -> Any:
-    """Give a layer that waits its value, or what was raised instead, and return what it makes of it."""
+    """Give a layer that waits its value, or the error that was raised instead, and return the layer's value."""
     try:
         if error is None:
             steps.send(value)

@@ -100,6 +100,6 @@ class UnhandledMessages(Check):
     ignore=typed(values.names("pubsub_unhandled.ignore"), default_factory=list),
 )
 def configure_pubsub_unhandled(graph: PubSubGraph) -> UnhandledMessages:
-    """Configure what becomes of messages that nobody here knows, bound as `pubsub_unhandled`."""
+    """Configure the layer for messages that nobody here knows, bound as `pubsub_unhandled`."""
     config = graph.config.pubsub_unhandled
     return UnhandledMessages(config.action, config.ignore)

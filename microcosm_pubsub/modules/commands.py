@@ -83,6 +83,6 @@ def add_broken(commands: Any, name: str, why: str) -> None:
 
 
 def describe(plugin: EntryPoint) -> str:
-    """Return what a plug-in is, for people."""
+    """Return the description of a plug-in, for people."""
     package = f" of {plugin.dist.name}" if plugin.dist is not None else ""
     return f"The command {plugin.name}{package}, {plugin.value},"

@@ -97,7 +97,7 @@ class Config:
 
 def find_config(path: str | None = None) -> Config | None:
     """
-    Return what the file says, or None if there is none.
+    Return the content of the file, or None if there is none.
 
     :param path: the file; by default the one in the current directory
     :raises ConfigurationError: if it cannot be read, or says what cannot be
@@ -114,7 +114,7 @@ def find_config(path: str | None = None) -> Config | None:
 
 def load_config(path: Path) -> Config:
     """
-    Return what a file says.
+    Return the content of a file.
 
     :raises ConfigurationError: with all that is wrong, if it cannot be read or says what cannot be
     """
@@ -142,7 +142,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def iter_problems(document: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    """Iterate over what is wrong with a document, one sentence each."""
+    """Iterate over the faults of a document, one sentence each."""
     yield from iter_unknown(document, {"queues": dict, "database": dict}, prefix.rstrip("."))
     queues = document.get("queues", {})
     if not isinstance(queues, dict):
@@ -164,7 +164,7 @@ def iter_problems(document: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def iter_wrong(values: Mapping[str, Any], keys: Mapping[str, type], place: str) -> Iterator[str]:
-    """Iterate over what is wrong with the values of a table."""
+    """Iterate over the faults of a table's values."""
     yield from iter_unknown(values, keys, place)
     for key, kind in keys.items():
         value = values.get(key)

@@ -24,7 +24,7 @@ RECORD = "application/octet-stream"
 
 
 class RecordEnvelope(SQSEnvelope):
-    """Take the body for the content, as bytes, whatever it says."""
+    """Take the body for the content, as bytes, without reading it."""
 
     names_media_types = False
 

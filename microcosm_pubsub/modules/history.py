@@ -107,7 +107,7 @@ class ModuleHistory:
 
     def migrate(self) -> tuple[list[str], list[str]]:
         """
-        Run what was not run yet, and return the versions before and after.
+        Run the revisions that were not run yet, and return the versions before and after.
 
         :raises ConfigurationError: if the scripts do not fit together
         :raises TransactionError: if the database does not take one; then none was run
@@ -211,7 +211,7 @@ def find_tables(module: ModuleType) -> list[Table]:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Say what Alembic raises as what somebody can do about it."""
+    """Turn errors of Alembic into errors that say what somebody can do about them."""
     from alembic.util.exc import CommandError
 
     try:

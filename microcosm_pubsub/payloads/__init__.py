@@ -28,7 +28,7 @@ from microcosm_pubsub.payloads.pydantic_model import make_model_codec
 @defaults(factories=typed(values.parts("pubsub_content_codecs.factories"), default_factory=list))
 def configure_pubsub_content_codecs(graph: PubSubGraph) -> tuple[CodecFactory, ...]:
     """
-    Configure what makes the codecs of classes, bound as `pubsub_content_codecs`; the first that knows a class wins.
+    Configure the factories of codecs for classes, bound as `pubsub_content_codecs`; the first that knows a class wins.
 
     Config `factories` lists more of them, callables or binding names, which come before ours.
     """

@@ -57,7 +57,7 @@ MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 def make_schema(cls: type) -> Schema:
     """
-    Return a schema whose fields are those of a dataclass, and which gives dicts of what its constructor takes.
+    Return a schema whose fields are those of a dataclass, and which gives dicts of its constructor's arguments.
 
     :raises ConfigurationError: if an annotation cannot be resolved, or nothing is known that JSON could say of it, in
         dataclasses within it too

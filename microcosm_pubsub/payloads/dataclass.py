@@ -32,7 +32,7 @@ class DataclassCodec(TypedCodec[Any]):
         return self._make(content, "decode")
 
     def check(self, content: Mapping[str, Any]) -> Any:
-        """Return the instance that content stands for which may hold what JSON cannot say."""
+        """Return the instance that content stands for, which may hold values that JSON cannot say."""
         return self._make(self._write(content), "encode")
 
     def spread(self, content: Any) -> dict[str, Any]:
@@ -68,6 +68,6 @@ def make_dataclass_codec(cls: type, media_type: str) -> DataclassCodec | None:
 
 
 def to_messages(error: ValidationError) -> dict[str, Any]:
-    """Return what a marshmallow error says, by field."""
+    """Return the text of a marshmallow error, by field."""
     messages: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call, unused-ignore]
     return messages

@@ -44,7 +44,7 @@ class StructCodec(TypedCodec[Any]):
         return self._convert(content, "decode")
 
     def check(self, content: Mapping[str, Any]) -> Any:
-        """Return the Struct that content stands for which may hold what JSON cannot say."""
+        """Return the Struct that content stands for, which may hold values that JSON cannot say."""
         try:
             plain = self.msgspec.to_builtins(content, str_keys=True)
         except (TypeError, ValueError, RecursionError) as error:
@@ -57,7 +57,7 @@ class StructCodec(TypedCodec[Any]):
         return dumped
 
     def make_json_schema(self, reads: bool) -> dict[str, Any]:
-        """Return what is read, or what is written, as JSON Schema."""
+        """Return the JSON Schema of content that is read, or that is written."""
         made: dict[str, Any] = self.msgspec.json.schema(self.cls)
         struct: Any = self.cls
         if not reads and not struct.__struct_config__.omit_defaults:

@@ -46,7 +46,7 @@ class ModelCodec(TypedCodec[Any]):
             return self._load_json(content)
 
     def check(self, content: Mapping[str, Any]) -> Any:
-        """Return the model that content stands for which may hold what JSON cannot say."""
+        """Return the model that content stands for, which may hold values that JSON cannot say."""
         try:
             return self.adapter.validate_python(content)
         except self.error as error:
@@ -58,7 +58,7 @@ class ModelCodec(TypedCodec[Any]):
         return dumped
 
     def make_json_schema(self, reads: bool) -> dict[str, Any]:
-        """Return what is read, or what is written, as JSON Schema."""
+        """Return the JSON Schema of content that is read, or that is written."""
         made: dict[str, Any] = self.adapter.json_schema(mode="validation" if reads else "serialization")
         return made
 
@@ -84,7 +84,7 @@ def make_model_codec(cls: type, media_type: str) -> ModelCodec | None:
 
 
 def to_messages(error: Any) -> dict[str, list[str]]:
-    """Return what a pydantic error says, by field, without the values that were refused."""
+    """Return the text of a pydantic error, by field, without the values that were refused."""
     messages: dict[str, list[str]] = {}
     for found in error.errors(include_url=False, include_context=False, include_input=False):
         messages.setdefault(".".join(map(str, found["loc"])) or "_schema", []).append(found["msg"])

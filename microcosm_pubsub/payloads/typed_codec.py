@@ -57,7 +57,7 @@ class TypedCodec(ABC, Generic[Content]):
     @abstractmethod
     def check(self, content: Mapping[str, Any]) -> Content:
         """
-        Return the instance that content stands for which may hold what JSON cannot say, such as a UUID.
+        Return the instance that content stands for, which may hold values that JSON cannot say, such as a UUID.
 
         :raises MessageValidationError: if it does not fit
         """
@@ -139,7 +139,7 @@ class TypedCodec(ABC, Generic[Content]):
 
     def refuse(self, verb: str, messages: Mapping[str, Any], error: Exception | None = None) -> NoReturn:
         """
-        Say what does not fit.
+        Raise the error for content that does not fit.
 
         :param verb: "encode" or "decode"
         :param messages: the errors, by field

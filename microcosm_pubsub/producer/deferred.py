@@ -81,7 +81,7 @@ class DeferredProducer:
 
     @property
     def topic_size_limit_bytes(self) -> int:
-        """Return what a topic takes in one call."""
+        """Return the most that a topic takes in one call."""
         return self.producer.topic_size_limit_bytes
 
     def __enter__(self: D) -> D:

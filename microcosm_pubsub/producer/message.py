@@ -57,7 +57,7 @@ class PubsubMessage:
 
     @property
     def size_bytes(self) -> int:
-        """Return what the message counts against its topic's size limit: its text and its attributes."""
+        """Return the bytes that the message counts against its topic's size limit: its text and its attributes."""
         attributes = sum(
             len(name) + sum(len(str(value)) for value in attribute.values())
             for name, attribute in self.message_attributes.items()

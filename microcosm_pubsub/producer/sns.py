@@ -239,7 +239,7 @@ class SNSProducer:
     # The steps that every message goes through.
 
     def add_opaque_data(self, message: PubsubMessage) -> None:
-        """Add the graph's opaque data, and when the message is published; what the message has already wins."""
+        """Add the graph's opaque data, and when the message is published; values that the message has already win."""
         merged = {**(self.opaque or {}), PUBLISHED_KEY: str(self.now()), **message.opaque_data}
         message.opaque_data = {str(key).lower(): value for key, value in merged.items()}
 

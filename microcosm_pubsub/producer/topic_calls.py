@@ -17,7 +17,7 @@ from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
     """
-    Publish messages of one topic in one call, and return what came of each.
+    Publish messages of one topic in one call, and return the result of each.
 
     :param messages: at least one, at most ten
     """
@@ -86,7 +86,7 @@ def make_group_id(value: Any) -> str:
 
 
 def publish_error(message: PubsubMessage, code: str) -> PublishError:
-    """Return the error that tells what was not published, and where."""
+    """Return the error for a message that was not published."""
     return PublishError(f"Cannot publish {message.media_type} to {message.topic_arn}: {code}")
 
 

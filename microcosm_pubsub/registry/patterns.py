@@ -42,7 +42,7 @@ def fixed_prefix(pattern: str) -> str:
 
 def find_matching(media_type: str, registered: Collection[str]) -> str:
     """
-    Return what is registered for a media type: itself, or the most specific pattern that matches it.
+    Return the registered key for a media type: itself, or the most specific pattern that matches it.
 
     :raises KeyError: if there is none
     """
@@ -62,7 +62,7 @@ def find_matching(media_type: str, registered: Collection[str]) -> str:
 
 
 def rank(pattern: str) -> tuple[int, ...]:
-    """Return by what patterns are ordered, the most specific first: of a pair that is ambiguous there is a third."""
+    """Return the rank of a pattern, the most specific first: of a pair that is ambiguous there is a third."""
     return tuple((ONE, REST).index(segment) + 1 if segment in (ONE, REST) else 0 for segment in pattern.split("."))
 
 
@@ -80,7 +80,7 @@ def is_within(inner: str, outer: str) -> bool:
 
 
 def meet(first: str, second: str) -> str | None:
-    """Return the pattern of what two patterns both match; None if there is nothing."""
+    """Return the pattern of the media types that two patterns both match; None if there are none."""
     return ".".join(found) if (found := _meet(first.split("."), second.split("."))) is not None else None
 
 

@@ -72,7 +72,7 @@ class PubSubMessageSchemaRegistry:
 
     def register_content(self, media_type: str, content: Any) -> None:
         """
-        Register what a handler says that its content is, if that is a class whose instances are content.
+        Register the content that a handler's annotation names, if that is a class whose instances are content.
 
         :raises AlreadyRegisteredError: if the media type has another schema
         """
@@ -102,7 +102,7 @@ class PubSubMessageSchemaRegistry:
         return found[0]
 
     def describe(self, media_type: str) -> str:
-        """Return the name of what is registered for a media type."""
+        """Return the name of the schema that is registered for a media type."""
         return describe_name(self._find_schema(media_type))
 
     def find(self, media_type: str) -> ContentCodec:

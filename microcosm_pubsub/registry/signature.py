@@ -56,7 +56,7 @@ class HandlerSignature:
 
 def read_signature(handler: Callable[..., Any], is_batch: bool = False) -> HandlerSignature:
     """
-    Return what the signature of a bound handler says; nothing if it has none, as some builtins do.
+    Return the facts that the signature of a bound handler tells; none if it has none, as some builtins do.
 
     :param handler: a function, or an object that can be called
     :param is_batch: whether it takes a list of contents
@@ -87,7 +87,7 @@ def read_signature(handler: Callable[..., Any], is_batch: bool = False) -> Handl
 
 def find_signature(handler: Callable[..., Any]) -> Signature:
     """
-    Return what a handler can be called with.
+    Return the signature by which a handler can be called.
 
     A wrapper's own signature counts, and not that of what it wraps, unless it passes on whatever it gets.
     """
@@ -96,7 +96,7 @@ def find_signature(handler: Callable[..., Any]) -> Signature:
 
 
 def passes_on(own: Signature) -> bool:
-    """Return whether a wrapper of this signature passes on whatever it gets."""
+    """Return whether a wrapper of this signature passes on all its arguments."""
     return any(each.kind is Parameter.VAR_KEYWORD for each in own.parameters.values())
 
 
@@ -113,7 +113,7 @@ def find_names(handler: Callable[..., Any]) -> dict[str, Any]:
 
 
 def resolve(annotation: Any, names: dict[str, Any]) -> Any:
-    """Return what an annotation stands for, None if there is none, or `UNRESOLVED`."""
+    """Return the type that an annotation stands for, None if there is none, or `UNRESOLVED`."""
     if annotation is Parameter.empty:
         return None
 

@@ -77,7 +77,7 @@ class RetryPolicy:
 
 
 def compute_seconds(backoff: BackoffPolicy, message: SQSMessage, asked_seconds: int | None) -> int | None:
-    """Return when a message is tried again by a policy, or what was asked for if the policy cannot tell."""
+    """Return when a message is tried again by a policy, or the time that was asked for if the policy cannot tell."""
     # A policy is user code, called outside of the ring that contains handlers.
     try:
         return int(backoff.compute_backoff_timeout(message, asked_seconds))

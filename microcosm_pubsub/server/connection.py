@@ -112,5 +112,5 @@ class Connection(HttpToolsProtocol):
 
 
 def make_connection(limits: Limits) -> Callable[..., Connection]:
-    """Return what makes connections with some limits."""
+    """Return the factory of connections with some limits."""
     return partial(Connection, limits=limits)

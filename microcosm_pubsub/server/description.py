@@ -53,7 +53,7 @@ KEYS = {
 
 def read_description(path: Path) -> Description:
     """
-    Return what a file of YAML or JSON says.
+    Return the content of a file of YAML or JSON.
 
     :raises ConfigurationError: if it cannot be read, or says something else
     """
@@ -66,7 +66,7 @@ def read_description(path: Path) -> Description:
 
 def parse_description(text: str, source: str) -> Description:
     """
-    Return what YAML or JSON says.
+    Return the content of YAML or JSON.
 
     :param source: the place that it is from, for errors
     :raises ConfigurationError: if it says something else
@@ -107,7 +107,7 @@ def _entries(description: Description, key: str, source: str) -> Iterator[tuple[
 
 def apply_description(broker: Broker, description: Description) -> None:
     """
-    Make what a description names, or change what is there.
+    Make the resources that a description names, or change those that are there.
 
     :raises ConfigurationError: if the broker refuses any of it
     """

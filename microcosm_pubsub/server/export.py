@@ -26,7 +26,7 @@ TOLD_OF_TOPICS = {"Owner", "TopicArn", "SubscriptionsConfirmed", "SubscriptionsD
 
 
 def describe(broker: Broker) -> Description:
-    """Return what there is in a broker."""
+    """Return the resources of a broker."""
     queue_client, topic_client = BrokerQueueClient(broker), BrokerTopicClient(broker)
     queues = {
         names.name_of(url): _describe_queue(queue_client, url)

@@ -38,7 +38,7 @@ QUICK = {
 
 @cache
 def find_function(service: str, operation: str) -> Function | None:
-    """Return what does an operation, or None if the broker does not have it."""
+    """Return the function of an operation, or None if the broker does not have it."""
     if service == "sts":
         return get_caller_identity if operation == "GetCallerIdentity" else None
     method = getattr(CLIENTS[service], xform_name(operation), None)

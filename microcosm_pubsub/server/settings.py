@@ -63,7 +63,7 @@ class Settings:
 
     def check(self) -> None:
         """
-        Refuse what would let strangers in.
+        Refuse settings that would let strangers in.
 
         :raises ConfigurationError: if so
         """

@@ -50,7 +50,7 @@ class AsyncTransaction(Transaction):
 
     @property
     def user_session(self) -> Any:
-        """Return what a handler gets: an `AsyncSession`."""
+        """Return the session of a handler: an `AsyncSession`."""
         return self._async_session
 
     def begin(self) -> None:
@@ -66,7 +66,7 @@ class AsyncTransaction(Transaction):
             raise
 
     def run(self, call: Callable[[Connection], T]) -> T:
-        """Return what a function makes of the connection, within the transaction."""
+        """Return the value of a function of the connection, within the transaction."""
         return self.loop.run(self._connection.run_sync(call))
 
     def commit(self) -> None:
@@ -79,7 +79,7 @@ class AsyncTransaction(Transaction):
             self.loop.run(self._connection.run_sync(lambda _: super(AsyncTransaction, self).rollback()))
 
     def close(self) -> None:
-        """Undo what is not committed, and give the connection back."""
+        """Undo uncommitted work, and give the connection back."""
         self.loop.run(self._close())
 
     async def _close(self) -> None:

@@ -72,7 +72,9 @@ def configure_pubsub_database(graph: PubSubGraph) -> Database | None:
 
 @defaults(retention_days=typed(values.number("pubsub_inbox.retention_days", minimum=0), default_value=30.0))
 def configure_pubsub_inbox(graph: PubSubGraph) -> Inbox | None:
-    """Configure what is known of what was handled, bound as `pubsub_inbox`; None without a database."""
+    """
+    Configure the inbox, which knows the messages that were handled, bound as `pubsub_inbox`; None without a database.
+    """
     if graph.pubsub_database is None:
         return None
     from microcosm_pubsub.sql.inbox import Inbox
@@ -88,7 +90,8 @@ def configure_pubsub_inbox(graph: PubSubGraph) -> Inbox | None:
 )
 def configure_pubsub_outbox(graph: PubSubGraph) -> Outbox | None:
     """
-    Configure what keeps messages until the transaction that publishes them is committed, bound as `pubsub_outbox`.
+    Configure the outbox, which keeps messages until the transaction that publishes them is committed, bound as
+    `pubsub_outbox`.
 
     It is a publish layer. None without a database.
     """
@@ -135,7 +138,7 @@ def configure_pubsub_session(graph: PubSubGraph) -> Argument | None:
 
 def configure_pubsub_housekeeping(graph: PubSubGraph) -> Housekeeping | None:
     """
-    Configure what looks after the tables while a daemon runs, bound as `pubsub_housekeeping`: a service.
+    Configure the service that looks after the tables while a daemon runs, bound as `pubsub_housekeeping`.
 
     None if no handler has a transaction and no URL is set.
     """

@@ -53,16 +53,16 @@ class Housekeeping:
             self.relay.stop()
 
     def problems(self) -> Iterable[str]:
-        """Return what went wrong the last time."""
+        """Return the errors of the last steps."""
         return [work.problem for work in self.works if work.problem is not None]
 
     def gauges(self) -> Mapping[str, float]:
-        """Return what the outbox holds."""
+        """Return the number of messages in the outbox."""
         return self.relay.gauges if self.relay is not None else {}
 
 
 def remove_old(inbox: Inbox) -> RepeatingThread:
-    """Return what removes old rows of an inbox."""
+    """Return the thread that removes old rows of an inbox."""
 
     def step() -> float:
         return STEP_SECONDS if inbox.remove_old() == STEP else REMOVAL_SECONDS

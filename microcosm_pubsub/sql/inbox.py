@@ -36,7 +36,7 @@ DAY_SECONDS = 24 * 60 * 60
 
 class Inbox:
     """
-    Know what was handled.
+    Know the messages that were handled.
 
     :param database: in which it stands
     :param retention_days: for how long
@@ -63,13 +63,13 @@ class Inbox:
             return set(connection.scalars(self._insert, rows)) if rows else set()
 
     def note_answer(self, connection: Connection, handler: str, key: str, text: str) -> None:
-        """Keep what was answered to a request, in the transaction in which it is."""
+        """Keep the answer to a request, in the transaction in which it is handled."""
         table = self.database.tables.inbox
         row = (table.c.handler == handler) & (table.c.message_key == key)
         connection.execute(update(table).where(row).values(answer=text))
 
     def find_answer(self, handler: str, key: str) -> str | None:
-        """Return what was answered to a request that was handled before."""
+        """Return the answer to a request that was handled before."""
         table = self.database.tables.inbox
         with self.database.connect() as connection:
             found: str | None = connection.scalar(
@@ -158,13 +158,13 @@ class HandlerInbox:
         self.handler = handler
 
     def note_answer(self, transaction: Transaction, message: SQSMessage, text: str) -> None:
-        """Keep what was answered to a request, in the transaction in which it was handled."""
+        """Keep the answer to a request, in the transaction in which it was handled."""
         key = find_key(message)
         if key is not None:
             transaction.run(lambda connection: self.inbox.note_answer(connection, self.handler, key, text))
 
     def find_answer(self, message: SQSMessage) -> str | None:
-        """Return what was answered to a request that was handled before, by whatever process."""
+        """Return the answer to a request that was handled before, by any process."""
         key = find_key(message)
         return None if key is None else self.inbox.find_answer(self.handler, key)
 

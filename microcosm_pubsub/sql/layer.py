@@ -130,5 +130,5 @@ def retry_passing(message: SQSMessage, result: MessageHandlingResult) -> Message
 
 
 def try_again(error: BaseException) -> Nack:
-    """Return what retries a message at once, and why."""
+    """Return the error because of which a message is retried at once."""
     return Nack(0, reason=f"The database asks to try again: {describe(error)}")

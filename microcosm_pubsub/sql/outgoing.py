@@ -40,7 +40,7 @@ class TransactionMessages:
             self._kept = self._kept if self._open else len(self.messages)
 
     def roll_back(self, key: Hashable) -> None:
-        """Forget what came after the beginning of a savepoint, which may be told after its end."""
+        """Forget messages from after the beginning of a savepoint, which may be told after its end."""
         count = self._leave(key)
         ended, before = self._ended
         if count is None and ended == key:

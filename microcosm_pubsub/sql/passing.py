@@ -59,7 +59,7 @@ def is_lasting(error: Exception) -> bool:
 
 def describe(database: str, error: Exception) -> TransactionError:
     """
-    Return what an error of a database means for its operator.
+    Return the meaning of a database's error for its operator.
 
     :param database: its URL, without the password
     """
@@ -76,6 +76,6 @@ def find_state(error: DBAPIError) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what a database said, in one line, without the statement and its values."""
+    """Return the text of a database's error, in one line, without the statement and its values."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return (str(said).strip().splitlines() or [type(said).__name__])[0]

@@ -39,7 +39,7 @@ class PatientCalls:
 
     def call(self, call: Callable[[], T]) -> T:
         """
-        Make a call, and return what it returns.
+        Make a call, and return its value.
 
         :raises TransactionError: if the database cannot be used
         """

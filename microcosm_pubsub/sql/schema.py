@@ -52,7 +52,7 @@ def make_tables(schema: str | None) -> Tables:
 
 
 def make_inbox(metadata: MetaData) -> Table:
-    """Return the table of what was handled."""
+    """Return the table of messages that were handled."""
     return Table(
         "pubsub_inbox",
         metadata,
@@ -149,7 +149,7 @@ def make_tasks(metadata: MetaData) -> Table:
 
 
 def make_task_indexes() -> list[Index]:
-    """Return the indexes of the ledger: by what tasks are listed, found waiting, and seen to."""
+    """Return the indexes of the ledger, by which tasks are listed, found waiting, and treated."""
     waits = text("cursor_key IS NOT NULL AND state IN ('scheduled', 'pending')")
     keyed = text("cursor_key IS NOT NULL")
     return [

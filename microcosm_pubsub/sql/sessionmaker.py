@@ -14,7 +14,7 @@ from microcosm_pubsub.errors import ConfigurationError
 
 def read_sessionmaker(maker: Any) -> dict[str, Any]:
     """
-    Return what a `Database` needs of a session factory: its engine, and what its sessions are.
+    Return the engine and the options of a session factory, as a `Database` needs them.
 
     :raises ConfigurationError: if it has no engine, or one of SQLite, whose transactions begin too late
     """

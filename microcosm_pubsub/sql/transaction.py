@@ -63,7 +63,7 @@ class Transaction:
 
     @property
     def user_session(self) -> Session:
-        """Return what a handler gets."""
+        """Return the session of a handler."""
         return self.session
 
     def begin(self) -> None:
@@ -86,7 +86,9 @@ class Transaction:
         return self._root is not None and self._root.connection is connection
 
     def begin_again(self) -> None:
-        """Begin again, after the session's rollback has ended the transaction, with what came before the handler."""
+        """
+        Begin again, after the session's rollback has ended the transaction, with the writes from before the handler.
+        """
         root = self._get_root()
         if self.ended or root.is_active:
             return
@@ -95,11 +97,11 @@ class Transaction:
             call(root.connection)
 
     def fail(self, error: Exception) -> None:
-        """Let the commit fail, whatever the handler does."""
+        """Let the commit fail, even if the handler succeeds."""
         self._fault = self._fault or error
 
     def run(self, call: Callable[[Connection], T]) -> T:
-        """Return what a function makes of the connection, within the transaction."""
+        """Return the value of a function of the connection, within the transaction."""
         return call(self._get_root().connection)
 
     def check(self) -> None:
@@ -131,7 +133,7 @@ class Transaction:
 
     def commit(self) -> None:
         """
-        Commit what the session did, and all else.
+        Commit the work of the session, and all else.
 
         :raises TransactionError: if somebody else ended the transaction, or closed the session
         :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take it
@@ -163,14 +165,14 @@ class Transaction:
             root.connection.invalidate()
 
     def close(self) -> None:
-        """Undo what is not committed, and give the connection back."""
+        """Undo uncommitted work, and give the connection back."""
         try:
             self.let_go()
         finally:
             self._get_root().connection.close()
 
     def let_go(self) -> None:
-        """Undo what is not committed, and close the session."""
+        """Undo uncommitted work, and close the session."""
         self.rollback()
         self.session.close()
 

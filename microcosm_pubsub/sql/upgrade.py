@@ -75,7 +75,7 @@ def upgrade(connection: Connection, tables: Tables, database: str) -> None:
 @contextmanager
 def explaining(database: str) -> Iterator[None]:
     """
-    Say of our tables, where they are used in the block and missing, what makes them.
+    Explain errors of the block about our tables, if they are missing: which command makes them.
 
     :param database: its URL, without the password
     :raises TransactionError: if they are missing

@@ -102,7 +102,7 @@ class MemoryEngine:
 
 class MemoryQueueClient:
     """
-    Do what boto3's SQS client does, in memory.
+    boto3's SQS client, in memory.
 
     :param engine: holds the queues
     """
@@ -201,7 +201,7 @@ class MemoryQueueClient:
 
 class MemoryTopicClient:
     """
-    Do what boto3's SNS client does, in memory.
+    boto3's SNS client, in memory.
 
     :param engine: holds the topics
     """

@@ -41,7 +41,7 @@ def record(client: Any) -> Any:
 
 def recording_producer() -> Any:
     """
-    Return a producer that publishes nothing and records what it is asked to publish.
+    Return a producer that publishes nothing and records its calls.
 
     It is a `unittest.mock.MagicMock` of an `SNSProducer`, whose methods answer with message ids of their own making
     until a test sets what they return. It has no attributes that a producer does not have.
@@ -103,7 +103,7 @@ class ProducerStandIn:
         opaque_data: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> PubsubMessage:
-        """Return what was asked for as a message, as it is."""
+        """Return the message that was asked for, as it is."""
         told, fields = read_content(media_type, dct)
         content = {**fields, **kwargs, **({} if uri is None else {URI_KEY: uri})}
         opaque = {} if opaque_data is None else {"opaqueData": dict(opaque_data)}

@@ -56,7 +56,7 @@ def iter_statements(policy: str | None) -> Iterable[Mapping[str, Any]]:
 
 
 def concerns(statement: Mapping[str, Any], topic_arn: str) -> bool:
-    """Return whether a statement is about what a topic sends."""
+    """Return whether a statement concerns messages of a topic."""
     actions = [str(action).lower() for action in to_list(statement.get("Action"))]
     if not any(fnmatchcase(SEND, action) for action in actions) or not names_sns(statement.get("Principal")):
         return False

@@ -90,7 +90,7 @@ class Comparison:
         self.unseen: set[tuple[str, str]] = set()
 
     def iter_items(self) -> Iterator[Item]:
-        """Iterate over what there has to be, in the order in which it can be made."""
+        """Iterate over the resources that there have to be, in the order in which they can be made."""
         for topic in self.topology.topics:
             find = partial(self.inventory.find_topic, topic)
             yield self._judge("topic", topic.name, find, self._compare_topic)
@@ -174,7 +174,7 @@ class Comparison:
 
 
 def compare_subscription(topic: Topic, found: FoundResource) -> Iterator[Change]:
-    """Iterate over what of a subscription differs."""
+    """Iterate over the differences of a subscription."""
     if found.attributes.get(PENDING) == "true":
         yield Change(PENDING, "true", "false")
         return
@@ -188,7 +188,7 @@ def compare_subscription(topic: Topic, found: FoundResource) -> Iterator[Change]
 
 
 def is_same(name: str, wanted: str, attributes: Mapping[str, str]) -> bool:
-    """Return whether an attribute of a queue is what it has to be."""
+    """Return whether an attribute of a queue has the planned value."""
     current = attributes.get(name)
     if name == "SqsManagedSseEnabled":
         # A key of one's own encrypts better.
@@ -204,7 +204,7 @@ def to_key(key: str | None) -> str | None:
 
 
 def describe_redrive(name: str, count: int) -> str:
-    """Return what a redrive policy says."""
+    """Return the content of a redrive policy."""
     return f"to {name} after {count} receives"
 
 

@@ -48,7 +48,7 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """Return what to call it."""
+        """Return its name."""
         if self.broker is not None:
             return f"the broker {self.broker.broker.store}"
         return self.endpoint_url or f"AWS {self.region_name}"

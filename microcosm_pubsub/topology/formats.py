@@ -15,7 +15,7 @@ from microcosm_pubsub.topology.terraform import make_terraform
 
 
 def make_json(topology: Topology) -> dict[str, Any]:
-    """Return what there has to be, in words of our own."""
+    """Return a topology in words of our own."""
     queue = topology.queue
     made: dict[str, Any] = {
         "name": topology.name,

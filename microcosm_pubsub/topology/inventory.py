@@ -43,7 +43,7 @@ class FoundResource:
 
 class Inventory:
     """
-    Look at what there is.
+    Look for queues, topics and subscriptions.
 
     :param queue_client: boto3's SQS client, or one like it
     :param topic_client: boto3's SNS client, or one like it
@@ -128,7 +128,7 @@ class Inventory:
 
 
 def read_json(text: str | None) -> Any:
-    """Return what JSON says, as attributes hold it; None if there is none, or it cannot be read."""
+    """Return the value of JSON, as attributes hold it; None if there is none, or it cannot be read."""
     try:
         return loads(text) if text else None
     except (ValueError, RecursionError):

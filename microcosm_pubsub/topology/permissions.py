@@ -24,7 +24,7 @@ ANY_ACCOUNT = "*"
 
 def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what a daemon must be allowed: to receive and settle, and to send what cannot succeed to its dead letters.
+    Return the policy of a daemon: it receives and settles, and sends messages that cannot succeed to its dead letters.
 
     One that has a service may answer its callers too, and one that calls services may do what a caller does.
 
@@ -46,7 +46,7 @@ def make_consumer_policy(topology: Topology, region: str = ANY_REGION, account: 
 
 def make_producer_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what a producer must be allowed.
+    Return the policy of a producer.
 
     :raises ConfigurationError: if nothing is published
     """
@@ -62,7 +62,7 @@ def make_producer_policy(topology: Topology, region: str = ANY_REGION, account: 
 
 def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what a user of `pubsub dlq` must be allowed, who looks into a dead-letter queue and empties it.
+    Return the policy of a user of `pubsub dlq`, who looks into a dead-letter queue and empties it.
 
     :raises ConfigurationError: if the daemon has no queue
     """
@@ -81,7 +81,7 @@ def make_dlq_policy(topology: Topology, region: str = ANY_REGION, account: str =
 
 def make_caller_policy(topology: Topology, region: str = ANY_REGION, account: str = ANY_ACCOUNT) -> dict[str, Any]:
     """
-    Return what a caller of a daemon's services must be allowed, or a daemon that calls others.
+    Return the policy of a caller of a daemon's services, or of a daemon that calls others.
 
     It makes a reply queue, which is not encrypted with the key of the topology.
 
@@ -100,7 +100,8 @@ def make_caller_policy(topology: Topology, region: str = ANY_REGION, account: st
 
 def call_statements(calls: Calls, region: str, account: str) -> list[Statement]:
     """
-    Return what allows to publish requests, to have a reply queue, and to remove those that others left.
+    Return the statements for a caller: to publish requests, to have a reply queue, and to remove those that others
+    left.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
     """
@@ -113,7 +114,7 @@ def call_statements(calls: Calls, region: str, account: str) -> list[Statement]:
 
 
 def answer_statements(calls: Calls, region: str, account: str) -> list[Statement]:
-    """Return what allows to send answers to the reply queues of callers, and to no other queue."""
+    """Return the statements for a service: to send answers to the reply queues of callers, and to no other queue."""
     return [statement("Answer", ["sqs:GetQueueUrl", "sqs:SendMessage"], arn_of(f"{calls.prefix}*", region, account))]
 
 
@@ -140,7 +141,7 @@ POLICIES: dict[str, Callable[..., dict[str, Any]]] = {
 
 def make_key_policy(topology: Topology) -> Statement:
     """
-    Return what the policy of the key must allow SNS, so that it can send to an encrypted queue.
+    Return the statement of the key's policy for SNS, so that it can send to an encrypted queue.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
     """
@@ -159,12 +160,12 @@ def make_policy(*statements: Statement) -> dict[str, Any]:
 
 
 def statement(name: str, actions: list[str], *resources: str) -> Statement:
-    """Return what allows actions on resources."""
+    """Return the statement that allows actions on resources."""
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": list(resources)}
 
 
 def key_statements(topology: Topology, actions: list[str]) -> list[Statement]:
-    """Return what allows the use of the key, if there is one."""
+    """Return the statement that allows the use of the key, if there is one."""
     if topology.kms_key is None:
         return []
     if topology.kms_key.startswith("arn:"):

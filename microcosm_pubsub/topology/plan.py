@@ -125,7 +125,7 @@ def plan(
     daemon: ConsumerDaemon, with_producers: bool = False, max_receive_count: int = 5, kms_key: str | None = None
 ) -> Topology:
     """
-    Return what a daemon needs.
+    Return the topology that a daemon needs.
 
     :param daemon: with its graph, over queues in memory, and its configuration
     :param with_producers: whether what its modules declare schemas of is published by it too
@@ -146,7 +146,7 @@ def plan(
 
 
 def make_topics(arns: Any, published: Iterable[str], handled: Iterable[str]) -> Iterator[Topic]:
-    """Iterate over the topics of what is published and handled, by name."""
+    """Iterate over the topics of media types that are published or handled, by name."""
     topics: dict[str, tuple[list[str], list[str]]] = {}
     known: dict[str, str] = {}
     for index, media_types in enumerate((published, handled)):
@@ -162,7 +162,7 @@ def make_topics(arns: Any, published: Iterable[str], handled: Iterable[str]) -> 
 
 def find_calls(graph: PubSubGraph, handlers: Mapping[str, Any]) -> Calls | None:
     """
-    Return what a daemon has to do with calls of services; None if nothing.
+    Return a daemon's part in calls of services; None if it has none.
 
     :param handlers: those that it runs, by media type
     """
@@ -200,7 +200,7 @@ def name_topic(arn: str | None) -> str:
 
 def check_order(queue: Queue | None, topics: Iterable[Topic]) -> None:
     """
-    Refuse what SNS does: a FIFO queue at a standard topic.
+    Refuse a FIFO queue at a standard topic, as SNS does.
 
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
 

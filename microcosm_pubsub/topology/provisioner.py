@@ -32,7 +32,7 @@ DELETED_RECENTLY = "QueueDeletedRecently"
 
 class Provisioner:
     """
-    Make what a comparison found to be missing, and change what differs.
+    Make the resources that a comparison found missing, and change those that differ.
 
     :param comparison: a comparison whose items have been listed
     :param items: of it
@@ -169,7 +169,7 @@ class Provisioner:
 
 
 def explain(error: Exception) -> str:
-    """Return what a failed call means, and what to do."""
+    """Return the meaning of a failed call, and the remedy."""
     code = error_code(error)
     response: dict[str, Any] = getattr(error, "response", {})
     text = " ".join(str(response.get("Error", {}).get("Message") or "").split())

@@ -42,12 +42,12 @@ def make_redrive_policy(dead_letter_arn: Any, queue: Queue) -> dict[str, Any]:
 
 
 def make_subscription_filter(topic: Topic) -> dict[str, Any]:
-    """Return what a subscription lets through."""
+    """Return the filter policy of a subscription."""
     return make_filter_policy(topic.handled)
 
 
 def make_queue_attributes(queue: Queue, kms_key: str | None, is_dead_letters: bool) -> dict[str, Any]:
-    """Return what a queue is, but for whom it lets in and where its dead letters go."""
+    """Return the attributes of a queue, except its policy and its redrive policy."""
     # A message that nobody looks at in time is gone.
     made: dict[str, Any] = {"MessageRetentionPeriod": MAX_RETENTION_SECONDS}
     if not is_dead_letters:

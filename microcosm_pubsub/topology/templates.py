@@ -45,7 +45,7 @@ def make_cloudformation(topology: Topology) -> dict[str, Any]:
 
 def make_cdk(topology: Topology) -> dict[str, Any]:
     """
-    Return what `CfnInclude` of the CDK takes as its template, without outputs, which a stack makes itself.
+    Return the template for `CfnInclude` of the CDK, without outputs, which a stack makes itself.
 
     https://docs.aws.amazon.com/cdk/v2/guide/use-cfn-template.html
     """

@@ -89,7 +89,7 @@ class ConsumerTraces:
 
     def received(self, messages: Sequence[SQSMessage], seconds: float) -> None:
         """
-        Note what a receive brought.
+        Note the messages of a receive.
 
         :param messages: at least one
         :param seconds: how long the receive took
@@ -212,7 +212,9 @@ class ConsumerTraces:
         return origin
 
     def _choose_parent(self, origins: Sequence[Origin]) -> Context:
-        """Return the parent of a call: what published its message, or all of them in one trace; else their receive."""
+        """
+        Return the parent of a call: the publisher of its message, or of all of them in one trace; else their receive.
+        """
         first = origins[0].creation
         if self.one_trace and first is not None:
             trace_ids = {origin.creation.trace_id if origin.creation is not None else None for origin in origins}
@@ -259,7 +261,7 @@ def describe(messages: Sequence[SQSMessage], attributes: names.Attributes) -> na
 
 
 def tell(span: Span, message: SQSMessage, result: MessageHandlingResult, is_one_of_many: bool) -> None:
-    """Let a span tell what came of a message, and what becomes of it at its queue."""
+    """Let a span tell the result of a message, and its fate at its queue."""
     kind = result.result
     if kind is MessageHandlingResultType.SUCCEEDED and not is_one_of_many and message.error is None:
         # Nearly all messages end so: the event says all, and each attribute costs time.

@@ -70,7 +70,7 @@ def make_receive_attributes(queue_url: str) -> Attributes:
 
 
 def make_topic_attributes(topic_arn: str, endpoint_url: str | None) -> Attributes:
-    """Return the attributes of what is published to a topic."""
+    """Return the attributes of a publish to a topic."""
     attributes: Attributes = {
         SYSTEM: SNS,
         OPERATION_NAME: "publish",

@@ -53,7 +53,7 @@ class OpenSpan:
         self.is_sent = False
 
     def end(self, result: ProduceResult) -> None:
-        """End it, with what came of the message."""
+        """End it, with the result of the message."""
         span = self.span
         if result.error is not None:
             tell_error(span, result.error)

@@ -93,7 +93,7 @@ class Admission:
         return count
 
     def answered(self, asked: int, received: int) -> None:
-        """Note what came of a receive, after its messages were accepted."""
+        """Note the end of a receive, after its messages were accepted."""
         self.reserved -= asked
         if received == asked:
             return

@@ -120,7 +120,7 @@ class Answers:
             return
 
     def close(self) -> None:
-        """Give up what is waited for."""
+        """Give up the calls that are open."""
         for call in list(self.waiting):
             self.remove(call)
             call.flight.give_up()

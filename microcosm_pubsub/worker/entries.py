@@ -98,7 +98,7 @@ class Entries:
         return batch
 
     def end(self, batch: Batch) -> None:
-        """Note that a batch was sent, whatever came of it."""
+        """Note that a batch was sent, with whatever result."""
         self.sending.remove(batch)
         self.count -= len(batch)
 

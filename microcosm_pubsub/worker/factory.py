@@ -59,7 +59,7 @@ def configure_pubsub_worker(graph: PubSubGraph) -> Worker:
 
 
 def gauge_tellers(graph: PubSubGraph) -> Callable[[Values], None] | None:
-    """Return what is told of the gauges of workers and services: metrics and meters, those that are enabled."""
+    """Return the function that is told of gauges, for metrics and meters; None if none are enabled."""
     meters = find_component(graph, "pubsub_meters")
     tellers = [only_enabled(graph.pubsub_worker_metrics), meters.gauges if meters and meters.enabled else None]
     return tell_all(teller for teller in tellers if teller is not None)

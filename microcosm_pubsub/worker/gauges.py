@@ -18,7 +18,7 @@ Values = Mapping[str, float]
 
 
 def tell_all(tellers: Iterable[Callable[[Values], None]]) -> Callable[[Values], None] | None:
-    """Return what tells several; None if there are none."""
+    """Return a function that tells several; None if there are none."""
     every = tuple(tellers)
     if not every:
         return None

@@ -113,7 +113,7 @@ class Handling:
 
     def finish(self, unit: Unit, handled: Sequence[Handled], seconds: float | None) -> None:
         """
-        Settle what was handled, tell observers of it, and let others be asked for.
+        Settle handled messages, tell observers of them, and let others be asked for.
 
         :param seconds: how long a slot took; None if that does not tell how long the next unit will take
         """
@@ -166,7 +166,7 @@ class Handling:
         self.finish(unit, handled, None)
 
     def settle_failed(self, message: SQSMessage) -> None:
-        """Note that the queue did not take what was to become of a message, which stays there for now."""
+        """Note that the queue did not settle a message, which stays there for now."""
         self.dispatcher.count("SETTLE_FAILED")
         if message.fifo_group is not None:
             self.release(self.lanes.refuse_group(message.fifo_group))
@@ -176,7 +176,7 @@ class Handling:
         self._left_over += messages
 
     def release_left_over(self) -> None:
-        """Release what nobody handles any more."""
+        """Release messages that nobody handles any more."""
         if self._left_over:
             logger.info("Releasing %d messages that were not handled", len(self._left_over))
         while self._left_over:

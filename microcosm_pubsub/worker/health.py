@@ -10,7 +10,7 @@ from microcosm_pubsub.worker.worker import Worker
 
 
 def report(worker: Worker) -> Report:
-    """Return what a worker does, and what is wrong with it."""
+    """Return the gauges of a worker, and its problems."""
     now = worker.clock()
     busy = worker.slots.busy
     threshold = worker.settings.health_threshold_seconds
@@ -44,7 +44,7 @@ def report(worker: Worker) -> Report:
 
 
 def find_problems(worker: Worker, now: float) -> list[str]:
-    """Return what is wrong with a worker, one sentence each."""
+    """Return the problems of a worker, one sentence each."""
     threshold = worker.settings.health_threshold_seconds
     problems = []
     if worker.receiver.oldest_seconds > threshold + worker.consumer.wait_seconds:

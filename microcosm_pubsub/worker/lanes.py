@@ -107,7 +107,7 @@ class Lanes:
             return True
 
     def take(self) -> Unit | None:
-        """Wait for what may be handled next, and return it; None after `close`."""
+        """Wait for the next unit, and return it; None after `close`."""
         with self._lock:
             while not self.is_closed:
                 # Mostly, only ready units wait.

@@ -79,7 +79,7 @@ class LeaseKeeper:
         return len(self._held)
 
     def start(self) -> None:
-        """Begin to extend what is held, in a thread."""
+        """Begin to extend held messages, in a thread."""
         Thread(target=self._keep, name="keeper", daemon=True).start()
 
     def stop(self) -> None:

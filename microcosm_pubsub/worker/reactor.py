@@ -111,7 +111,7 @@ class Reactor:
         return self.threads.busy > 0
 
     def run(self, job: Callable[[], None]) -> None:
-        """Do what has to wait for something, in a thread of its own."""
+        """Do a job that has to wait for something, in a thread of its own."""
         self.threads.run(partial(self._contain, job))
 
     def help(self) -> None:
@@ -137,7 +137,7 @@ class Reactor:
             self._answers.wake()
 
     def wake_by(self, when: float) -> None:
-        """Let the thread do what is due at some time, by the clock, at that time at the latest."""
+        """Let the thread run at some time, by the clock, at the latest."""
         if when < self._sleeps_until and self._answers is not None:
             self._answers.wake()
 
@@ -198,7 +198,7 @@ class Reactor:
 
 
 def failed(error: BaseException) -> Callable[[], Any]:
-    """Return what raises an error, in place of what returns an answer."""
+    """Return a function that raises an error, in place of one that returns an answer."""
 
     def get() -> Any:
         raise error

@@ -43,7 +43,7 @@ class ReceiveTimer:
         return len(self._receives)
 
     def began(self, messages: Sequence[SQSMessage]) -> None:
-        """Note what a receive gave."""
+        """Note the messages of a receive."""
         if self.tell is not None and messages:
             receive = Receive(self.clock(), len(messages))
             with self._lock:

@@ -183,7 +183,7 @@ class Receiver:
             self._answered(call, failed(error))
 
     def _answered(self, call: ReceiveCall, get: Callable[[], ReceiveAnswer]) -> None:
-        """Take what came of a receive, and begin others."""
+        """Take the answer of a receive, and begin others."""
         received = 0
         try:
             messages = self.consumer.read_messages(get)

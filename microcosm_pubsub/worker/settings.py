@@ -89,7 +89,7 @@ class WorkerSettings:
 
     def check(self, wait_seconds: int, receives_leases: bool) -> None:
         """
-        Refuse what cannot work together.
+        Refuse settings that cannot work together.
 
         :param wait_seconds: how long a receive waits
         :param receives_leases: whether received messages come again if nothing is done

@@ -36,7 +36,9 @@ def send_dead_letters(consumer: SQSConsumer, messages: Sequence[GivenUp]) -> tup
 
 
 def read_refusals(consumer: SQSConsumer, batch: Batch, get: Callable[[], BatchAnswer]) -> list[Refusal]:
-    """Return what the queue refused of a batch; all of it, if the client raised what it should not."""
+    """
+    Return the entries of a batch that the queue refused; all of them, if the client raised an error that it should not.
+    """
     entries = [(settlement.message, settlement.timeout) for settlement in batch]
     try:
         return consumer.calls.read_refusals(entries, get)

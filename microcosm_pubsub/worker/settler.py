@@ -82,7 +82,7 @@ class Settler:
     # These take entries to settle.
 
     def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
-        """Delete messages soon; what the queue does not take is logged then."""
+        """Delete messages soon; refusals of the queue are logged then."""
         for message in messages:
             self.add(message, None)
         return []
@@ -93,7 +93,7 @@ class Settler:
         compute_seconds: Callable[[SQSMessage, int | None], int] | None = None,
     ) -> list[SettleError]:
         """
-        Make messages visible again soon; what the queue does not take is logged then.
+        Make messages visible again soon; refusals of the queue are logged then.
 
         :param messages: each with the seconds after which it becomes visible, or None for the backoff policy's
         :param compute_seconds: computes them, if the backoff policy does not
@@ -114,7 +114,7 @@ class Settler:
         return errors
 
     def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]:
-        """Send messages to the dead-letter queue soon, and delete them then; what is not taken is logged then."""
+        """Send messages to the dead-letter queue soon, and delete them then; refusals are logged then."""
         for given_up in messages:
             self.add(given_up.message, None, given_up)
         return []
@@ -155,7 +155,9 @@ class Settler:
     # These send; a slot or the reactor calls them, whichever comes by.
 
     def run_due(self) -> float | None:
-        """Send what is due, and return after how many seconds more will be; None if nothing waits, or for a call."""
+        """
+        Send due entries, and return after how many seconds more will be due; None if nothing waits, or for a call.
+        """
         while self.entries.waiting and self._send_next():
             pass
         with self._lock:
@@ -164,7 +166,7 @@ class Settler:
 
     def flush(self, timeout_seconds: float) -> int:
         """
-        Send what waits now, without waiting for more, and return how many messages remain unsettled.
+        Send waiting entries now, without waiting for more, and return how many messages remain unsettled.
 
         :param timeout_seconds: for how long to try
         """
@@ -224,7 +226,7 @@ class Settler:
     # These read the answers.
 
     def _answered(self, batch: Batch, get: Callable[[], BatchAnswer]) -> None:
-        """Read what the queue answered."""
+        """Read the queue's answer."""
         try:
             refusals = read_refusals(self.consumer, batch, get)
             if not refusals:

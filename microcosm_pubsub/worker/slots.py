@@ -71,7 +71,7 @@ class Slot:
             return True
 
     def end(self) -> Unit | None:
-        """Return what this thread ends without having handled it, which can be abandoned no more."""
+        """Return the unit that this thread ends without having handled it, which can be abandoned no more."""
         with self._lock:
             unit, self.unit = self.unit, None
             return unit

@@ -101,7 +101,7 @@ class Worker:
         self._commands.put("stop")
 
     def pause(self) -> None:
-        """Receive no more until `resume`; what was received is handled."""
+        """Receive no more until `resume`; messages that were received are handled."""
         self._commands.put("pause")
 
     def resume(self) -> None:
@@ -118,7 +118,7 @@ class Worker:
         return self.ending is None and self.pausing is None and self.parts.breaker.state is State.CLOSED
 
     def read_gauges(self) -> dict[str, float]:
-        """Return what goes on, as numbers."""
+        """Return its gauges."""
         return {
             "worker_slots_busy": len(self.slots.busy),
             "worker_buffered": self.lanes.waiting,
@@ -159,7 +159,7 @@ class Worker:
 
     def obey_next(self, seconds: float | None = None) -> str | None:
         """
-        Wait a moment for a command, do what it asks for, and return it; `run` does it again and again.
+        Wait a moment for a command, obey it, and return it; `run` does it again and again.
 
         :param seconds: for how long, if not for as long as usual
         """

@@ -34,5 +34,5 @@ def check_entries(entries: Entries) -> None:
 
 
 def answer_batch(entries: Entries, outcomes: Sequence[EntryAnswer]) -> dict[str, Any]:
-    """Return the answer of a batch, from what came of each of its entries; both lists are always there."""
+    """Return the answer of a batch, from the answer or refusal of each entry; both lists are always there."""
     return batches.answer_batch(entries, outcomes, code_of)

@@ -112,7 +112,7 @@ def _to_content(notification: Notification, subscription: Subscription) -> str:
 
 
 def take_deliveries(broker: Broker, protocols: Iterable[str], limit: int) -> list[DueDelivery]:
-    """Return what is due by some protocols, which is then this caller's for a while."""
+    """Return the deliveries that are due by some protocols, and give them to this caller for a while."""
     now = broker.now()
     with broker.store.begin() as connection:
         rows = connection.execute(
@@ -149,7 +149,7 @@ def next_due_at(broker: Broker, protocols: Iterable[str]) -> int | None:
 
 
 def strike_off(connection: Connection, outgoing: DueDelivery) -> bool:
-    """Forget what was sent, or given up; return whether it was there."""
+    """Forget a delivery that was sent, or given up; return whether it was there."""
     return connection.execute(STRIKE_OFF, {"row": outgoing.id}).rowcount > 0
 
 

@@ -34,7 +34,7 @@ def put_into_dead_letter_queue(
     broker: Broker, connection: Connection, subscription: Subscription, notification: Notification
 ) -> bool:
     """
-    Put what cannot be delivered into the subscription's dead-letter queue, and return whether it has one.
+    Put messages that cannot be delivered into the subscription's dead-letter queue, and return whether it has one.
 
     :raises Refusal: if the queue does not take it
     """

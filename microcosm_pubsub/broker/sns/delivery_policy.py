@@ -96,7 +96,7 @@ def policy_of(subscription: Mapping[str, str], topic: Mapping[str, str]) -> Retr
 
 def content_type_of(subscription: Mapping[str, str]) -> str | None:
     """
-    Return the media type that a subscription's policy wants to be named with what is sent; None if it wants none.
+    Return the media type that a subscription's policy wants for its requests; None if it wants none.
 
     :raises Refusal: if it is none
     """

@@ -35,7 +35,7 @@ class Matcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Match what matches every part."""
+    """Match content that matches every part."""
 
     parts: tuple[Matcher, ...]
 
@@ -46,7 +46,7 @@ class AllOf:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Match what matches one of the parts: `$or`."""
+    """Match content that matches one of the parts: `$or`."""
 
     parts: tuple[Matcher, ...]
 
@@ -57,7 +57,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Match a mapping that holds, under a key, one that matches; what is not there is matched as an empty one."""
+    """Match a mapping that holds, under a key, one that matches; an absent one is matched as an empty one."""
 
     key: str
     inner: Matcher
@@ -91,7 +91,7 @@ class Property:
 
 def find_values(node: Any, key: str) -> Iterator[Any]:
     """
-    Yield what a mapping holds under a key, lists element by element.
+    Yield the value that a mapping holds under a key, lists element by element.
 
     A dot in the key may also lead into a mapping within.
     """

@@ -53,12 +53,12 @@ class Notification:
     copies: list[Draft] = field(default_factory=list)
 
     def for_protocol(self, protocol: str) -> Notification:
-        """Return what is said by a protocol."""
+        """Return the notification for a protocol."""
         text = self.by_protocol.get(protocol)
         return self if text is None else replace(self, message=text, by_protocol={})
 
     def to_answer(self) -> dict[str, Any]:
-        """Return what the publisher is told."""
+        """Return the answer for the publisher."""
         answer = {"MessageId": self.message_id}
         if self.sequence is not None:
             answer["SequenceNumber"] = str(SEQUENCE_BASE + self.sequence)

@@ -186,7 +186,7 @@ def _check_ids(topic: Topic, group_id: str | None, deduplication_id: str | None)
 
 
 def _size_of(notification: Notification, message: str) -> int:
-    """Return what counts against the size limit, in bytes: what was given as message, and its attributes."""
+    """Return the bytes that count against the size limit: the message as it was given, and its attributes."""
     return len(_encode(message)) + size_of(notification.message_attributes)
 
 

@@ -25,7 +25,7 @@ logger = getLogger(__name__)
 
 
 def was_sent(broker: Broker, outgoing: DueDelivery) -> None:
-    """Forget what its endpoint took."""
+    """Forget a delivery that its endpoint took."""
     with broker.store.begin() as connection:
         strike_off(connection, outgoing)
 
@@ -73,7 +73,7 @@ def _find_policy(connection: Connection, outgoing: DueDelivery, subscription: Su
 
 
 def _put_aside(broker: Broker, connection: Connection, outgoing: DueDelivery, subscription: Subscription | None) -> str:
-    """Put what is given up into the dead-letter queue, and return what became of it."""
+    """Put a delivery that is given up into the dead-letter queue, and return what became of it."""
     try:
         if subscription is not None and put_into_dead_letter_queue(
             broker, connection, subscription, outgoing.notification

@@ -62,7 +62,7 @@ class Subscription:
 
     @property
     def dead_letter_queue(self) -> str | None:
-        """Return the name of the queue for what cannot be delivered, if there is one."""
+        """Return the name of the queue for messages that cannot be delivered, if there is one."""
         return dead_letter_queue_of(self.attributes)
 
     def accepts(self, notification: Notification) -> bool:
@@ -83,7 +83,7 @@ class Subscription:
         return policy.matches(notification.attribute_values)
 
     def to_item(self) -> dict[str, str]:
-        """Return what a listing tells."""
+        """Return the entry of a listing."""
         return {
             "SubscriptionArn": self.arn if self.state == CONFIRMED else PENDING_ARN,
             "Owner": names.ACCOUNT,
@@ -121,7 +121,7 @@ def known_subscriptions(broker: Broker, topic_arn: str) -> list[Subscription]:
 
 
 def look_up_endpoint(connection: Connection, topic: Topic, endpoint: str) -> Subscription | None:
-    """Return the subscription of an endpoint to a topic, whatever its state; None if there is none."""
+    """Return the subscription of an endpoint to a topic, in any state; None if there is none."""
     row = connection.execute(BY_ENDPOINT, {"topic": topic.id, "queue": endpoint}).first()
     return None if row is None else to_subscription(row)
 
@@ -139,7 +139,7 @@ def subscription_name(arn: str) -> str:
 
 
 def to_subscription(row: Any) -> Subscription:
-    """Return what a row says."""
+    """Return the subscription of a row."""
     return Subscription(
         row.id,
         row.topic_name,

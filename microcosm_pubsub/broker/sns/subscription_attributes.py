@@ -83,7 +83,7 @@ def is_on_body(attributes: Mapping[str, str]) -> bool:
 
 
 def dead_letter_queue_of(attributes: Mapping[str, str]) -> str | None:
-    """Return the name of the queue for what cannot be delivered, if there is one."""
+    """Return the name of the queue for messages that cannot be delivered, if there is one."""
     text = attributes.get("RedrivePolicy")
     return names.name_of(_parse_redrive_policy(text)) if text else None
 

@@ -152,5 +152,5 @@ def set_subscription_attributes(
 
 
 def to_text(value: bool) -> str:
-    """Return what an attribute says of something that is so or not."""
+    """Return the text of an attribute that is true or false."""
     return "true" if value else "false"

@@ -39,6 +39,6 @@ def check_entries(entries: Entries) -> None:
 
 
 def answer_batch(entries: Entries, outcomes: Sequence[EntryAnswer]) -> dict[str, Any]:
-    """Return the answer of a batch, from what came of each of its entries; an empty list is left out."""
+    """Return the answer of a batch, from the answer or refusal of each entry; an empty list is left out."""
     answer = batches.answer_batch(entries, outcomes, lambda refusal: refusal.name)
     return {name: value for name, value in answer.items() if value}

@@ -24,7 +24,7 @@ Attributes = Mapping[str, Mapping[str, Any]]
 
 def check_message_attributes(attributes: Attributes) -> dict[str, dict[str, Any]]:
     """
-    Return message attributes with binary values as bytes, whatever boto3 takes for them.
+    Return message attributes with binary values as bytes, from any type that boto3 takes for them.
 
     :raises Refusal: if SQS refuses them
     """
@@ -59,7 +59,7 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def size_of(attributes: Attributes) -> int:
-    """Return what message attributes count against a size limit, in bytes: names, types and values."""
+    """Return the bytes that message attributes count against a size limit: names, types and values."""
     return sum(
         len(name.encode()) + len(attribute["DataType"].encode()) + len(_value(attribute))
         for name, attribute in attributes.items()

@@ -98,7 +98,7 @@ def cancel_message_move_task(broker: Broker, TaskHandle: str) -> dict[str, Any]:
 
 
 def advance_tasks(broker: Broker) -> None:
-    """Move what the running tasks may move by now."""
+    """Move the messages that the running tasks may move by now."""
     again = True
     while again:
         with broker.store.begin() as connection:

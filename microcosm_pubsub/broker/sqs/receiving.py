@@ -55,7 +55,7 @@ class Received(NamedTuple):
     is_all: bool = False
 
     def to_answer(self) -> dict[str, Any]:
-        """Return what the receiver is told."""
+        """Return the answer for the receiver."""
         return {"Messages": self.messages} if self.messages else {}
 
 
@@ -154,7 +154,7 @@ def _move_dead_letters(
     rows: list[Any],
     now: int,
 ) -> list[Any]:
-    """Move what was received too often to the dead-letter queue, and return the rest."""
+    """Move messages that were received too often to the dead-letter queue, and return the rest."""
     policy = queue.redrive
     if policy is None or all(row.receive_count <= policy[1] for row in rows):
         return rows

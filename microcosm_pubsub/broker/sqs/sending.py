@@ -64,7 +64,7 @@ class Draft:
     place: dict[str, Any] = field(default_factory=dict)
 
     def to_answer(self) -> dict[str, Any]:
-        """Return what the sender is told."""
+        """Return the answer for the sender."""
         answer = {"MessageId": self.message_id, "MD5OfMessageBody": self.md5_of_body}
         if self.attributes is not None:
             answer["MD5OfMessageAttributes"] = digest_of_text(self.attributes)

@@ -17,7 +17,7 @@ from microcosm_pubsub.chain.link import Context, Statement, Step, compile_link, 
 
 class Reference:
     """
-    Give what a path leads to.
+    Give the value that a path leads to.
 
     :param name: the path, such as `message.uri`
     """
@@ -51,7 +51,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Give a value, whatever the context holds."""
+    """Give a constant value."""
 
     value: Any
 
@@ -60,7 +60,7 @@ class Constant:
 
 
 class Function:
-    """Give what a function returns, its arguments being those of a link."""
+    """Give the value of a function, whose arguments are those of a link."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -103,7 +103,7 @@ class AssignStatement(Statement):
 
 def assign(path: str) -> AssignStatement:
     """
-    Assign what a path leads to: `assign("message.uri").to("uri")`.
+    Assign the value that a path leads to: `assign("message.uri").to("uri")`.
 
     :raises ContextKeyNotFound: when it runs, if the context does not hold the first part of the path
     :raises AttributeNotFound: when it runs, if another part of it is missing
@@ -117,13 +117,13 @@ def assign_constant(value: Any) -> AssignStatement:
 
 
 def assign_function(function: Callable[..., Any]) -> AssignStatement:
-    """Assign what a function returns, its arguments being those of a link."""
+    """Assign the value of a function, whose arguments are those of a link."""
     return AssignStatement(Function(function))
 
 
 def extract(name: str, key: str, key_property: str | None = None) -> AssignStatement:
     """
-    Assign a property of what a key holds, or what it holds itself: `extract("id", "customer", "id")`.
+    Assign a property of a key's value, or the value itself: `extract("id", "customer", "id")`.
 
     :param name: the new key
     :param key: the key, or the path, to take it from

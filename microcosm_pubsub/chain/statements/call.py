@@ -31,7 +31,7 @@ class LocalCallWrapper:
 
     def with_args(self, **kwargs: Any) -> LocalCallWrapper:
         """
-        Choose arguments: text that names a key is what the key holds, anything else is a constant.
+        Choose arguments: text that names a key is the key's value, anything else is a constant.
 
         :raises ConfigurationError: if the function has no such parameter
         """

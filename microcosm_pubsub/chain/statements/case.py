@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaseStatement:
-    """Wait to be told what to run in one case of a switch."""
+    """Wait for the links to run in one case of a switch."""
 
     switch: SwitchStatement
     value: Any

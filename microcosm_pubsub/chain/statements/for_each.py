@@ -20,7 +20,7 @@ from microcosm_pubsub.errors import ConfigurationError
 @dataclass(frozen=True, slots=True)
 class ForEachStatement(Statement):
     """
-    Run a chain for each of some items, and store the list of what it returns.
+    Run a chain for each of some items, and store the list of its values.
 
     :param item: the key of the item, in the scope of an iteration
     :param items: gives the items
@@ -38,7 +38,7 @@ class ForEachStatement(Statement):
     chain: Chain | None = None
 
     def in_(self, items: Question) -> ForEachStatement:
-        """Take the items from a key, or from what a function returns."""
+        """Take the items from a key, or from a function."""
         return replace(self, items=ask(items, f"for_each({self.item!r}).in_"))
 
     def as_(self, list_key: str) -> ForEachStatement:
@@ -47,7 +47,7 @@ class ForEachStatement(Statement):
 
     def when(self, condition: Callable[..., Any]) -> ForEachStatement:
         """
-        Leave out some of the items, or some of what the iterations return.
+        Leave out some of the items, or some of the iterations' values.
 
         :param condition: a function that has a parameter named like the item is asked before the
             iteration, its arguments being those of a link; any other one is asked afterwards, and
@@ -60,7 +60,7 @@ class ForEachStatement(Statement):
         return replace(self, kept=(*self.kept, condition))
 
     def when_not_none(self) -> ForEachStatement:
-        """Leave out items that are None, and what the iterations return if it is None."""
+        """Leave out items that are None, and values of iterations that are None."""
         return replace(
             self,
             wanted=(*self.wanted, lambda scope: not_none(scope[self.item])),
@@ -81,7 +81,7 @@ class ForEachStatement(Statement):
 
     @property
     def is_complete(self) -> bool:
-        """Return whether it is known what to run."""
+        """Return whether the chain to run is known."""
         return self.chain is not None
 
     def __call__(self, context: Context) -> list[Any]:

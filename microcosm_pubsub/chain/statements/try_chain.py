@@ -71,7 +71,7 @@ class TryChainStatement:
 
 @dataclass(frozen=True, slots=True)
 class CatchStatement:
-    """Wait to be told what to run for an error."""
+    """Wait for the links to run for an error."""
 
     attempt: TryChainStatement
     errors: Errors

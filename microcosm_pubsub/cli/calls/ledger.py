@@ -167,7 +167,7 @@ def wait(args: Namespace) -> int:
 
 
 def summarize(found: dict[str, Any]) -> str:
-    """Return what came of a task, for a table."""
+    """Return the end of a task, for a table."""
     error = found["error"]
     text = "" if found["result"] is None else repr(found["result"])
     if error is not None:

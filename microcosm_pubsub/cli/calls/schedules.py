@@ -99,7 +99,7 @@ def forget(args: Namespace) -> int:
 
 
 def tell_state(args: Namespace, state: str) -> int:
-    """Say what was done."""
+    """Print the change that was made."""
     print_json({"name": args.name, "state": state}) if args.json else print(f"{args.name} is {state}")
     return 0
 

@@ -72,7 +72,7 @@ def opening_graph(args: Namespace, *components: str) -> Iterator[Any]:
 
 def import_tasks(modules: list[str] | None, name: str | None = None) -> None:
     """
-    Import what declares tasks.
+    Import the modules that declare tasks.
 
     :param modules: by name
     :param name: of a task, which by default begins with its module

@@ -99,7 +99,7 @@ def opening_tasks(args: Namespace) -> Iterator[Any]:
 
 
 def describe(function: TaskFunction[..., Any]) -> dict[str, Any]:
-    """Return what there is to know of a task."""
+    """Return the facts about a task."""
     options = function.handler_options
     return {
         "name": function.name,

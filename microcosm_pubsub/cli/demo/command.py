@@ -92,7 +92,7 @@ def main(args: Namespace) -> int:
 
 
 def demonstrate(run: Run, timeout_seconds: float, console: Console) -> Ledger:
-    """Publish messages, let the daemon handle them, and return what became of them."""
+    """Publish messages, let the daemon handle them, and return the account of all of them."""
     texts = run.read_texts()
     clients = open_broker(run.broker_url)
     sqs, sns = clients.queue_client, clients.topic_client.client
@@ -202,7 +202,7 @@ def guess_media_type(text: str) -> str:
 
 
 def is_subscribed(sns: AdminTopicClient, topic_arn: str) -> bool:
-    """Return whether a topic is there and has a subscription: before that, what is published goes nowhere."""
+    """Return whether a topic is there and has a subscription: before that, messages to it go nowhere."""
     try:
         return bool(sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"])
     except sns.exceptions.NotFoundException:

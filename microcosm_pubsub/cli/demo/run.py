@@ -70,7 +70,7 @@ class Run:
         write_at_once(self._progress, dumps({"published": published, "sent": sent}))
 
     def finish(self) -> None:
-        """Make the next run a new one; what there is to look at stays."""
+        """Make the next run a new one; its files stay, to be looked at."""
         self._texts.unlink()
 
     def stop_daemon(self) -> None:

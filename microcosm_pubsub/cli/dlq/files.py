@@ -105,7 +105,7 @@ def import_(args: Namespace) -> int:
 
 class Import:
     """
-    Send lines to a queue, ten at a time; what is wrong with one line concerns that line.
+    Send lines to a queue, ten at a time; a fault of one line concerns that line.
 
     :param name: of the file
     """

@@ -54,7 +54,7 @@ def redrive(args: Namespace) -> int:
 
 
 def move_all(session: Session, queue: QueueInfo, targets: Targets) -> dict[str, Any] | None:
-    """Let SQS move all messages, and return what became of them; None if they must be sent one by one."""
+    """Let SQS move all messages, and return the numbers of those moved; None if they must be sent one by one."""
     rate = session.args.rate
     if rate is not None and (rate != int(rate) or rate > MAX_RATE):
         return None
@@ -95,7 +95,7 @@ def find_only_target(session: Session, queue: QueueInfo, targets: Targets) -> st
 
 
 def follow(session: Session, queue: QueueInfo, task: MoveTask, target: str) -> dict[str, Any]:
-    """Show how far a task is until it has ended, and return what became of the messages."""
+    """Show the progress of a task until it has ended, and return the numbers of messages."""
     moved, failures = 0, []
     try:
         with make_progress(session) as bar:
@@ -114,7 +114,7 @@ def follow(session: Session, queue: QueueInfo, task: MoveTask, target: str) -> d
 
 
 def send_back(session: Session, queue: QueueInfo, targets: Targets, wanted: Filter) -> dict[str, Any]:
-    """Send messages back one by one, and return what became of them."""
+    """Send messages back one by one, and return their numbers."""
     args = session.args
     look_inside = not wanted.is_empty or args.dry_run
     with session.scan(queue) as scan, make_progress(session) as bar:
@@ -151,7 +151,7 @@ def make_progress(session: Session) -> Progress:
 
 
 def print_result(args: Namespace, session: Session, result: dict[str, Any]) -> None:
-    """Print what became of the messages."""
+    """Print the numbers of messages."""
     for failure in result["failures"][:MAX_FAILURES]:
         session.console.print(failure, markup=False)
     if result["failures"][MAX_FAILURES:]:

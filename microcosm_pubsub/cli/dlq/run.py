@@ -82,7 +82,7 @@ def handle(daemon: ConsumerDaemon, raw: RawMessage, debugger: bool) -> tuple[SQS
 
 
 class Debugged:
-    """Stop at the first line of a handler; whatever else it has, it keeps."""
+    """Stop at the first line of a handler; its other attributes stay."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -113,7 +113,7 @@ def under_debugger(handler: Handler) -> Handler:
 
 @contextmanager
 def keep(scan: Scan) -> Iterator[None]:
-    """Keep what is held hidden while the block runs, however long a handler, or somebody at a debugger, takes."""
+    """Keep the held messages hidden while the block runs, however long a handler, or somebody at a debugger, takes."""
     ended = Event()
 
     def keep_on() -> None:
@@ -132,7 +132,7 @@ def keep(scan: Scan) -> Iterator[None]:
 def report(
     args: Namespace, session: Session, message: SQSMessage, result: MessageHandlingResult, deleted: bool
 ) -> None:
-    """Print what came of it."""
+    """Print the result."""
     error = result.exc_info[1] if result.exc_info else None
     if args.json:
         print_json(

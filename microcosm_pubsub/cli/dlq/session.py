@@ -44,7 +44,7 @@ from microcosm_pubsub.reader import LAMBDA
 @dataclass
 class Session:
     """
-    Hold what a command works with.
+    The client, the queue and the console of a command.
 
     :param client: boto3's SQS client, or one like it
     :param console: for people; what a machine reads goes to stdout
@@ -91,7 +91,7 @@ class Session:
         return queue
 
     def scan(self, queue: QueueInfo, limit: int | None = None) -> Scan:
-        """Return what receives, as a context manager, what is in a queue."""
+        """Return the scan that receives the messages of a queue, as a context manager."""
         return Scan(self.client, queue.url, limit=limit, stopped=lambda: self.interrupts.is_set)
 
     def note(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Session:
         self.console.print(text, style="dim", markup=False)
 
     def note_scan(self, scan: Scan, queue: QueueInfo) -> None:
-        """Tell what was not seen, and what the look cost."""
+        """Tell of the messages that were not seen, and of the cost of looking."""
         if scan.hidden:
             self.note(f"{scan.hidden} more are hidden: somebody has received them, or looks at them")
         if scan.fifo and scan.is_short:
@@ -113,7 +113,7 @@ class Session:
             self.note(f"Each look adds 1 to a message's receive count, {harm}")
 
     def note_unreleased(self, scan: Scan) -> None:
-        """Tell what could not be released, when the scan is over."""
+        """Tell of the messages that could not be released, when the scan is over."""
         if scan.unreleased:
             self.note(f"{scan.unreleased} could not be released; they are hidden for {scan.visibility_seconds} s more")
 
@@ -121,7 +121,7 @@ class Session:
 @contextmanager
 def open_session(args: Namespace, deferred: bool = True) -> Iterator[Session]:
     """
-    Give what a command works with, until it ends.
+    Give a command its session, until it ends.
 
     :param deferred: whether the command itself asks for interrupts; otherwise they raise `KeyboardInterrupt`
     :raises PubSubError: if a call fails
@@ -156,7 +156,7 @@ def make_queue_client(args: Namespace) -> Any:
 
 
 def explain(error: Exception) -> str:
-    """Return in one line what a failed call means."""
+    """Return in one line the meaning of a failed call."""
     operation = getattr(error, "operation_name", None)
     text = " ".join(str(error).split())
     if "Credentials" in type(error).__name__:
@@ -165,7 +165,7 @@ def explain(error: Exception) -> str:
 
 
 def make_envelope(args: Namespace) -> SQSEnvelope:
-    """Return what decodes bodies: as the daemon does that is named, or by the schemas of the modules that are."""
+    """Return the envelope that decodes bodies: that of the named daemon, or one by the schemas of the named modules."""
     for name in args.imports or ():
         load_module(name)
     config: dict[str, Any] = {"sqs_envelope": {"strategy_name": args.envelope}} if args.envelope else {}
@@ -196,7 +196,7 @@ def load_module(name: str) -> None:
 
 
 def make_reader(args: Namespace) -> Callable[[RawMessage], Letter]:
-    """Return what turns a raw message into a letter."""
+    """Return the function that turns a raw message into a letter."""
     return partial(read_letter, envelope=make_envelope(args))
 
 

@@ -42,7 +42,7 @@ def make_migration(args: Namespace) -> None:
 
 
 def migrate(args: Namespace) -> None:
-    """Run what was not run yet."""
+    """Run the revisions that were not run yet."""
     before, after = open_history(args).migrate()
     same = ", as before" if before == after else f", before at {', '.join(before) or 'none'}"
     print(f"the database is at {', '.join(after) or 'none'}{same}")
@@ -77,7 +77,7 @@ def open_history(args: Namespace, name: str | None = None) -> ModuleHistory:
 
 def need_config(path: str | None) -> Config:
     """
-    Return what the file says.
+    Return the content of the file.
 
     :raises ConfigurationError: if there is none
     """

@@ -61,7 +61,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 
 def list_rows(args: Namespace) -> int:
-    """Show what waits to be published."""
+    """Show the messages that wait to be published."""
     with open_graph(args) as graph:
         rows = graph.pubsub_outbox.store.list_rows(args.max, args.failed)
     if args.json:
@@ -124,7 +124,7 @@ def change(args: Namespace, what: str) -> int:
 
 
 def publish(args: Namespace) -> int:
-    """Publish what waits, until told to stop."""
+    """Publish the messages that wait, until told to stop."""
     with open_graph(args) as graph:
         graph.pubsub_database.check()
         if graph.sns_producer.skip:
@@ -154,7 +154,7 @@ def run_relay(relay: Relay, once: bool) -> None:
 
 
 def describe(row: Row) -> dict[str, Any]:
-    """Return what a row says, without the message's text."""
+    """Return the fields of a row, without the message's text."""
     due, free = to_time(row["due_at"]), to_time(row["free_at"])
     created = to_time(row["created_at"])
     return {

@@ -56,7 +56,7 @@ def open_graph(args: Namespace) -> Iterator[Any]:
 
 def require_database(found: object) -> None:
     """
-    Do nothing if there is a database, or what is made of one.
+    Do nothing if there is a database, and raise otherwise.
 
     :raises ConfigurationError: if there is none
     """

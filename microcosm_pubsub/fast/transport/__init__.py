@@ -44,7 +44,7 @@ logger = getLogger(__name__)
 
 
 class HotClient:
-    """Stands before the class of a boto3 client, and answers what it can."""
+    """Stands before the class of a boto3 client, and answers the calls that it can."""
 
     _hot_parts: TransportParts
     _hot_calls: HotCalls | None = None

@@ -69,7 +69,7 @@ class UnreadAnswer:
 
 class Exchange:
     """
-    A request that is answered, and what has arrived of the answer.
+    A request that is answered, and the bytes of the answer that have arrived.
 
     :param sock: an open connection that nobody else uses
     """
@@ -104,7 +104,7 @@ class Exchange:
 
     def read(self) -> bool:
         """
-        Read what arrives, and return whether there is nothing more to wait for.
+        Read the bytes that arrive, and return whether there is nothing more to wait for.
 
         On a connection that does not block, False says that more is to come.
         """
@@ -172,7 +172,7 @@ def read_head(match: Match[bytes]) -> tuple[int, list[tuple[str, str]], dict[str
 
 
 class UnreadStream(RawIOBase):
-    """Gives what arrived, then what the socket still gives, or the error that it ended with."""
+    """Gives the bytes that arrived, then those that the socket still gives, or the error that it ended with."""
 
     def __init__(self, sock: Any, arrived: UnreadAnswer):
         self._sock, self._received, self._error = sock, memoryview(arrived.received), arrived.error
@@ -209,7 +209,7 @@ class UnreadSocket:
         """Leave the timeout as it is."""
 
     def close(self) -> None:
-        """Close nothing: what was made of it is read to its end."""
+        """Close nothing: the reader that was made of it reads to its end."""
 
 
 class UnreadSession(URLLib3Session):  # type: ignore[misc]

@@ -6,4 +6,4 @@ from __future__ import annotations
 
 
 class FallBack(Exception):
-    """A call, or its answer, is not among what the short way knows."""
+    """A call, or its answer, is not among those that the short way knows."""

@@ -142,7 +142,7 @@ class HotCalls:
         self._state.is_learning = False
 
     def read(self, name: str, answer: Answer) -> dict[str, Any] | None:
-        """Return what boto3 would return, or None if botocore has to read an answer."""
+        """Return boto3's answer, or None if botocore has to read it."""
         model = self._models[name]
         parsed = read_answer(model, answer)
         if parsed is not None:
@@ -239,7 +239,7 @@ class Flight:
         return timeout
 
     def read_answer(self) -> dict[str, Any] | None:
-        """Return what boto3 would return; None if botocore has to judge what came."""
+        """Return boto3's answer; None if botocore has to judge what came."""
         answer = self.exchange.result
         assert answer is not None
         if isinstance(answer, UnreadAnswer):
@@ -252,7 +252,7 @@ class Flight:
         return parsed
 
     def find_first_attempt(self) -> FirstAttempt:
-        """Return what came of the call, for botocore; waits for the rest of the answer, if there is more."""
+        """Return the end of the first attempt, for botocore; waits for the rest of the answer, if there is more."""
         if self._first_attempt is None:
             arrived = self.exchange.result
             assert isinstance(arrived, UnreadAnswer)
@@ -285,7 +285,7 @@ def make_first_attempt(sock: Any, arrived: UnreadAnswer, url: str, invocation_id
 
 
 def read_answer(model: Model, answer: Answer) -> dict[str, Any] | None:
-    """Return what boto3 would return, or None if botocore has to read it."""
+    """Return boto3's answer, or None if botocore has to read it."""
     if answer.status_code != 200:
         return None
     try:

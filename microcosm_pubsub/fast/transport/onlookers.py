@@ -69,7 +69,7 @@ def find_stranger(function: Any, is_traced: bool) -> str | None:
 
 
 def find_instrumentor(function: Any) -> Any:
-    """Return OpenTelemetry's instrumentor, if it is what wraps a function."""
+    """Return OpenTelemetry's instrumentor, if a function is wrapped by it."""
     instrumentor = getattr(getattr(function, "_self_wrapper", None), "__self__", None)
     return instrumentor if type(instrumentor).__module__ == OPENTELEMETRY else None
 

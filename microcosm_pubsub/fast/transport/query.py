@@ -26,7 +26,7 @@ SHORT = 40
 
 
 def quote(text: str) -> str:
-    """Return what `quote_plus` does, by whole texts in place of single characters."""
+    """Return the text of `quote_plus`, made by whole texts in place of single characters."""
     if not text.isascii() or len(text) < SHORT:
         return quote_plus(text)
     # The percent sign comes first, and the substitute of the space last.
@@ -38,7 +38,7 @@ def quote(text: str) -> str:
 
 
 def compile_form(operation: Any) -> Callable[[dict[str, Any]], bytes]:
-    """Return what writes the parameters of an operation, as botocore's `QuerySerializer` does."""
+    """Return the writer of an operation's parameters, which does as botocore's `QuerySerializer`."""
     write = compile_write(operation.input_shape)
     start = f"Action={operation.name}&Version={operation.metadata['apiVersion']}"
 
@@ -110,7 +110,7 @@ def write_map(shape: Any) -> Write:
 
 
 def compile_answer(operation: Any) -> Callable[[bytes], tuple[Any, dict[str, Any]]]:
-    """Return what reads an answer and its metadata, as botocore's `QueryParser` does."""
+    """Return the reader of an answer and its metadata, which does as botocore's `QueryParser`."""
     wrapper = operation.output_shape.serialization["resultWrapper"]
     read = compile_xml(operation.output_shape)
 
@@ -141,7 +141,7 @@ def children_of(node: Element) -> dict[str, Element]:
 
 
 def compile_xml(shape: Any) -> Read:
-    """Return what reads an element."""
+    """Return the reader of an element."""
     if shape.type_name == "structure":
         return read_structure(shape)
     if shape.type_name == "list" and not shape.serialization.get("flattened"):

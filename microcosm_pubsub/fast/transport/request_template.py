@@ -125,7 +125,7 @@ class RequestTemplate:
             raise FallBack("its signatures are not understood")
 
     def _find_signer(self, credentials: Any) -> tuple[Signer, str]:
-        """Return what signs with these credentials, and their header if they have one."""
+        """Return the signer with these credentials, and their header if they have one."""
         found = self._credentials
         if found is None or found[0] != credentials:
             token: str = credentials.token or ""

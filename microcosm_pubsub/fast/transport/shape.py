@@ -22,7 +22,7 @@ Read = Callable[[Any], Any]
 
 
 def compile_check(shape: Any) -> Check | None:
-    """Return what tells whether a value fits a shape, or None for a shape that has to be converted first."""
+    """Return a check whether a value fits a shape, or None for a shape that has to be converted first."""
     kind = shape.type_name
     if kind == "structure":
         return check_structure(shape)
@@ -86,7 +86,7 @@ def check_map(shape: Any) -> Check | None:
 
 
 def compile_json(shape: Any) -> Read:
-    """Return what reads a value of a JSON answer, as botocore's `JSONParser` does."""
+    """Return the reader of a value of a JSON answer, which does as botocore's `JSONParser`."""
     kind = shape.type_name
     if kind == "structure":
         return read_structure(shape)

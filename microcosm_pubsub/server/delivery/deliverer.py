@@ -63,7 +63,7 @@ class Deliverer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, after what is under way; the rest waits for the next server."""
+        """End, after the deliveries under way; the rest waits for the next server."""
         self._stopped = True
         self._due.set()
         self._thread.join()

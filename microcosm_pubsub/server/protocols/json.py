@@ -56,7 +56,7 @@ def _load_reader(service: str, operation: str) -> Reader | None:
 
 
 def compile_reader(shape: Any) -> Reader | None:
-    """Return what makes of a JSON value what boto3 takes for a shape; None if it is that already."""
+    """Return a function that makes of a JSON value boto3's for a shape; None if it is that already."""
     match shape.type_name:
         case "structure":
             return _compile_structure({name: compile_reader(member) for name, member in shape.members.items()})
@@ -111,14 +111,14 @@ def decode(text: Any) -> bytes:
 
 
 def encode(value: Any) -> Any:
-    """Return what JSON has for a value that it does not know."""
+    """Return the JSON form of a value that the writer does not know."""
     if isinstance(value, bytes):
         return b64encode(value).decode()
     raise TypeError(f"JSON has nothing for {type(value).__name__}")
 
 
 def write_answer(answer: dict[str, Any] | None) -> Answer:
-    """Return the answer that says what came of a call."""
+    """Return the answer of a call."""
     return Answer(200, dumps(answer, default=encode) if answer else b"{}", CONTENT_TYPE)
 
 

@@ -123,7 +123,7 @@ def _read_scalar(member: str, shape: Any, text: str) -> Any:
 
 
 def write_answer(service: str, operation: str, answer: dict[str, Any] | None, request_id: str) -> Answer:
-    """Return the answer that says what came of a call."""
+    """Return the answer of a call."""
     shape = load_service(service).operation_model(operation).output_shape
     result = ""
     if shape is not None:

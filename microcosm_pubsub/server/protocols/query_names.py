@@ -21,7 +21,7 @@ def is_flat(service: str, shape: Any) -> bool:
 
 
 def element_of(service: str, member: str, shape: Any) -> str:
-    """Return what a member is called on the wire."""
+    """Return the name of a member on the wire."""
     if service != "sqs" or shape.type_name not in ("list", "map"):
         return str(shape.serialization.get("name") or member)
     if member in EXCEPTIONS:
@@ -32,7 +32,7 @@ def element_of(service: str, member: str, shape: Any) -> str:
 
 
 def names_of_entry(service: str, member: str, shape: Any) -> tuple[str, str]:
-    """Return what the key and the value of a map are called."""
+    """Return the names of the key and the value of a map."""
     if service == "sqs":
         return ("Key", "Value") if member.lower() == "tags" else ("Name", "Value")
     return str(shape.key.serialization.get("name") or "key"), str(shape.value.serialization.get("name") or "value")

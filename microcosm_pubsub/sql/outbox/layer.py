@@ -19,7 +19,7 @@ from microcosm_pubsub.sql.transaction import Transaction, current_transaction
 
 class Outbox:
     """
-    Keep what is published inside a transaction until that is committed.
+    Keep messages that are published inside a transaction until that is committed.
 
     :param store: writes rows
     :param relay: publishes them
@@ -60,7 +60,7 @@ class Outbox:
         return ProduceResult(message_id=find_identity(message))
 
     def _attend(self, transaction: Transaction) -> None:
-        """See to it that what a transaction publishes is written with it, and published after it."""
+        """Have the messages of a transaction written with it, and published after it."""
         outgoing = transaction.outgoing
         if outgoing.is_attended:
             return

@@ -118,7 +118,7 @@ class Relay:
         return len(rows) + self._relay_ordered()
 
     def stop(self) -> None:
-        """End, after what was committed here is published, if that is soon."""
+        """End, after rows that were committed here are published, if that is soon."""
         self.work.stop()
         deadline = self._make_deadline()
         # The reason is that of `publish_soon`.

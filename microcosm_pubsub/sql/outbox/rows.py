@@ -32,7 +32,7 @@ class Row:
 
     @property
     def group(self) -> tuple[str, str] | None:
-        """Return within what it keeps its place, if it must."""
+        """Return the group within which it keeps its place, if it must."""
         return (self.message.topic_arn, self.message.group_id or "") if self.is_ordered else None
 
 
