@@ -155,9 +155,7 @@ class Settler:
     # These send; a slot or the reactor calls them, whichever comes by.
 
     def run_due(self) -> float | None:
-        """
-        Send due entries, and return after how many seconds more will be due; None if nothing waits, or for a call.
-        """
+        """Send due entries, and return the seconds until more are; None if nothing waits, or all for a call."""
         while self.entries.waiting and self._send_next():
             pass
         with self._lock:
