@@ -4,6 +4,8 @@ Clients of AWS, as boto3 makes them; the only module that imports boto3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -68,7 +70,7 @@ def make_client(
     check_endpoint(endpoint_url)
     parts = transport if isinstance(transport, TransportParts) else choose_parts("botocore" if PLAIN else transport)
     config = _make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts)
-    try:
+    with _explaining(service):
         session = boto3.Session(profile_name=profile_name)
         if parts:
             attach(session, parts)
@@ -82,6 +84,23 @@ def make_client(
             endpoint_url=endpoint_url,
             config=config,
         )
+    if is_traced:
+        client.meta.events.register("before-call", add_trace_header)
+    if parts:
+        start(client, is_traced)
+    start_anew_in_child(client, start_client_anew)
+    return client
+
+
+@contextmanager
+def _explaining(service: str) -> Iterator[None]:
+    """
+    Say what to do about an error of boto3, for a client that it should make.
+
+    :raises ConfigurationError: in its place
+    """
+    try:
+        yield
     except NoRegionError:
         raise ConfigurationError(
             f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of "
@@ -92,12 +111,6 @@ def make_client(
     except (InvalidRegionError, ValueError) as error:
         # botocore raises ValueError for an endpoint that is no URL.
         raise ConfigurationError(f"Cannot make a client of {service}: {error}") from error
-    if is_traced:
-        client.meta.events.register("before-call", add_trace_header)
-    if parts:
-        start(client, is_traced)
-    start_anew_in_child(client, start_client_anew)
-    return client
 
 
 def _make_config(connect_timeout: float, read_timeout: float, max_pool_connections: int, max_attempts: int) -> Config:

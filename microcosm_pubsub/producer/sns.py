@@ -9,27 +9,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import time
 from typing import Any
-from uuid import uuid4
 
 from marshmallow import ValidationError
 
 from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.clients import TopicClient
-from microcosm_pubsub.codecs import ContentCodec
 from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.constants import (
     DEFAULT_TOPIC_SIZE_LIMIT_BYTES,
-    FIFO_SUFFIX,
     MEDIA_TYPE_ATTRIBUTE,
     PUBLISHED_KEY,
     URI_KEY,
 )
-from microcosm_pubsub.errors import ConfigurationError, PublishError, PubSubError, TopicNotDefinedError
+from microcosm_pubsub.errors import ConfigurationError, PubSubError, TopicNotDefinedError
 from microcosm_pubsub.message.raw import MessageAttribute
+from microcosm_pubsub.producer.content import find_codec, find_media_type
+from microcosm_pubsub.producer.group import add_group
 from microcosm_pubsub.producer.identity import add_identity
 from microcosm_pubsub.producer.message import DEFAULT_OPTIONS, ProduceResult, PublishOptions, PubsubMessage
 from microcosm_pubsub.producer.pipeline import MeasurePublishing, PublishLayer, PublishStep, compose
-from microcosm_pubsub.producer.topic_calls import iter_chunks, make_group_id, publish
+from microcosm_pubsub.producer.topic_calls import iter_chunks, publish
 from microcosm_pubsub.producer.topics import TopicArns
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
@@ -85,7 +84,7 @@ class SNSProducer:
             self.add_opaque_data,
             self.set_topic,
             self.add_attributes,
-            self.set_group,
+            add_group,
             *steps,
             self.encode,
             *body_steps,
@@ -132,10 +131,7 @@ class SNSProducer:
         """
         return await to_thread(self.produce, media_type, dct, uri, **kwargs)
 
-    def produce_batch(
-        self,
-        messages: Iterable[PubsubMessage | Mapping[str, Any]],
-    ) -> list[ProduceResult]:
+    def produce_batch(self, messages: Iterable[PubsubMessage | Mapping[str, Any]]) -> list[ProduceResult]:
         """
         Publish messages, at most ten per call and within the topic's limit, and return a result for each.
 
@@ -174,10 +170,10 @@ class SNSProducer:
         """
         if not isinstance(media_type, str):
             dct = media_type
-            media_type = self._find_media_type(dct)
+            media_type = find_media_type(self.registry, dct)
         options = self._take_options(media_type, kwargs)
         if dct is not None and not isinstance(dct, Mapping):
-            dct = self._find_codec(media_type).to_mapping(dct)
+            dct = find_codec(self.registry, media_type).to_mapping(dct)
         content = {**(dct or {}), **kwargs}
         if uri is not None:
             content[URI_KEY] = uri
@@ -251,25 +247,13 @@ class SNSProducer:
         """Add the message attributes of the message's media type, which win."""
         message.message_attributes.update(self.choose_message_attributes(message.media_type))
 
-    def set_group(self, message: PubsubMessage) -> None:
-        """Give a message of a FIFO topic its group and its deduplication id, unless it has them."""
-        if not message.topic_arn.endswith(FIFO_SUFFIX):
-            return
-        content = message.content
-        if message.group_id is None:
-            # Messages about one resource stay in order.
-            message.group_id = make_group_id(content.get(URI_KEY) or content.get("id") or message.media_type)
-        if message.deduplication_id is None:
-            # An id of its own: botocore's retries are duplicates, two equal messages are not.
-            message.deduplication_id = str(uuid4())
-
     def encode(self, message: PubsubMessage) -> None:
         """
         Encode the content by the schema of the message's media type.
 
         :raises marshmallow.ValidationError: if the content does not fit
         """
-        codec = self._find_codec(message.media_type)
+        codec = find_codec(self.registry, message.media_type)
         written = {"media_type": message.media_type, "opaque_data": message.opaque_data}
         message.message = codec.encode({**message.content, **written})
 
@@ -279,26 +263,8 @@ class SNSProducer:
         given = {"delay_seconds", "at"} & kwargs.keys()
         if not given:
             return options
-        codec = self._find_codec(media_type)
+        codec = find_codec(self.registry, media_type)
         return replace(options, **{name: kwargs.pop(name) for name in given if not codec.has_field(name)})
-
-    def _find_media_type(self, content: Any) -> str:
-        try:
-            return self.registry.find_media_type(type(content))
-        except ConfigurationError as error:
-            raise PublishError(
-                f"Cannot produce {type(content).__qualname__} alone: a media type must be text, such as created(...) "
-                f"gives, or the content an instance of a registered class. {error}"
-            ) from error
-
-    def _find_codec(self, media_type: str) -> ContentCodec:
-        try:
-            return self.registry.find(media_type)
-        except KeyError:
-            raise PublishError(
-                f"Cannot produce {media_type}: it has no schema; register one with @schema, or use a media "
-                "type with a lifecycle change, such as created(...)"
-            ) from None
 
     def _create(self, message: PubsubMessage | Mapping[str, Any]) -> PubsubMessage | ProduceResult:
         if isinstance(message, PubsubMessage):

@@ -5,9 +5,7 @@ The calls to a topic: messages in, what came of each out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from string import punctuation
 from typing import Any
-from urllib.parse import quote
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, TopicClient, error_code
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
@@ -74,15 +72,6 @@ def iter_chunks(messages: Sequence[PubsubMessage], limit_bytes: int) -> Iterator
             chunk.append(index)
             size += added
         yield chunk
-
-
-def make_group_id(value: Any) -> str:
-    """
-    Return a message group id: letters, digits and punctuation, at most 128 of them.
-
-    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-    """
-    return quote(str(value), safe=punctuation)[:128]
 
 
 def publish_error(message: PubsubMessage, code: str) -> PublishError:

@@ -35,7 +35,6 @@ def guard(session_cls: Any) -> type[Session]:
             return transaction
 
         def get_bind(self, *args: Any, **kwargs: Any) -> Any:
-            # The transaction is checked before each use of the database.
             self._transaction_of_handler.check()
             return super().get_bind(*args, **kwargs)
 
@@ -68,7 +67,7 @@ def guard(session_cls: Any) -> type[Session]:
             super().invalidate()
 
         def _note_close(self) -> None:
-            # Work that was not committed is gone with that, and the handler might return as if it were not.
+            # Work that was not committed is gone then, and the handler might return as if it were not.
             if self.in_transaction():
                 self._transaction_of_handler.note_close()
 

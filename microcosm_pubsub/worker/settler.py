@@ -226,12 +226,7 @@ class Settler:
     def _answered(self, batch: Batch, get: Callable[[], BatchAnswer]) -> None:
         """Read the queue's answer."""
         try:
-            refusals = read_refusals(self.consumer, batch, get)
-            if not refusals:
-                for settlement in batch:
-                    self._settled(settlement)
-                return
-            refused = {id(refusal.entry[0]): refusal for refusal in refusals}
+            refused = {id(refusal.entry[0]): refusal for refusal in read_refusals(self.consumer, batch, get)}
             for settlement in batch:
                 refusal = refused.get(id(settlement.message))
                 if refusal is None:
