@@ -69,20 +69,17 @@ def make_client(
     """
     check_endpoint(endpoint_url)
     parts = transport if isinstance(transport, TransportParts) else choose_parts("botocore" if PLAIN else transport)
-    config = _make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts)
+    # An engine on this machine has no region, but its requests are signed for one.
+    local_region = LOCAL_REGION if endpoint_url else None
     with _explaining(service):
         session = boto3.Session(profile_name=profile_name)
         if parts:
             attach(session, parts)
         client = session.client(
             service,
-            # An engine on this machine has no region, but its requests are signed for one.
-            region_name=region_name
-            or session.region_name
-            or default_region
-            or (LOCAL_REGION if endpoint_url else None),
+            region_name=region_name or session.region_name or default_region or local_region,
             endpoint_url=endpoint_url,
-            config=config,
+            config=_make_config(connect_timeout, read_timeout, max_pool_connections, max_attempts),
         )
     if is_traced:
         client.meta.events.register("before-call", add_trace_header)
