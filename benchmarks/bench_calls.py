@@ -1,13 +1,15 @@
 """
 Calls: what a task costs beside a message, and how fast a service answers.
 
-    python -m benchmarks.bench_calls [--calls 1500] [--json]
+    python -m benchmarks.bench_calls [--calls 1500] [--tasks 500] [--no-celery] [--json]
 
 - A task and a message of `@handles`, with five fields each, in turns: processor time of all that a worker does for one,
   and of receiving, handling and deleting it on a SQLite file.
 - On a SQLite file, caller and service in two processes: round trips at 50 calls a second, then with 50 in flight.
 - On an endpoint over HTTP that answers 10 ms later (`pubsub serve` behind a proxy): with 50 in flight, beside a caller
   and a service that are written by hand with boto3; and how many requests a call takes.
+- On the same endpoint, tasks beside those of celery with its transport for SQS, in turns: sent one by one, then run.
+  Celery has an environment of its own, which is made once; `--no-celery` leaves it out.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from rich.table import Table
 
 from benchmarks.bench_dispatch import handle_one, measure
 from benchmarks.call_programs import IN_FLIGHT, make_boto_client
+from benchmarks.celery_peer import compare_with_celery
 from microcosm_pubsub import ConsumerDaemon, PubSubMessageSchema, RpcTimeout, created, handles, schema, task
 from microcosm_pubsub.worker.settings import WorkerSettings
 from microcosm_pubsub.worker.worker import Worker
@@ -290,11 +293,19 @@ def measure_http(calls: int) -> dict[str, float]:
     return found
 
 
+def measure_tasks(tasks: int) -> dict[str, float]:
+    """Return how many tasks a second are sent and run over HTTP, ours and celery's, and the ratios."""
+    with TemporaryDirectory() as folder, slow_endpoint(folder) as (url, _):
+        return compare_with_celery(url, folder, tasks, rounds=3)
+
+
 def main() -> None:
     """Measure, and print a table."""
     parser = ArgumentParser(description="Measure tasks and calls")
     parser.add_argument("--calls", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--no-celery", action="store_true")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     environ.update(ENVIRONMENT)
@@ -305,6 +316,8 @@ def main() -> None:
         "sqlite_file": measure_file(args.calls),
         "http": measure_http(args.calls),
     }
+    if not args.no_celery:
+        figures["tasks"] = measure_tasks(args.tasks)
     cost, on_file = figures["cost"], figures["cost_on_file"]
     file, http = figures["sqlite_file"], figures["http"]
     if args.json:
@@ -325,6 +338,10 @@ def main() -> None:
     table.add_row("by hand with boto3", f"{theirs:.0f}, of which ours are {ours / theirs:.2f}")
     requests = f"{http['ours_requests_per_call']:.2f}, by hand {http['by_hand_requests_per_call']:.2f}"
     table.add_row("requests for a call and its answer", requests)
+    if (tasks := figures.get("tasks")) is not None:
+        for name, said in (("sent", "HTTP, tasks sent one by one, a second"), ("run", "run")):
+            theirs = f"celery {tasks[f'celery_{name}_per_second']:.0f}, of which ours are {tasks[f'{name}_ratio']:.2f}"
+            table.add_row(said, f"{tasks[f'{name}_per_second']:.0f}, {theirs}")
     Console().print(table)
 
 

@@ -1,9 +1,10 @@
 """
-Services that answer calls, each in a process of its own: ours, and one written by hand with boto3.
+Services that answer calls, each in a process of its own: ours, and one written by hand with boto3; and who runs tasks.
 
     python -m benchmarks.call_programs service BROKER_URL
     python -m benchmarks.call_programs served QUEUE_URL ENDPOINT_URL
     python -m benchmarks.call_programs by-hand QUEUE_URL ENDPOINT_URL
+    DONE=done.txt python -m benchmarks.call_programs tasks QUEUE_URL ENDPOINT_URL
     python -m benchmarks.call_programs proxy PORT LATENCY_SECONDS
 """
 
@@ -13,16 +14,19 @@ import sys
 from asyncio import StreamReader, StreamWriter, create_task, run, sleep, start_server
 from asyncio import open_connection as connect
 from json import dumps, loads
-from os import _exit
+from os import _exit, environ
 from signal import SIGTERM, signal
 from threading import Thread
 from typing import Any
 
-from microcosm_pubsub import ConsumerDaemon, Service
+from microcosm_pubsub import ConsumerDaemon, Service, task
 from microcosm_pubsub.clients import make_client
 
 
 IN_FLIGHT = 50
+
+#: How many tasks run at a time.
+TASK_WORKERS = 10
 
 
 class Echo(Service):
@@ -40,6 +44,21 @@ class EchoDaemon(ConsumerDaemon):
 
     name = "echo"
     workers = IN_FLIGHT
+    defaults = {"logging": {"level": "WARNING"}}
+
+
+@task
+def note(number: int, text: str) -> None:
+    """Note that one is done."""
+    with open(environ["DONE"], "ab", buffering=0) as done:
+        done.write(b".")
+
+
+class TaskDaemon(ConsumerDaemon):
+    """Runs tasks."""
+
+    name = "tasks"
+    workers = TASK_WORKERS
     defaults = {"logging": {"level": "WARNING"}}
 
 
@@ -111,8 +130,8 @@ async def proxy(port: int, latency_seconds: float) -> None:
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         up_reader, up_writer = await connect("127.0.0.1", port)
         tasks = [create_task(carry(reader, up_writer, 0)), create_task(carry(up_reader, writer, latency_seconds))]
-        for task in tasks:
-            await task
+        for each in tasks:
+            await each
 
     def count() -> None:
         for _ in sys.stdin:
@@ -130,6 +149,9 @@ if __name__ == "__main__":
             run_service("--broker-url", url)
         case ["served", queue_url, endpoint_url]:
             run_service("--sqs-queue-url", queue_url)
+        case ["tasks", queue_url, endpoint_url]:
+            sys.argv = ["tasks", "--sqs-queue-url", queue_url]
+            TaskDaemon().run()
         case ["by-hand", queue_url, endpoint_url]:
             serve_by_hand(queue_url, endpoint_url)
         case ["proxy", port, latency]:
