@@ -11,7 +11,7 @@ import pytest
 from microcosm_pubsub import ConsumerDaemon, WorkerSettings
 from microcosm_pubsub.cli import main as cli
 from microcosm_pubsub.daemon.configuration import attributes_to_config
-from microcosm_pubsub.daemon.origin import HIDDEN, Setting, hide_secrets, iter_settings
+from microcosm_pubsub.daemon.origin import HIDDEN, EffectiveSetting, hide_secrets, iter_settings
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -34,15 +34,15 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
     found = show("--drain", "--sqs-queue-url", "orders")
 
     for expected in (
-        Setting("pubsub_worker.max_lease_seconds", 600.0, "class"),
-        Setting("pubsub_worker.concurrency", 4, "class"),
-        Setting("pubsub_worker.max_buffer", 60, "defaults"),
-        Setting("pubsub_worker.max_pollers", 8, "default"),
-        Setting("pubsub_worker.drain", True, "flag"),
-        Setting("pubsub_unhandled.ignore", ["a/b"], "class"),
-        Setting("pubsub_middleware.names", [], "default"),
-        Setting("sqs_consumer.sqs_queue_url", "orders", "flag"),
-        Setting("sns_topic_arns.default", "from-environment", "MY_ORDERS__SNS_TOPIC_ARNS__DEFAULT"),
+        EffectiveSetting("pubsub_worker.max_lease_seconds", 600.0, "class"),
+        EffectiveSetting("pubsub_worker.concurrency", 4, "class"),
+        EffectiveSetting("pubsub_worker.max_buffer", 60, "defaults"),
+        EffectiveSetting("pubsub_worker.max_pollers", 8, "default"),
+        EffectiveSetting("pubsub_worker.drain", True, "flag"),
+        EffectiveSetting("pubsub_unhandled.ignore", ["a/b"], "class"),
+        EffectiveSetting("pubsub_middleware.names", [], "default"),
+        EffectiveSetting("sqs_consumer.sqs_queue_url", "orders", "flag"),
+        EffectiveSetting("sns_topic_arns.default", "from-environment", "MY_ORDERS__SNS_TOPIC_ARNS__DEFAULT"),
     ):
         assert found[expected.key] == expected
     assert list(found) == sorted(found)
