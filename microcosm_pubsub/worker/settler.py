@@ -155,7 +155,7 @@ class Settler:
     # These send; a slot or the reactor calls them, whichever comes by.
 
     def run_due(self) -> float | None:
-        """Send due entries, and return the seconds until more will be due; None if nothing waits, or for a call."""
+        """Send due entries, and return the seconds until more are; None if nothing waits, or all for a call."""
         while self.entries.waiting and self._send_next():
             pass
         with self._lock:
@@ -212,6 +212,14 @@ class Settler:
     def _call(self, batch: Batch) -> None:
         method, call = self.consumer.calls.settle([(settlement.message, settlement.timeout) for settlement in batch])
         self.reactor.call(method, call, partial(self._answered, batch))
+
+    def _note_due(self) -> float | None:
+        """Return when something is due, if the reactor does not look by then; with the lock held."""
+        due = self.entries.find_due()
+        if due >= self._runs_at:
+            return None
+        self._runs_at = due
+        return due
 
     # These read the answers.
 
@@ -273,9 +281,7 @@ class Settler:
         while self._send_next():
             pass
         with self._lock:
-            due = self.entries.find_due()
-            if is_sooner := due < self._runs_at:
-                self._runs_at = due
-        if is_sooner:
+            due = self._note_due()
+        if due is not None:
             # The reactor may sleep for long, and a slot may have taken the answer.
             self.reactor.wake_by(due)
