@@ -43,6 +43,9 @@ MAX_BUSY_INTERVAL_SECONDS = 0.005
 #: https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
 CHECKPOINT_TRANSACTIONS = 250
 
+#: That takes some milliseconds, so it is done by calls for whose end nobody waits, and after so many by any.
+MAX_CHECKPOINT_TRANSACTIONS = 2 * CHECKPOINT_TRANSACTIONS
+
 
 class StoreError(PubSubError):
     """
@@ -136,7 +139,9 @@ class Store:
             try:
                 with self._begin() as connection:
                     yield connection
-                self._checkpoint()
+                self._transactions += 1
+                if self._transactions >= MAX_CHECKPOINT_TRANSACTIONS:
+                    self._checkpoint()
             finally:
                 self._turn.release()
         else:
@@ -162,13 +167,21 @@ class Store:
         except UnicodeEncodeError as error:
             raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
 
-    def _checkpoint(self) -> None:
-        """Put the write-ahead log back into the file, now and then."""
-        self._transactions += 1
-        if self.is_memory or self._transactions < CHECKPOINT_TRANSACTIONS:
+    def tidy(self) -> None:
+        """Do now what has to be done now and then, if it is due: whoever calls it keeps nobody waiting."""
+        if self._turn is None or self._transactions < CHECKPOINT_TRANSACTIONS:
             return
+        if self._turn.acquire(blocking=not _haste.on):
+            try:
+                self._checkpoint()
+            finally:
+                self._turn.release()
+
+    def _checkpoint(self) -> None:
+        """Put the write-ahead log back into the file."""
         self._transactions = 0
-        assert self._connection is not None
+        if self.is_memory or self._connection is None:
+            return
         driver: Any = self._connection.connection.driver_connection
         try:
             # If other processes are in the way, the next time will do.

@@ -25,12 +25,15 @@ from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 def delete_message(broker: Broker, QueueUrl: str, ReceiptHandle: str) -> None:
     """Delete a message."""
     _raise_first(_delete(broker, QueueUrl, [{"ReceiptHandle": ReceiptHandle}]))
+    broker.store.tidy()
 
 
 def delete_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Delete messages, each of which may fail alone."""
     check_entries(Entries)
-    return answer_batch(Entries, _delete(broker, QueueUrl, Entries))
+    outcomes = _delete(broker, QueueUrl, Entries)
+    broker.store.tidy()
+    return answer_batch(Entries, outcomes)
 
 
 def change_message_visibility(

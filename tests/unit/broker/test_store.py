@@ -96,6 +96,28 @@ def test_close_waits_for_what_is_under_way(file_url):
     store.close()
 
 
+def test_deletes_put_the_log_back_and_others_when_there_are_none(file_url, make_queue, monkeypatch):
+    monkeypatch.setattr(store_module, "CHECKPOINT_TRANSACTIONS", 10)
+    monkeypatch.setattr(store_module, "MAX_CHECKPOINT_TRANSACTIONS", 20)
+    queue = make_queue(file_url)
+    store = queue.broker.store
+    store._checkpoint()
+    statements = []
+    driver = store._connection.connection.driver_connection
+    driver.set_trace_callback(lambda said: statements.append(said) if "wal_checkpoint" in said else None)
+    queue.send(*"abcdefghij")
+    (message, *_) = queue.receive()
+    assert store._transactions > 10
+    assert statements == []
+    queue.delete(message)
+    assert len(statements) == 1
+    sent = 0
+    while len(statements) < 2:
+        queue.send("b")
+        sent += 1
+    assert 10 < sent <= 20
+
+
 def limit_pages(queue, more):
     with queue.broker.store.begin() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar() + more
