@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # one more requirement, to test with a certain version of a dependency: make test WITH='marshmallow==3.20.*'
 WITH ?=
 
+# the tests start many programs, which need not compile everything each time
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -22,7 +25,7 @@ NAMES := $(subst $(SPACE),|,$(foreach requirement,$(WITH),$(call name_of,$(requi
 define install
 	$(PYTHON) -m venv $(VENV)
 	grep -Eiv '^($(NAMES))==' $(LOCK) > $(VENV)/constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
 endef
 
 $(VENV)/demo: setup.py pyproject.toml $(LOCK)
