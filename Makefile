@@ -51,11 +51,12 @@ FOLDERS := $(notdir $(wildcard $(addprefix tests/,$(UNITS) conformance fork diff
 SHARD ?=
 in_tests = $(wildcard $(addprefix tests/,$(1)))
 
-# two minutes have no room for PostgreSQL, for made-up input, and for asking other engines again and again: these are
-# for `make test-units`
+# two minutes have no room for PostgreSQL, for made-up input, for asking other engines again and again, and for what takes
+# many threads and processes: these are for `make test-units`
+SLOW := postgres or fuzz or test_rights or found_and_named or test_diff or test_delivery or test_rpc or test_concurrency or test_supervisor
 .PHONY: test
 test: $(VENV)/dev ## Pass most tests that start no programs, and a small demonstration, in two minutes
-	$(BIN)/pytest --numprocesses 2 -k 'not postgres and not fuzz and not test_rights and not found_and_named' $(call in_tests,$(UNITS)) tests/acceptance/test_demo.py::test_every_message_is_accounted_for
+	$(BIN)/pytest --numprocesses 2 -k 'not ($(SLOW))' $(call in_tests,$(UNITS)) tests/acceptance/test_demo.py::test_every_message_is_accounted_for
 
 .PHONY: test-units
 test-units: $(VENV)/dev ## Pass the tests that start no programs
