@@ -29,7 +29,7 @@ NET_SECONDS = 1.0
 #: A message that is due is somebody else's, if it is still not there.
 MIN_WAIT_SECONDS = 0.01
 
-#: So many queues are heard of; then those for which nobody waits are forgotten.
+#: With more queues than this, those for which nobody waits are forgotten.
 MAX_HEARINGS = 1000
 
 CHANNEL = "pubsub_messages"
@@ -147,7 +147,8 @@ class FileNotifier(Notifier):
         """Tell this process, and the others, that queues have messages."""
         named = None if queues is None else list(queues)
         super().wake(named)
-        self.bells.ring(self._bell, named)
+        if named != []:
+            self.bells.ring(self._bell, named)
 
     def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for news; see `Notifier.wait`."""

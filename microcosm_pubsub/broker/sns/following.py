@@ -17,7 +17,7 @@ from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sns.notification import Notification
 
 
-#: So many messages are followed; of those before them nothing is known.
+#: At most this many messages are followed; nothing is known of those before them.
 MAX_FOLLOWED = 10_000
 
 

@@ -25,7 +25,7 @@ from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
 from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
 
 
-#: So many topics are remembered.
+#: At most this many topics are remembered.
 MAX_REACHED = 1000
 
 #: Makes the messages that are published to a topic; it may be called twice.

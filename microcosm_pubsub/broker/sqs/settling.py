@@ -78,8 +78,9 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
         if gone:
             DELETE.execute(connection, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in gone])
             _update_groups(connection, queue, [rows[receipt.row_id] for receipt in gone], now)
-    # The next messages of the groups may be received now.
-    broker.notifier.wake([queue.name])
+    if queue.fifo:
+        # The next messages of the groups may be received now.
+        broker.notifier.wake([queue.name])
     return outcomes
 
 

@@ -93,6 +93,23 @@ def test_a_bell_tells_which_queues_have_messages(file_url):
     bells.close()
 
 
+def test_no_news_rings_no_bell_and_a_delete_is_news_of_a_fifo_queue_alone(file_url, make_queue):
+    queue, fifo = make_queue(file_url), make_queue(file_url, fifo=True)
+    bells = Bells(file_url.removeprefix("sqlite:///"))
+    bell = bells.hang()
+    queue.broker.notifier.wake([])
+    for each, options, heard in ((queue, {}, {"end"}), (fifo, {"MessageGroupId": "g"}, {"queue.fifo", "end"})):
+        each.send("a", **options)
+        assert bell.wait() == {each.url.rpartition("/")[2]}
+        (message,) = each.receive()
+        each.delete(message)
+        queue.broker.notifier.wake(["end"])
+        assert bell.wait() == heard
+    bell.take_down()
+    bell.listener.close()
+    bells.close()
+
+
 def test_news_of_another_queue_from_another_process_wakes_nobody(file_url, make_queue):
     one, other = make_queue(file_url), make_queue(file_url)
     notifier = one.broker.notifier
