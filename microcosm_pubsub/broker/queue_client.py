@@ -57,6 +57,6 @@ class BrokerQueueClient:
     set_queue_attributes = operation("sqs", "SetQueueAttributes", queues.set_queue_attributes)
     start_message_move_task = operation("sqs", "StartMessageMoveTask", moving.start_message_move_task)
     #: For who has no use for a message a second time; SQS has no such operation.
-    take_messages = operation("sqs", "ReceiveMessage", waiting.take_messages)
+    receive_and_delete = operation("sqs", "ReceiveMessage", waiting.receive_and_delete)
     tag_queue = operation("sqs", "TagQueue", tags.tag_queue)
     untag_queue = operation("sqs", "UntagQueue", tags.untag_queue)

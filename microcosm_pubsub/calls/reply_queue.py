@@ -189,7 +189,7 @@ class ReplyQueue:
 
     def _receive(self, url: str) -> None:
         # A client that can take messages away at once has this method: an answer is of no use a second time.
-        take = getattr(self.client, "take_messages", None)
+        take = getattr(self.client, "receive_and_delete", None)
         answer = (take or self.client.receive_message)(
             QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
         )

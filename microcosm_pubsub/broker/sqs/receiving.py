@@ -23,7 +23,7 @@ from microcosm_pubsub.broker.sqs.moving import advance_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.readiness import find_next
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
-from microcosm_pubsub.broker.sqs.taking import REPEAT, TAKE_AWAY, show, take, take_groups
+from microcosm_pubsub.broker.sqs.taking import RECEIVE_AND_DELETE, REPEAT, show, take, take_groups
 from microcosm_pubsub.constants import (
     MAX_RECEIVE_MESSAGES,
     MAX_VISIBILITY_TIMEOUT_SECONDS,
@@ -91,7 +91,7 @@ def receive_now(
     return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait, next_at, is_all)
 
 
-def take_now(
+def receive_and_delete_now(
     broker: Broker, QueueUrl: str, MaxNumberOfMessages: int = 1, WaitTimeSeconds: int | None = None
 ) -> Received:
     """
@@ -109,7 +109,7 @@ def take_now(
     next_at = None
     with broker.store.begin() as connection:
         _sweep(broker, connection, now)
-        rows = TAKE_AWAY.execute(connection, {"now": now, "queue_row": queue.id, "count": MaxNumberOfMessages})
+        rows = RECEIVE_AND_DELETE.execute(connection, {"now": now, "queue_row": queue.id, "count": MaxNumberOfMessages})
         is_all = wait > 0 and len(rows) < MaxNumberOfMessages
         if is_all:
             next_at = find_next(broker, connection, queue)

@@ -1,5 +1,5 @@
 """
-Which messages a receive takes: the oldest that can be seen, and, of a group, none before an earlier one.
+The choice of the messages that a receive takes: the oldest visible ones, and, of a group, none before an earlier one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ READY = select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, me
 
 TAKE = PreparedStatement(_taking(READY))
 
-TAKE_AWAY = PreparedStatement(
+RECEIVE_AND_DELETE = PreparedStatement(
     delete(messages)
     .where(messages.c.id.in_(_choosing(READY)))
     .returning(messages.c.id, messages.c.message_id, messages.c.body)

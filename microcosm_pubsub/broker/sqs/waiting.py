@@ -10,7 +10,7 @@ from typing import Any
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.sqs.receiving import Received, receive_now, take_now
+from microcosm_pubsub.broker.sqs.receiving import Received, receive_and_delete_now, receive_now
 
 
 def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
@@ -18,14 +18,14 @@ def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
     return _wait(broker, receive_now, parameters)
 
 
-def take_messages(broker: Broker, **parameters: Any) -> dict[str, Any]:
+def receive_and_delete(broker: Broker, **parameters: Any) -> dict[str, Any]:
     """
     Receive messages of a standard queue, and delete them at once, for who has no use for them a second time.
 
     That is no operation of SQS. It takes what ReceiveMessage takes, of `QueueUrl`, `MaxNumberOfMessages` and
     `WaitTimeSeconds`.
     """
-    return _wait(broker, take_now, parameters)
+    return _wait(broker, receive_and_delete_now, parameters)
 
 
 def _wait(broker: Broker, receive: Callable[..., Received], parameters: dict[str, Any]) -> dict[str, Any]:

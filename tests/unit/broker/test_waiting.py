@@ -247,7 +247,7 @@ class TestTaking:
     def test_they_are_gone(self, any_url, make_queue):
         queue = make_queue(any_url)
         queue.send("a", "b", "c")
-        taken = queue.client.take_messages(QueueUrl=queue.url, MaxNumberOfMessages=2)["Messages"]
+        taken = queue.client.receive_and_delete(QueueUrl=queue.url, MaxNumberOfMessages=2)["Messages"]
         assert [message["Body"] for message in taken] == ["a", "b"]
         assert all(message.keys() == {"MessageId", "Body"} for message in taken)
         attributes = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
@@ -258,7 +258,9 @@ class TestTaking:
         queue = make_queue(any_url, notifier=bell)
         taken = []
         taker = Thread(
-            target=lambda: taken.append(queue.client.take_messages(QueueUrl=queue.url, WaitTimeSeconds=20)["Messages"])
+            target=lambda: taken.append(
+                queue.client.receive_and_delete(QueueUrl=queue.url, WaitTimeSeconds=20)["Messages"]
+            )
         )
         taker.start()
         assert bell.waiting.wait(LONG_SECONDS)
@@ -270,13 +272,13 @@ class TestTaking:
         queue = make_queue(any_url)
         queue.send("a")
         (message,) = queue.receive()
-        assert "Messages" not in queue.client.take_messages(QueueUrl=queue.url)
+        assert "Messages" not in queue.client.receive_and_delete(QueueUrl=queue.url)
         queue.delete(message)
 
     def test_a_fifo_queue_is_refused(self, any_url, make_queue):
         queue = make_queue(any_url, fifo=True)
         with pytest.raises(ClientError, match="UnsupportedOperation"):
-            queue.client.take_messages(QueueUrl=queue.url)
+            queue.client.receive_and_delete(QueueUrl=queue.url)
 
 
 def test_message_whose_time_comes_is_noticed(any_url, make_queue, bell, clock):
