@@ -4,7 +4,8 @@ The broker: a database, a clock, and the calls on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import time
 from typing import Any, TypeVar
 
@@ -89,6 +90,18 @@ class Broker:
                 raise refuse(service, operation, name, str(error)) from error
             name = "StorageFull" if error.full else "ServiceUnavailable"
             raise refuse(service, operation, name, str(error), status=503) from error
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        Let the calls of this thread, for the length of a block, be one transaction of SQLite: all are done, or none.
+
+        :raises RolledBack: if none is, since one failed that had begun
+        :raises StoreError: if the database fails
+        :raises Busy: in a block of `hasty`, if it would have to wait
+        """
+        with self.notifier.holding(), self.store.together():
+            yield
 
     def count_sent(self) -> int:
         """Return how many messages were ever put into queues; on PostgreSQL, at least how many."""

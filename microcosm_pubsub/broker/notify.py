@@ -9,8 +9,9 @@ any case, or ten times a second where there is no news.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock, Thread, local
 from time import monotonic
 from typing import Any
 
@@ -35,6 +36,11 @@ MAX_HEARINGS = 1000
 CHANNEL = "pubsub_messages"
 
 
+class _Held(local):
+    #: What this thread has to tell at the end of its transaction: each the queues that have messages.
+    news: list[list[str] | None] | None = None
+
+
 class Notifier:
     """Wake receives of this process."""
 
@@ -47,6 +53,7 @@ class Notifier:
         self._hearings: dict[str, Hearing] = {}
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
+        self._held = _Held()
         start_anew_in_child(self, type(self).start_anew)
         #: The number of times that other processes had news.
         self.heard = 0
@@ -78,10 +85,31 @@ class Notifier:
 
     def wake(self, queues: Iterable[str] | None = None) -> None:
         """
-        Tell this process, after the transaction, that queues have messages.
+        Tell that queues have messages, after the transaction.
 
         :param queues: their names; by default any may have
         """
+        named = None if queues is None else list(queues)
+        if self._held.news is None:
+            self._tell(named)
+        else:
+            self._held.news.append(named)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """
+        Keep what this thread tells until the end of a block, which is one transaction; it is dropped if the block fails.
+        """
+        news = self._held.news = []
+        try:
+            yield
+        finally:
+            self._held.news = None
+        if news:
+            self._tell(None if None in news else list({queue: None for named in news for queue in named or ()}))
+
+    def _tell(self, queues: Collection[str] | None) -> None:
+        """Tell this process."""
         with self._lock:
             self._generation += 1
             for queue in self._hearings if queues is None else queues:
@@ -143,12 +171,11 @@ class FileNotifier(Notifier):
         self._opening = Lock()
         self._is_closed = False
 
-    def wake(self, queues: Iterable[str] | None = None) -> None:
-        """Tell this process, and the others, that queues have messages."""
-        named = None if queues is None else list(queues)
-        super().wake(named)
-        if named != []:
-            self.bells.ring(self._bell, named)
+    def _tell(self, queues: Collection[str] | None) -> None:
+        """Tell this process, and the others."""
+        super()._tell(queues)
+        if queues is None or queues:
+            self.bells.ring(self._bell, queues)
 
     def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for news; see `Notifier.wait`."""
@@ -202,7 +229,7 @@ class FileNotifier(Notifier):
             if self._is_closed:
                 return
             self.heard += 1
-            super().wake(queues)
+            super()._tell(queues)
 
 
 class PostgresNotifier(Notifier):

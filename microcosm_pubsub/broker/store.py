@@ -65,6 +65,10 @@ class Busy(Exception):
     """Raised when another program has the database just now; nothing of the transaction was done."""
 
 
+class RolledBack(Exception):
+    """Raised at the end of a transaction of several calls if one of them failed; nothing of any was done."""
+
+
 class _Haste(local):
     on = False
 
@@ -104,6 +108,7 @@ class Store:
         # Threads of this process take turns here, which is cheaper than at the file; so one connection does for all.
         self._turn = RLock() if self.is_sqlite else None
         self._connection: Connection | None = None
+        self._shared: _Shared | None = None
         self._transactions = 0
         self.engine = self._create_engine()
         start_anew_in_child(self, Store.start_anew)
@@ -137,6 +142,10 @@ class Store:
             if not self._turn.acquire(blocking=not _haste.on):
                 raise Busy
             try:
+                if self._shared is not None:
+                    with self._shared.join() as connection:
+                        yield connection
+                    return
                 with self._begin() as connection:
                     yield connection
                 self._transactions += 1
@@ -147,6 +156,24 @@ class Store:
         else:
             with self._begin() as connection:
                 yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        Let the calls of this thread, for the length of a block, be one transaction of SQLite.
+
+        :raises RolledBack: at its end, if one of them failed within its part of the transaction
+        :raises StoreError: if the database fails
+        :raises Busy: in a block of `hasty`, if it would have to wait
+        """
+        with self.begin() as connection:
+            shared = self._shared = _Shared(connection)
+            try:
+                yield
+            finally:
+                self._shared = None
+            if shared.has_failed:
+                raise RolledBack
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -221,6 +248,23 @@ class Store:
         event.listen(engine, "connect", partial(set_up, synchronous=None if self.is_memory else self.synchronous))
         event.listen(engine, "begin", begin_immediate)
         return engine
+
+
+class _Shared:
+    """A transaction that several calls have together."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.has_failed = False
+
+    @contextmanager
+    def join(self) -> Iterator[Connection]:
+        """Give the connection to one of the calls."""
+        try:
+            yield self.connection
+        except BaseException:
+            self.has_failed = True
+            raise
 
 
 def set_up(connection: Any, record: Any, synchronous: str | None) -> None:
