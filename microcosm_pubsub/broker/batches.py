@@ -5,12 +5,14 @@ Calls on several messages at once, each of which succeeds or fails alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from re import fullmatch
+from re import compile as compile_pattern
 from typing import Any
 
 from microcosm_pubsub.broker.broker import Refusal
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
+
+ENTRY_ID = compile_pattern(r"[A-Za-z0-9_-]{1,80}")
 
 Entries = Sequence[Mapping[str, Any]]
 EntryAnswer = Mapping[str, Any] | Refusal
@@ -23,7 +25,7 @@ def find_fault(entries: Entries) -> str | None:
         return "EmptyBatchRequest"
     if len(ids) > MAX_BATCH_ENTRIES:
         return "TooManyEntriesInBatchRequest"
-    if not all(fullmatch(r"[A-Za-z0-9_-]{1,80}", entry_id) for entry_id in ids):
+    if not all(map(ENTRY_ID.fullmatch, ids)):
         return "InvalidBatchEntryId"
     if len(set(ids)) < len(ids):
         return "BatchEntryIdsNotDistinct"

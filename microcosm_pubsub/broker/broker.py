@@ -70,16 +70,17 @@ class Broker:
         :raises botocore.exceptions.ParamValidationError: if boto3 would refuse the parameters
         :raises botocore.exceptions.ClientError: as boto3 does
         """
+        check_parameters(service, operation, parameters)
         answer = self.run(service, operation, function, parameters)
         return {**(answer or {}), "ResponseMetadata": metadata()}
 
     def run(self, service: str, operation: str, function: Callable[..., T], parameters: dict[str, Any]) -> T:
         """
-        Do an operation of SQS or SNS, and return the value of its function; it raises the errors of `call`.
+        Do an operation of SQS or SNS with parameters that are checked, and return the value of its function.
 
+        :raises botocore.exceptions.ClientError: as boto3 does
         :raises Busy: in a block of `hasty`, if that would have to wait for the database
         """
-        check_parameters(service, operation, parameters)
         try:
             return function(self, **parameters)
         except Refusal as refusal:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
+
+from microcosm_pubsub.broker.ids import new_id
 
 
 #: The codes that boto3 shows for errors of SQS that have another name in its model.
@@ -64,4 +65,4 @@ def refuse(service: str, operation: str, name: str, text: str, status: int = 400
 
 def metadata(status: int = 200) -> dict[str, Any]:
     """Return the metadata that boto3 gives of an HTTP exchange."""
-    return {"RequestId": str(uuid4()), "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}
+    return {"RequestId": new_id(), "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
@@ -29,7 +30,7 @@ class PreparedStatement:
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
-        self._compiled: dict[str, tuple[str, dict[str, Any], list[str] | None]] = {}
+        self._compiled: dict[str, tuple[str, Callable[[Parameters], Any]]] = {}
         #: Makes a row of what SQLite's driver gives.
         self._make_row: Callable[[Any], Any] | None = None
 
@@ -45,9 +46,8 @@ class PreparedStatement:
 
         :raises sqlalchemy.exc.IntegrityError: if the database does not hold together with them
         """
-        sql, constants, names = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
-        given = [parameters] if isinstance(parameters, Mapping) else parameters
-        each = [arrange(constants, names, item) for item in given]
+        sql, arrange = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        each = [arrange(parameters)] if isinstance(parameters, Mapping) else list(map(arrange, parameters))
         if connection.dialect.name == "sqlite":
             return self._execute_on_sqlite(connection.connection.driver_connection, sql, each)
         result = connection.exec_driver_sql(sql, each[0] if len(each) == 1 else each)
@@ -65,15 +65,23 @@ class PreparedStatement:
             self._make_row = row._make
         return [self._make_row(values) for values in cursor]
 
-    def _compile(self, dialect: Dialect) -> tuple[str, dict[str, Any], list[str] | None]:
+    def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Parameters], Any]]:
         compiled = self.statement.compile(dialect=dialect)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         names = list(compiled.positiontup) if compiled.positional else None
-        entry = self._compiled[dialect.name] = (str(compiled), constants, names)
+        entry = self._compiled[dialect.name] = (str(compiled), make_arrange(constants, names))
         return entry
 
 
-def arrange(constants: Parameters, names: list[str] | None, parameters: Parameters) -> Any:
-    """Return parameters in the order, or under the names, that a driver takes."""
-    values = {**constants, **parameters} if constants else parameters
-    return values if names is None else tuple([values[name] for name in names])
+def make_arrange(constants: Parameters, names: list[str] | None) -> Callable[[Parameters], Any]:
+    """
+    Return what puts parameters in the order, or under the names, that a driver takes.
+
+    :param constants: stand in the statement
+    :param names: in their order, if the driver takes a sequence
+    """
+    choose: Callable[[Parameters], Any] = dict
+    if names is not None:
+        # With a single name, what it gets is no tuple.
+        choose = itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
+    return choose if not constants else lambda parameters: choose({**constants, **parameters})

@@ -4,10 +4,13 @@ Receipt handles: which receive of which message.
 
 from __future__ import annotations
 
-from re import fullmatch
+from re import compile as compile_pattern
 from typing import NamedTuple
 
 from microcosm_pubsub.broker.broker import Refusal
+
+
+HANDLE = compile_pattern(r"([0-9]{1,18})-([0-9]{1,18})-([0-9a-f]{16})")
 
 
 class Receipt(NamedTuple):
@@ -29,7 +32,7 @@ def parse_handle(handle: str, queue_id: int) -> Receipt:
 
     :raises Refusal: if no receive from the queue can have given it
     """
-    match = fullmatch(r"([0-9]{1,18})-([0-9]{1,18})-([0-9a-f]{16})", handle)
+    match = HANDLE.fullmatch(handle)
     if match is None or int(match[1]) != queue_id:
         raise Refusal("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
     return Receipt(int(match[1]), int(match[2]), match[3])

@@ -196,7 +196,7 @@ class Store:
 
     def tidy(self) -> None:
         """Do now what has to be done now and then, if it is due: whoever calls it keeps nobody waiting."""
-        if self._turn is None or self._transactions < CHECKPOINT_TRANSACTIONS:
+        if self._turn is None or self._transactions < CHECKPOINT_TRANSACTIONS or self._shared is not None:
             return
         if self._turn.acquire(blocking=not _haste.on):
             try:

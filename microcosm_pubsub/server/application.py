@@ -10,9 +10,9 @@ import zlib
 from asyncio import wait_for
 from collections.abc import Awaitable, Callable
 from logging import getLogger
-from os import urandom
 from typing import Any
 
+from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.server.http import Answer, Request, RequestError
 from microcosm_pubsub.server.routing import Router
 from microcosm_pubsub.server.settings import Limits
@@ -43,7 +43,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        request_id = new_request_id()
+        request_id = new_id()
         try:
             request = await self._read(scope, receive)
             answer = await self.router.answer(request, request_id, receive)
@@ -122,9 +122,3 @@ class Application:
         return RequestError(
             "RequestEntityTooLarge", f"A request may have at most {self.limits.body_bytes} bytes.", status=413
         )
-
-
-def new_request_id() -> str:
-    """Return the id of a request."""
-    text = urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

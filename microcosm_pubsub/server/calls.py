@@ -32,17 +32,22 @@ MAX_TOGETHER = 16
 
 
 class _Call:
-    """A call that waits for its turn in this turn of the loop."""
+    """A call that waits for its turn."""
 
     def __init__(self, function: Callable[[], Any], future: Future[Any]) -> None:
         self.function = function
         self.future = future
         self.context: Context = copy_context()
+        self.is_done = False
         self._value: Any = None
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """Call the function, and keep what comes of it."""
+        """
+        Call the function, and keep what comes of it.
+
+        :raises Busy: if it would have to wait for the database, in a block of `hasty`
+        """
         try:
             self._value, self._error = self.context.run(self.function), None
         except Busy:
@@ -50,15 +55,12 @@ class _Call:
         except Exception as error:
             self._value, self._error = None, error
 
-    def settle(self, done: Future[None] | None = None) -> None:
-        """
-        Give the caller what came of it, if there still is one.
-
-        :param done: of the thread that called, if one did
-        """
+    def settle(self) -> None:
+        """Give the caller what came of it, if there still is one."""
         if self.future.done():
             return
-        if done is not None and done.cancelled():
+        if not self.is_done:
+            # The server ends, and no thread called.
             self.future.cancel()
         elif self._error is None:
             self.future.set_result(self._value)
@@ -81,6 +83,8 @@ class Calls:
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="pubsub-server")
         self.lines = ReceiveLines(broker, loop, self.do)
         self._waiting: deque[_Call] = deque()
+        #: Whether calls are being done, or will be in the next turn of the loop.
+        self._is_called = False
 
     async def call(
         self,
@@ -93,8 +97,8 @@ class Calls:
         """
         Do an operation, and return its answer.
 
+        :param parameters: checked
         :param gone: ends when the caller has gone
-        :raises botocore.exceptions.ParamValidationError: if the parameters are not those of the operation
         :raises botocore.exceptions.ClientError: as the broker's clients do
         """
         if operation != "ReceiveMessage":
@@ -114,42 +118,61 @@ class Calls:
         """Call a function that uses the database, here if it is quick and has its turn at once."""
         if not quick or not self.broker.store.is_sqlite:
             return await self.loop.run_in_executor(self.pool, copy_context().run, function)
-        if not self._waiting:
-            self.loop.call_soon(self._run_waiting)
         call = _Call(function, self.loop.create_future())
         self._waiting.append(call)
+        if not self._is_called:
+            self._is_called = True
+            self.loop.call_soon(self._run_waiting)
         value: T = await call.future
         return value
 
     def _run_waiting(self) -> None:
-        """Do the calls that came in the last turn of the loop."""
+        """Do the calls that came in the last turn of the loop, or while a thread did the calls before them."""
         calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_TOGETHER))]
-        if self._waiting:
-            self.loop.call_soon(self._run_waiting)
+        try:
+            with hasty():
+                self._run(calls)
+        except Busy:
+            # One thread waits for the database, and then does what would have been done here.
+            done = self.loop.run_in_executor(self.pool, self._run, calls)
+            done.add_done_callback(lambda _: self._settle(calls))
+        else:
+            self._settle(calls)
+
+    def _run(self, calls: list[_Call]) -> None:
         if len(calls) == 1 or not self._run_together(calls):
             for call in calls:
-                self._run_alone(call)
+                if not call.is_done:
+                    call.run()
+                    call.is_done = True
 
     def _run_together(self, calls: list[_Call]) -> bool:
         """Do calls with one transaction, and return whether that was possible."""
+        if any(call.is_done for call in calls):
+            return False
         try:
-            with hasty(), self.broker.together():
+            with self.broker.together():
                 for call in calls:
                     call.run()
-        except (Busy, RolledBack, StoreError):
+        except (RolledBack, StoreError):
             return False
         for call in calls:
-            call.settle()
+            call.is_done = True
         return True
 
-    def _run_alone(self, call: _Call) -> None:
-        try:
-            with hasty():
-                call.run()
-        except Busy:
-            self.loop.run_in_executor(self.pool, call.run).add_done_callback(call.settle)
-        else:
+    def _settle(self, calls: list[_Call]) -> None:
+        for call in calls:
             call.settle()
+        self._is_called = bool(self._waiting)
+        if self._is_called:
+            self.loop.call_soon(self._run_waiting)
+        else:
+            self.loop.call_soon(self._tidy)
+
+    def _tidy(self) -> None:
+        """Do what has to be done now and then, after the answers have been sent."""
+        with hasty():
+            self.broker.store.tidy()
 
     def close(self) -> None:
         """Let the threads end."""

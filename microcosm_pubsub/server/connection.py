@@ -14,6 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from microcosm_pubsub.server.one_write import OneWrite
 from microcosm_pubsub.server.settings import Limits
 
 
@@ -41,7 +42,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many."""
-        super().connection_made(transport)
+        super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > self.limits.connections:
             text = f"The server has {self.limits.connections} connections, the most it takes (--max-connections)."
             self._refuse(refusal("503 Service Unavailable", "ServiceUnavailable", text))

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from json import dumps, loads
 from typing import Any
-from uuid import uuid4
 
+from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS, SEQUENCE_BASE, Draft
 from microcosm_pubsub.constants import FIFO_SUFFIX
 
@@ -46,7 +46,7 @@ class Notification:
     deduplication_id: str | None = None
     sequence: int | None = None
     signature_version: str = "1"
-    message_id: str = field(default_factory=lambda: str(uuid4()))
+    message_id: str = field(default_factory=new_id)
     #: The texts for protocols other than SQS, where they are not the message.
     by_protocol: Mapping[str, str] = field(default_factory=dict)
     #: What was put into queues of it.

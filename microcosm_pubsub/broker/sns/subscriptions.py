@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from json import dumps
 from re import fullmatch
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, Select, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.schema import subscriptions
 from microcosm_pubsub.broker.sns.confirming import ask_to_confirm
 from microcosm_pubsub.broker.sns.endpoints import WEB, check_endpoint
@@ -80,7 +80,7 @@ DEFAULTS = {"FilterPolicyScope": SCOPES[0], "RawMessageDelivery": "false"}
 def _insert(
     connection: Connection, topic: Topic, protocol: str, endpoint: str, attributes: dict[str, str]
 ) -> Subscription:
-    values = {"topic_id": topic.id, "name": str(uuid4()), "protocol": protocol, "endpoint": endpoint}
+    values = {"topic_id": topic.id, "name": new_id(), "protocol": protocol, "endpoint": endpoint}
     state = PENDING if protocol in WEB else CONFIRMED
     try:
         # If two processes subscribe it at once, the second finds it.

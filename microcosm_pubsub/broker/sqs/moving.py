@@ -10,13 +10,13 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group, update_group
+from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.schema import messages, move_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, look_up_queue
 
@@ -41,7 +41,7 @@ def start_message_move_task(
             f"Value {rate} for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: Must be between 1 and "
             f"{MAX_RATE}."
         )
-    handle = str(uuid4())
+    handle = new_id()
     with broker.store.begin() as connection:
         source = _find(connection, SourceArn)
         if not iter_sources(connection, source):
@@ -144,7 +144,7 @@ def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row:
             "row": row.id,
             "target": target.id,
             # A moved message is a new message.
-            "new_id": str(uuid4()),
+            "new_id": new_id(),
             "now": now,
             "until": now + target.number("MessageRetentionPeriod") * 1000,
         },

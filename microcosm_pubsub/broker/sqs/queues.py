@@ -5,7 +5,7 @@ Queues: create, find, change, delete.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import dumps, loads
 from re import fullmatch
 from time import monotonic
@@ -37,6 +37,7 @@ class Queue:
     attributes: dict[str, str]
     created_at: int
     modified_at: int
+    _numbers: dict[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def arn(self) -> str:
@@ -45,7 +46,10 @@ class Queue:
 
     def number(self, attribute: str) -> int:
         """Return an attribute that is a number."""
-        return int(self.attributes[attribute])
+        number = self._numbers.get(attribute)
+        if number is None:
+            number = self._numbers[attribute] = int(self.attributes[attribute])
+        return number
 
     @property
     def redrive(self) -> tuple[str, int] | None:

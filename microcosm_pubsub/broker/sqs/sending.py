@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from re import compile as compile_pattern
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_group
+from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import deduplications, messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
@@ -58,7 +58,7 @@ class Draft:
     trace_header: str | None = None
     group_id: str | None = None
     deduplication_id: str | None = None
-    message_id: str = field(default_factory=lambda: str(uuid4()))
+    message_id: str = field(default_factory=new_id)
     sequence: int | None = None
     #: Where it is, until somebody receives it.
     place: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +90,7 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
     outcomes: list[Draft | Refusal] = []
     for entry in Entries:
         try:
-            outcomes.append(make_draft(queue, **{key: value for key, value in entry.items() if key != "Id"}))
+            outcomes.append(make_draft(queue, **entry))
         except Refusal as refusal:
             outcomes.append(refusal)
     drafts = [item for item in outcomes if isinstance(item, Draft)]
@@ -114,10 +114,12 @@ def make_draft(
     MessageSystemAttributes: Mapping[str, Mapping[str, Any]] | None = None,
     MessageDeduplicationId: str | None = None,
     MessageGroupId: str | None = None,
+    Id: str = "",
 ) -> Draft:
     """
     Check a message to send.
 
+    :param Id: of the entry of a batch
     :raises Refusal: if SQS refuses it
     """
     attributes = check_message_attributes(MessageAttributes) if MessageAttributes else {}
@@ -125,13 +127,14 @@ def make_draft(
         raise Refusal("MissingParameter", "The request must contain the parameter MessageBody.")
     if INVALID_CHARACTERS.search(MessageBody):
         raise Refusal("InvalidMessageContents", "The message contains characters outside the allowed set.")
-    size_bytes = len(MessageBody.encode()) + size_of(attributes)
+    encoded = MessageBody.encode()
+    size_bytes = len(encoded) + (size_of(attributes) if attributes else 0)
     limit = queue.number("MaximumMessageSize")
     if size_bytes > limit:
         raise invalid_value(f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.")
     if queue.fifo:
         _check_fifo(queue, DelaySeconds, MessageGroupId, MessageDeduplicationId)
-        MessageDeduplicationId = MessageDeduplicationId or sha256(MessageBody.encode()).hexdigest()
+        MessageDeduplicationId = MessageDeduplicationId or sha256(encoded).hexdigest()
     elif MessageDeduplicationId is not None:
         raise _not_for_this_type("MessageDeduplicationId", MessageDeduplicationId)
     if DelaySeconds is not None and not 0 <= DelaySeconds <= MAX_DELAY_SECONDS:
@@ -141,7 +144,7 @@ def make_draft(
     delay_seconds = queue.number("DelaySeconds") if DelaySeconds is None else DelaySeconds
     return Draft(
         body=MessageBody,
-        md5_of_body=md5(MessageBody.encode(), usedforsecurity=False).hexdigest(),
+        md5_of_body=md5(encoded, usedforsecurity=False).hexdigest(),
         size_bytes=size_bytes,
         delay_ms=delay_seconds * 1000,
         attributes=dump_attributes(attributes),

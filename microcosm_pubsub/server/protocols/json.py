@@ -17,6 +17,7 @@ from typing import Any
 from orjson import JSONDecodeError, dumps, loads
 
 from microcosm_pubsub.broker.errors import load_service
+from microcosm_pubsub.broker.validation import check_parameters, load_input
 from microcosm_pubsub.server.http import Answer, RequestError
 
 
@@ -27,9 +28,10 @@ Reader = Callable[[Any], Any]
 
 def read_parameters(service: str, operation: str, body: bytes) -> dict[str, Any]:
     """
-    Return the parameters that a body holds, as boto3 takes them.
+    Return the parameters that a body holds, as boto3 takes them, and checked as boto3 does.
 
     :raises RequestError: if it holds none
+    :raises botocore.exceptions.ParamValidationError: if boto3 would not send them
     """
     try:
         document = load(body)
@@ -37,8 +39,13 @@ def read_parameters(service: str, operation: str, body: bytes) -> dict[str, Any]
         raise RequestError("SerializationException", "The request's body is no JSON.") from None
     if not isinstance(document, dict):
         raise RequestError("SerializationException", "The request's body is no JSON object.")
+    if load_input(service, operation)[1](document):
+        # There is nothing to read: no null, no binary value.
+        return document
     reader = _load_reader(service, operation)
-    return document if reader is None else dict(reader(document))
+    parameters = document if reader is None else dict(reader(document))
+    check_parameters(service, operation, parameters)
+    return parameters
 
 
 def load(body: bytes) -> Any:

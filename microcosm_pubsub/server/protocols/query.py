@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from microcosm_pubsub.broker.errors import load_service
 from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS
+from microcosm_pubsub.broker.validation import check_parameters
 from microcosm_pubsub.server.http import Answer, RequestError
 from microcosm_pubsub.server.protocols import json
 from microcosm_pubsub.server.protocols.query_names import element_of, is_flat, names_of_entry
@@ -50,14 +51,16 @@ def read_form(*texts: bytes) -> dict[str, str]:
 
 def read_parameters(service: str, operation: str, fields: dict[str, str]) -> dict[str, Any]:
     """
-    Return the parameters that a form holds, as boto3 takes them.
+    Return the parameters that a form holds, as boto3 takes them, and checked as boto3 does.
 
     :raises RequestError: if it cannot be read
+    :raises botocore.exceptions.ParamValidationError: if boto3 would not send them
     """
     shape = load_service(service).operation_model(operation).input_shape
     if shape is None:
         return {}
     parameters: dict[str, Any] = _read_structure(service, shape, _to_tree(fields))
+    check_parameters(service, operation, parameters)
     return parameters
 
 
