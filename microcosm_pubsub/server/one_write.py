@@ -42,6 +42,6 @@ class OneWrite:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._parts:
-            data, self._parts = b"".join(self._parts), []
+        data, self._parts = b"".join(self._parts), []
+        if data and not self._transport.is_closing():
             self._transport.write(data)

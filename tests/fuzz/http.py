@@ -1,7 +1,7 @@
 """
 Requests that no client would send: odd methods, paths, headers and bodies, many of them, against one server.
 
-    python -m tests.fuzz.http [--requests 1000000] [--seed N] [--url http://127.0.0.1:4566]
+    python -m tests.fuzz.http [--requests 1000000] [--seed N] [--connections 16] [--url http://127.0.0.1:4566]
 
 Whatever comes, the server answers without a 5xx (except that it has too many connections), or closes the connection,
 and goes on: every so often a whole round is made that must succeed.
@@ -10,8 +10,11 @@ and goes on: every so often a whole round is made that must succeed.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from json import dumps
+from logging import ERROR, Handler, LogRecord, getLogger
 from random import Random, randrange
 from socket import create_connection
 from urllib.parse import quote, urlsplit
@@ -141,11 +144,29 @@ class Fuzzer:
         return bytes(spoiled[: self.random.randrange(1, len(spoiled) + 2)])
 
 
-def run(url: str, requests: int, seed: int, tell_every: int = 0) -> dict[int, int]:
+def run(url: str, requests: int, seed: int, connections: int = 1, tell_every: int = 0) -> dict[int, int]:
     """
     Send requests, and return how many answers of each status came; 0 stands for a connection that was closed.
 
-    :param tell_every: print how far it is after so many; 0 prints nothing
+    :param seed: of the first connection; each has one of its own
+    :param connections: at a time
+    :param tell_every: print how far a connection is after this many; 0 prints nothing
+    :raises AssertionError: at an answer that says that the server failed
+    """
+    share = -(-requests // connections)
+    with ThreadPoolExecutor(connections) as pool:
+        ran = [pool.submit(run_one, url, share, seed + number, tell_every) for number in range(connections)]
+        statuses: Counter[int] = Counter()
+        for each in ran:
+            statuses.update(each.result())
+    return dict(statuses)
+
+
+def run_one(url: str, requests: int, seed: int, tell_every: int = 0) -> dict[int, int]:
+    """
+    Send requests one after the other, and return how many answers of each status came.
+
+    :param tell_every: print how far it is after this many; 0 prints nothing
     :raises AssertionError: at an answer that says that the server failed
     """
     parts = urlsplit(url)
@@ -160,7 +181,7 @@ def run(url: str, requests: int, seed: int, tell_every: int = 0) -> dict[int, in
         if number % 500 == 0:
             check_sound(address)
         if tell_every and number and number % tell_every == 0:
-            print(f"{number:,} requests: {statuses}", flush=True)
+            print(f"seed {seed}: {number:,} requests: {statuses}", flush=True)
     check_sound(address)
     return statuses
 
@@ -196,6 +217,18 @@ def check_sound(address: tuple[str, int]) -> None:
     assert status == 200, f"the server's health was answered {status}"
 
 
+class Failures(Handler):
+    """Keep what a server in this process says of its own failures."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.records: list[LogRecord] = []
+
+    def emit(self, record: LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+
 def main() -> None:
     """Send requests to a server, by default to one of our own."""
     from microcosm_pubsub.server import serve
@@ -203,12 +236,17 @@ def main() -> None:
     parser = ArgumentParser(description="Send requests that no client would send.")
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=randrange(10**6))
+    parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--url", help="a server that runs; by default one is started")
     args = parser.parse_args()
     with ExitStack() as stack:
+        # An answer that says so may come when nobody waits for it any more.
+        failures = Failures(ERROR)
+        getLogger("microcosm_pubsub").addHandler(failures)
         url = args.url or stack.enter_context(serve())
         print(f"seed {args.seed}, {url}", flush=True)
-        print(run(url, args.requests, args.seed, tell_every=50_000))
+        print(run(url, args.requests, args.seed, args.connections, tell_every=10_000))
+    assert not failures.records, failures.records[0].getMessage()
 
 
 if __name__ == "__main__":
