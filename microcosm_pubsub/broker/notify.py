@@ -9,14 +9,15 @@ any case, or ten times a second where there is no news.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from threading import Event, Lock, Thread, local
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
 from microcosm_pubsub.broker.bells import Bell, Bells
 from microcosm_pubsub.broker.hearing import Hearing
+from microcosm_pubsub.broker.held_news import HeldNews, News
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
@@ -36,11 +37,6 @@ MAX_HEARINGS = 1000
 CHANNEL = "pubsub_messages"
 
 
-class _Held(local):
-    #: What this thread has to tell at the end of its transaction: each the queues that have messages.
-    news: list[list[str] | None] | None = None
-
-
 class Notifier:
     """Wake receives of this process."""
 
@@ -53,7 +49,7 @@ class Notifier:
         self._hearings: dict[str, Hearing] = {}
         #: A number that changes whenever waiting receives are to end.
         self.interruptions = 0
-        self._held = _Held()
+        self._news = HeldNews(self._tell)
         start_anew_in_child(self, type(self).start_anew)
         #: The number of times that other processes had news.
         self.heard = 0
@@ -89,26 +85,13 @@ class Notifier:
 
         :param queues: their names; by default any may have
         """
-        named = None if queues is None else list(queues)
-        if self._held.news is None:
-            self._tell(named)
-        else:
-            self._held.news.append(named)
+        self._news.tell(None if queues is None else list(queues))
 
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """
-        Keep what this thread tells until the end of a block, which is one transaction; it is dropped if the block fails.
-        """
-        news = self._held.news = []
-        try:
-            yield
-        finally:
-            self._held.news = None
-        if news:
-            self._tell(None if None in news else list({queue: None for named in news for queue in named or ()}))
+    def holding(self) -> AbstractContextManager[None]:
+        """Keep what this thread tells until the end of a block, which is one transaction, and drop it if that fails."""
+        return self._news.until_end()
 
-    def _tell(self, queues: Collection[str] | None) -> None:
+    def _tell(self, queues: News) -> None:
         """Tell this process."""
         with self._lock:
             self._generation += 1
@@ -171,7 +154,7 @@ class FileNotifier(Notifier):
         self._opening = Lock()
         self._is_closed = False
 
-    def _tell(self, queues: Collection[str] | None) -> None:
+    def _tell(self, queues: News) -> None:
         """Tell this process, and the others."""
         super()._tell(queues)
         if queues is None or queues:

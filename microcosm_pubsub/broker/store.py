@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
-from threading import RLock, local
-from time import monotonic, sleep
+from threading import RLock
 from typing import Any
 from weakref import finalize
 
@@ -22,21 +21,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
+from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
 logger = getLogger(__name__)
-
-#: A call waits at most this many seconds for its turn at the database.
-BUSY_TIMEOUT_SECONDS = 30.0
-
-#: While it waits, it first asks again at once this many times, for a transaction takes a fraction of a millisecond, and
-#: then later and later; SQLite's own wait begins at a millisecond. https://www.sqlite.org/c3ref/busy_timeout.html
-EAGER_TRIES = 30
-MIN_BUSY_INTERVAL_SECONDS = 0.00005
-MAX_BUSY_INTERVAL_SECONDS = 0.005
 
 #: The write-ahead log goes back into the file after this many transactions of a process. Left to itself, SQLite tries
 #: that at every commit once the log is long, and with several busy processes does not get to begin the log anew.
@@ -61,33 +52,8 @@ class StoreError(PubSubError):
         self.invalid = invalid
 
 
-class Busy(Exception):
-    """Raised when another program has the database just now; nothing of the transaction was done."""
-
-
 class RolledBack(Exception):
     """Raised at the end of a transaction of several calls if one of them failed; nothing of any was done."""
-
-
-class _Haste(local):
-    on = False
-
-
-_haste = _Haste()
-
-
-@contextmanager
-def hasty() -> Iterator[None]:
-    """
-    Let transactions of this thread that would have to wait for the database raise `Busy`, for the length of a block.
-
-    On PostgreSQL every call waits for the network; it is not for that.
-    """
-    _haste.on = True
-    try:
-        yield
-    finally:
-        _haste.on = False
 
 
 class Store:
@@ -139,7 +105,7 @@ class Store:
         :raises Busy: in a block of `hasty`, if it would have to wait
         """
         if self._turn is not None:
-            if not self._turn.acquire(blocking=not _haste.on):
+            if not self._turn.acquire(blocking=not is_hasty()):
                 raise Busy
             try:
                 if self._shared is not None:
@@ -198,7 +164,7 @@ class Store:
         """Do now what has to be done now and then, if it is due: whoever calls it keeps nobody waiting."""
         if self._turn is None or self._transactions < CHECKPOINT_TRANSACTIONS or self._shared is not None:
             return
-        if self._turn.acquire(blocking=not _haste.on):
+        if self._turn.acquire(blocking=not is_hasty()):
             try:
                 self._checkpoint()
             finally:
@@ -265,51 +231,6 @@ class _Shared:
         except BaseException:
             self.has_failed = True
             raise
-
-
-def set_up(connection: Any, record: Any, synchronous: str | None) -> None:
-    """Prepare a new connection to SQLite, to a file if `synchronous` says how."""
-    # Transactions begin where we say, not where the driver guesses:
-    # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes-with-the-sqlite3-or-aiosqlite-driver
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    if synchronous is not None:
-        wait_for_turn(lambda: cursor.execute("PRAGMA journal_mode = WAL"))
-        cursor.execute(f"PRAGMA synchronous = {synchronous}")
-        cursor.execute("PRAGMA wal_autocheckpoint = 0")
-    cursor.close()
-
-
-def begin_immediate(connection: Connection) -> None:
-    """Begin a transaction that may write, as soon as no other one does."""
-    # Go past SQLAlchemy, which takes its time to wrap an error that we expect.
-    driver: Any = connection.connection.driver_connection
-    wait_for_turn(lambda: driver.execute("BEGIN IMMEDIATE"))
-
-
-def wait_for_turn(call: Any) -> None:
-    """Make a call, again and again while another process has the database."""
-    deadline = monotonic() + BUSY_TIMEOUT_SECONDS
-    interval = MIN_BUSY_INTERVAL_SECONDS
-    tries = 0
-    while True:
-        try:
-            call()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or monotonic() > deadline:
-                raise
-            tries += 1
-            if _haste.on:
-                raise Busy from None
-            if tries <= EAGER_TRIES:
-                # This lets other threads run.
-                sleep(0)
-                continue
-            sleep(interval)
-            interval = min(2 * interval, MAX_BUSY_INTERVAL_SECONDS)
-        else:
-            return
 
 
 def parse_url(text: str) -> URL:

@@ -2,9 +2,9 @@
 Calls of the broker, from an event loop.
 
 A call that has its turn at SQLite at once is done at once: that takes less time than to hand it to a thread. Those that
-came at the same time are one transaction, which costs little more than that of one call. A call that would have to wait,
-or may take long, or goes to PostgreSQL, is done by a thread. A receive that finds nothing waits without one; see
-`receive_lines`.
+came at the same time are one transaction, which costs little more than that of one call. While another process has the
+database, one thread waits for it, and calls gather. One that may take long, or goes to PostgreSQL, has a thread of its
+own. A receive that finds nothing waits without one; see `receive_lines`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.names import name_of
+from microcosm_pubsub.broker.sqlite import Busy, hasty
 from microcosm_pubsub.broker.sqs.receiving import Received, receive_now
-from microcosm_pubsub.broker.store import Busy, RolledBack, StoreError, hasty
+from microcosm_pubsub.broker.store import RolledBack, StoreError
 from microcosm_pubsub.server.operations import QUICK, Function
 from microcosm_pubsub.server.receive_lines import ReceiveLines
 

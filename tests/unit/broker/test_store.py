@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 from botocore.exceptions import ClientError
 
+from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker import store as store_module
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.errors import ConfigurationError
@@ -169,7 +170,7 @@ def test_locked_database_is_waited_for(file_url, make_queue, lock, monkeypatch):
         if len(waits) == 3:
             transaction.execute("COMMIT")
 
-    monkeypatch.setattr(store_module, "sleep", wait)
+    monkeypatch.setattr(sqlite, "sleep", wait)
     queue.send("a")
     assert len(waits) == 3
     assert [message["Body"] for message in queue.drain()] == ["a"]
@@ -178,7 +179,7 @@ def test_locked_database_is_waited_for(file_url, make_queue, lock, monkeypatch):
 def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, monkeypatch):
     queue = make_queue(file_url)
     transaction = lock()
-    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_SECONDS", -1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
     with pytest.raises(ClientError) as caught:
         queue.send("a")
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"

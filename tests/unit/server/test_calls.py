@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from sqlalchemy import event
 
-from microcosm_pubsub.broker import store
+from microcosm_pubsub.broker import sqlite
 
 
 def test_a_locked_file_stops_only_who_needs_it(server):
@@ -15,8 +15,8 @@ def test_a_locked_file_stops_only_who_needs_it(server):
     sqs.send_message(QueueUrl=url, MessageBody="first")
     other = sqlite3.connect(server.broker.store.url.database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    before = store.BUSY_TIMEOUT_SECONDS
-    store.BUSY_TIMEOUT_SECONDS = 0.2
+    before = sqlite.BUSY_TIMEOUT_SECONDS
+    sqlite.BUSY_TIMEOUT_SECONDS = 0.2
     try:
         _, said = server.request(
             "POST",
@@ -29,7 +29,7 @@ def test_a_locked_file_stops_only_who_needs_it(server):
         assert server.request("POST", "/", b"{}", X_Amz_Target="AmazonSQS.Fly")[0].status == 400
         assert server.request("GET", "/health")[0].status == 503
     finally:
-        store.BUSY_TIMEOUT_SECONDS = before
+        sqlite.BUSY_TIMEOUT_SECONDS = before
         other.execute("ROLLBACK")
         other.close()
     assert sqs.send_message(QueueUrl=url, MessageBody="second")["MessageId"]
