@@ -21,9 +21,9 @@ from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.sns.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sns.deliveries import add_text_message
 from microcosm_pubsub.broker.sns.endpoints import LOGGED, PHONE_NUMBER, WEB
+from microcosm_pubsub.broker.sns.fan_out import publish_to
 from microcosm_pubsub.broker.sns.message_attributes import check_message_attributes, read_streams
 from microcosm_pubsub.broker.sns.notification import Notification
-from microcosm_pubsub.broker.sns.reaching import publish_to
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter
 from microcosm_pubsub.broker.sns.topics import Topic
 from microcosm_pubsub.broker.sqs.message_attributes import size_of

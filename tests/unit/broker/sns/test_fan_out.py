@@ -113,7 +113,7 @@ def test_a_stream_is_read_once_whatever_changed(clouds, reached):
 
 
 def test_so_many_topics_are_remembered(cloud, monkeypatch):
-    monkeypatch.setattr("microcosm_pubsub.broker.sns.reaching.MAX_REACHED", 2)
+    monkeypatch.setattr("microcosm_pubsub.broker.sns.fan_out.MAX_REACHED", 2)
     for name in ("a", "b", "c"):
         cloud.sns.publish(TopicArn=cloud.topic(name), Message="a")
     assert len(cloud.broker.reached) == 1
