@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from time import time
 from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
+
 from microcosm_pubsub.broker.errors import metadata, refuse
 from microcosm_pubsub.broker.notify import Notifier, make_notifier
 from microcosm_pubsub.broker.schema import last_row_id, messages
@@ -86,11 +88,7 @@ class Broker:
         except Refusal as refusal:
             raise refuse(service, operation, refusal.name, refusal.text, refusal.status) from None
         except StoreError as error:
-            if error.invalid:
-                name = "InvalidParameterValue" if service == "sqs" else "InvalidParameterException"
-                raise refuse(service, operation, name, str(error)) from error
-            name = "StorageFull" if error.full else "ServiceUnavailable"
-            raise refuse(service, operation, name, str(error), status=503) from error
+            raise refuse_for(error, service, operation) from error
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -113,6 +111,14 @@ class Broker:
         """Close the database."""
         self.notifier.close()
         self.store.close()
+
+
+def refuse_for(error: StoreError, service: str, operation: str) -> ClientError:
+    """Return the error with which a client refuses a call, since the database failed."""
+    if error.invalid:
+        name = "InvalidParameterValue" if service == "sqs" else "InvalidParameterException"
+        return refuse(service, operation, name, str(error))
+    return refuse(service, operation, "StorageFull" if error.full else "ServiceUnavailable", str(error), status=503)
 
 
 class Refusal(Exception):

@@ -17,7 +17,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.broker import Broker, refuse_for
 from microcosm_pubsub.broker.names import name_of
 from microcosm_pubsub.broker.sqlite import Busy, hasty
 from microcosm_pubsub.broker.sqs.receiving import Received, receive_now
@@ -42,6 +42,10 @@ class _Call:
         self.is_done = False
         self._value: Any = None
         self._error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Keep why the function is not called."""
+        self._error, self.is_done = error, True
 
     def run(self) -> None:
         """
@@ -102,6 +106,19 @@ class Calls:
         :param gone: ends when the caller has gone
         :raises botocore.exceptions.ClientError: as the broker's clients do
         """
+        try:
+            return await self._call(service, operation, function, parameters, gone)
+        except StoreError as error:
+            raise refuse_for(error, service, operation) from error
+
+    async def _call(
+        self,
+        service: str,
+        operation: str,
+        function: Function,
+        parameters: dict[str, Any],
+        gone: Callable[[], Awaitable[Any]],
+    ) -> dict[str, Any] | None:
         if operation != "ReceiveMessage":
             run = partial(self.broker.run, service, operation, function, parameters)
             return await self.do(run, quick=operation in QUICK)
@@ -148,15 +165,24 @@ class Calls:
                     call.is_done = True
 
     def _run_together(self, calls: list[_Call]) -> bool:
-        """Do calls with one transaction, and return whether that was possible."""
+        """Do calls with one transaction, and return whether that was possible, or none of them is."""
         if any(call.is_done for call in calls):
             return False
+        has_begun = False
         try:
             with self.broker.together():
+                has_begun = True
                 for call in calls:
                     call.run()
-        except (RolledBack, StoreError):
+        except RolledBack:
             return False
+        except StoreError as error:
+            if has_begun:
+                # One of them may be too much for a full disk, and the others not.
+                return False
+            # The database was waited for long enough, for all of them.
+            for call in calls:
+                call.fail(error)
         for call in calls:
             call.is_done = True
         return True

@@ -5,6 +5,7 @@ from asyncio import gather, get_running_loop, new_event_loop, sleep, wait_for
 
 import pytest
 
+from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.store import RolledBack
 from microcosm_pubsub.server.calls import MAX_TOGETHER, Calls
@@ -125,6 +126,27 @@ def test_while_another_process_has_the_database_one_thread_waits_for_all(broker)
         other.close()
     assert len(threads) == 1
     assert broker.count_sent() == MAX_TOGETHER + 2
+
+
+def test_a_database_that_cannot_be_had_is_waited_for_once(broker, monkeypatch):
+    other = sqlite3.connect(broker.store.url.database, isolation_level=None)
+    waits = []
+
+    async def test(call):
+        await call("SendMessage", QueueUrl="orders", MessageBody="before")
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
+        wait = sqlite.wait_for_turn
+        monkeypatch.setattr(sqlite, "wait_for_turn", lambda call: (waits.append(call), wait(call)))
+        sent = (call("SendMessage", QueueUrl="orders", MessageBody="a") for _ in range(MAX_TOGETHER))
+        return await gather(*sent, return_exceptions=True)
+
+    try:
+        refused = run(broker, test)
+    finally:
+        other.close()
+    assert {error.response["Error"]["Code"] for error in refused} == {"ServiceUnavailable"}
+    assert len(waits) == 1
 
 
 def spy_on(pool, submitted):
