@@ -25,7 +25,9 @@ NAMES := $(subst $(SPACE),|,$(foreach requirement,$(WITH),$(call name_of,$(requi
 define install
 	$(PYTHON) -m venv $(VENV)
 	grep -Eiv '^($(NAMES))==' $(LOCK) > $(VENV)/constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint $(VENV)/constraints.txt --editable '.[$(1)]' $(foreach requirement,$(WITH),'$(requirement)')
+	@# pip would do it with one core; some packages have files for tests that are not meant to compile
+	-@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib
 endef
 
 $(VENV)/demo: setup.py pyproject.toml $(LOCK)
