@@ -7,44 +7,63 @@ own, so that a receive finds the available groups without looking at the message
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import groups, messages
 
 
-def keep_group(connection: Connection, queue_id: int, group_id: str, available_at: int) -> None:
-    """Make sure that a group is known; if it is, its time stays."""
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(groups).values(queue_id=queue_id, group_id=group_id, available_at=available_at)
-    connection.execute(
-        # An update, even one that changes nothing, waits for a transaction that is deleting the row.
+def keep_groups(connection: Connection, queue_id: int, available_at: Mapping[str, int]) -> None:
+    """
+    Make sure that groups are known.
+
+    :param available_at: by group, from when on it is available; if it is known, its time stays
+    """
+    keys = [{"queue_row": queue_id, "group": group, "until": until} for group, until in available_at.items()]
+    KEEP[connection.dialect.name].execute(connection, keys)
+
+
+def available_groups(connection: Connection, queue_id: int, now: int, limit: int) -> list[str]:
+    """Return groups that may be received from, and keep others from receiving from them in this transaction."""
+    rows = AVAILABLE.execute(connection, {"queue_row": queue_id, "now": now, "count": limit})
+    return [row.group_id for row in rows]
+
+
+def update_group(connection: Connection, queue_id: int, group_id: str, now: int) -> None:
+    """Find out from when on a group is available, after something happened to its messages."""
+    key = {"queue_row": queue_id, "group": group_id}
+    if connection.dialect.name != "sqlite":
+        LOCK.execute(connection, key)
+    ((in_flight_until, first_visible_at),) = STATE.execute(connection, {**key, "now": now})
+    if first_visible_at is None:
+        FORGET.execute(connection, key)
+    else:
+        CHANGE.execute(connection, {**key, "until": in_flight_until or first_visible_at})
+
+
+IS_GROUP = and_(groups.c.queue_id == bindparam("queue_row"), groups.c.group_id == bindparam("group"))
+
+
+def _make_keep(insert: Any) -> PreparedStatement:
+    statement = insert(groups).values(
+        queue_id=bindparam("queue_row"), group_id=bindparam("group"), available_at=bindparam("until")
+    )
+    # An update, even one that changes nothing, waits for a transaction that is deleting the row.
+    return PreparedStatement(
         statement.on_conflict_do_update(
             index_elements=["queue_id", "group_id"], set_={"available_at": groups.c.available_at}
         )
     )
 
 
-def available_groups(connection: Connection, queue_id: int, now: int, limit: int) -> list[str]:
-    """Return groups that may be received from, and keep others from receiving from them in this transaction."""
-    return list(connection.scalars(AVAILABLE, {"queue_row": queue_id, "now": now, "count": limit}))
+KEEP = {"postgresql": _make_keep(postgresql_insert), "sqlite": _make_keep(sqlite_insert)}
 
-
-def update_group(connection: Connection, queue_id: int, group_id: str, now: int) -> None:
-    """Find out from when on a group is available, after something happened to its messages."""
-    key = {"queue_row": queue_id, "group": group_id}
-    connection.execute(LOCK, key)
-    in_flight_until, first_visible_at = connection.execute(STATE, {**key, "now": now}).one()
-    if first_visible_at is None:
-        connection.execute(FORGET, key)
-    else:
-        connection.execute(CHANGE, {**key, "until": in_flight_until or first_visible_at})
-
-
-IS_GROUP = and_(groups.c.queue_id == bindparam("queue_row"), groups.c.group_id == bindparam("group"))
-
-AVAILABLE = (
+AVAILABLE = PreparedStatement(
     select(groups.c.group_id)
     .where(groups.c.queue_id == bindparam("queue_row"), groups.c.available_at <= bindparam("now"))
     .order_by(groups.c.available_at)
@@ -52,26 +71,28 @@ AVAILABLE = (
     .with_for_update(skip_locked=True)
 )
 
-LOCK = select(groups.c.group_id).where(IS_GROUP).with_for_update()
+LOCK = PreparedStatement(select(groups.c.group_id).where(IS_GROUP).with_for_update())
 
 FIRST = messages.alias("first")
 
-STATE = select(
-    func.max(
-        case(
-            (
-                and_(messages.c.visible_at > bindparam("now"), messages.c.receive_count > 0),
-                messages.c.visible_at,
+STATE = PreparedStatement(
+    select(
+        func.max(
+            case(
+                (
+                    and_(messages.c.visible_at > bindparam("now"), messages.c.receive_count > 0),
+                    messages.c.visible_at,
+                )
             )
-        )
-    ),
-    select(FIRST.c.visible_at)
-    .where(FIRST.c.queue_id == bindparam("queue_row"), FIRST.c.group_id == bindparam("group"))
-    .order_by(FIRST.c.id)
-    .limit(1)
-    .scalar_subquery(),
-).where(messages.c.queue_id == bindparam("queue_row"), messages.c.group_id == bindparam("group"))
+        ),
+        select(FIRST.c.visible_at)
+        .where(FIRST.c.queue_id == bindparam("queue_row"), FIRST.c.group_id == bindparam("group"))
+        .order_by(FIRST.c.id)
+        .limit(1)
+        .scalar_subquery(),
+    ).where(messages.c.queue_id == bindparam("queue_row"), messages.c.group_id == bindparam("group"))
+)
 
-FORGET = delete(groups).where(IS_GROUP)
+FORGET = PreparedStatement(delete(groups).where(IS_GROUP))
 
-CHANGE = update(groups).where(IS_GROUP).values(available_at=bindparam("until"))
+CHANGE = PreparedStatement(update(groups).where(IS_GROUP).values(available_at=bindparam("until")))

@@ -15,6 +15,8 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, update
 
 from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.deduplications import forget_old, remember
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.delivering import Delivery
 from microcosm_pubsub.broker.sns.following import note_published
@@ -22,7 +24,6 @@ from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.subscription import Subscription, subscriptions_of
 from microcosm_pubsub.broker.sns.topics import Topic, find_topic
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
-from microcosm_pubsub.broker.sqs.sending import FORGET_DUPLICATES, remember
 
 
 #: At most this many topics are remembered.
@@ -101,8 +102,9 @@ def _number(
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
     """
     # This locks the topic's row: a message that is numbered first is also delivered first.
-    last = connection.execute(TAKE_NUMBERS, {"topic_row": topic.id, "count": len(notifications)}).scalar_one()
-    connection.execute(FORGET_DUPLICATES, {"now": now})
+    (numbered,) = TAKE_NUMBERS.execute(connection, {"topic_row": topic.id, "count": len(notifications)})
+    last = numbered.sequence
+    forget_old(connection, now)
     by_group = topic.attributes.get("FifoThroughputScope") == "MessageGroup"
     fresh: list[Notification] = []
     for sequence, item in enumerate(notifications, start=last - len(notifications) + 1):
@@ -116,7 +118,7 @@ def _number(
     return fresh
 
 
-TAKE_NUMBERS = (
+TAKE_NUMBERS = PreparedStatement(
     update(topics)
     .where(topics.c.id == bindparam("topic_row"))
     .values(sequence=topics.c.sequence + bindparam("count"))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
-from microcosm_pubsub.broker.groups import keep_group, update_group
+from microcosm_pubsub.broker.groups import keep_groups, update_group
 from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.schema import messages, move_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, look_up_queue
@@ -153,7 +153,7 @@ def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row:
         if source.fifo:
             update_group(connection, source.id, row.group_id, now)
         if target.fifo:
-            keep_group(connection, target.id, row.group_id, now)
+            keep_groups(connection, target.id, {row.group_id: now})
 
 
 def _find(connection: Connection, arn: str) -> Queue:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, update
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
-from microcosm_pubsub.broker.groups import keep_group, update_group
+from microcosm_pubsub.broker.groups import keep_groups, update_group
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
@@ -83,7 +83,9 @@ def receive_now(
     seconds = queue.number("VisibilityTimeout") if VisibilityTimeout is None else VisibilityTimeout
     next_at = None
     with broker.store.begin() as connection:
-        rows = _receive(broker, connection, queue, receipt, MaxNumberOfMessages, seconds)
+        rows = _receive(
+            broker, connection, queue, receipt, MaxNumberOfMessages, seconds, ReceiveRequestAttemptId is not None
+        )
         is_all = wait > 0 and len(rows) < MaxNumberOfMessages and (seconds > 0 or not rows)
         if is_all:
             next_at = find_next(broker, connection, queue)
@@ -124,12 +126,13 @@ def _receive(
     receipt: str,
     limit: int,
     seconds: int,
+    may_repeat: bool,
 ) -> list[Any]:
     now = broker.now()
     _sweep(broker, connection, now)
     # A message with a visibility timeout of 0 is still hidden from the rest of this receive.
     values = {"now": now, "until": max(now + seconds * 1000, now + 1), "new_receipt": receipt, "queue_row": queue.id}
-    if queue.fifo and (repeated := connection.execute(REPEAT, values).all()):
+    if queue.fifo and may_repeat and (repeated := REPEAT.execute(connection, values)):
         for group_id in {row.group_id for row in repeated}:
             # The messages are hidden anew, and later ones must not come before they are seen again.
             update_group(connection, queue.id, group_id, now)
@@ -166,7 +169,7 @@ def _move_dead_letters(
         values = {"row": row.id, "target": target.id, "now": now, "source": names.stored_queue_arn(queue.name)}
         connection.execute(MOVE, values)
         if target.fifo and row.group_id is not None:
-            keep_group(connection, target.id, row.group_id, now)
+            keep_groups(connection, target.id, {row.group_id: now})
     if queue.fifo:
         for group_id in {row.group_id for row in dead}:
             update_group(connection, queue.id, group_id, now)

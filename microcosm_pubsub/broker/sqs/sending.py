@@ -12,14 +12,15 @@ from hashlib import md5, sha256
 from re import compile as compile_pattern
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
-from microcosm_pubsub.broker.groups import keep_group
+from microcosm_pubsub.broker.deduplications import forget_old, remember
+from microcosm_pubsub.broker.groups import keep_groups
 from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
-from microcosm_pubsub.broker.schema import deduplications, messages, queues
+from microcosm_pubsub.broker.schema import messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sqs.message_attributes import (
     check_message_attributes,
@@ -29,10 +30,6 @@ from microcosm_pubsub.broker.sqs.message_attributes import (
 )
 from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
 
-
-#: A deduplication id is remembered for this time, in milliseconds.
-#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html
-DEDUPLICATION_MS = 5 * 60 * 1000
 
 MAX_DELAY_SECONDS = 900
 
@@ -215,16 +212,16 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         # Another process has deleted the queue since we last looked.
         raise Refusal("QueueDoesNotExist", "The specified queue does not exist.") from None
     if queue.fifo:
-        for draft in fresh:
-            keep_group(connection, queue.id, str(draft.group_id), now + draft.delay_ms)
+        keep_groups(connection, queue.id, {str(draft.group_id): now + draft.delay_ms for draft in reversed(fresh)})
     broker.notifier.notify(connection, queue.name)
 
 
 def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:
     """Give sequence numbers, in the order of sending, and return the messages that are not duplicates."""
     # This locks the queue's row: a message that is numbered first also gets the lower row id.
-    last = connection.execute(TAKE_NUMBERS, {"queue_row": queue.id, "count": len(drafts)}).scalar_one()
-    connection.execute(FORGET_DUPLICATES, {"now": now})
+    (numbered,) = TAKE_NUMBERS.execute(connection, {"queue_row": queue.id, "count": len(drafts)})
+    last = numbered.sequence
+    forget_old(connection, now)
     by_group = queue.attributes["DeduplicationScope"] == "messageGroup"
     fresh: list[Draft] = []
     for index, draft in enumerate(drafts):
@@ -236,26 +233,6 @@ def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: 
         else:
             draft.message_id, draft.sequence = first
     return fresh
-
-
-def remember(
-    connection: Connection,
-    scope: str,
-    deduplication_id: str | None,
-    message_id: str,
-    sequence: int,
-    now: int,
-) -> tuple[str, int] | None:
-    """Return the id and number of the message that one duplicates, or remember it and return None."""
-    key = {"scope": scope, "deduplication_id": deduplication_id}
-    row = connection.execute(FIND_DUPLICATE, {f"key_{name}": value for name, value in key.items()}).first()
-    if row is not None:
-        return row.message_id, row.sequence
-    connection.execute(
-        insert(deduplications),
-        {**key, "message_id": message_id, "sequence": sequence, "expires_at": now + DEDUPLICATION_MS},
-    )
-    return None
 
 
 #: The columns of a new message.
@@ -277,16 +254,9 @@ INSERTED = (
 
 INSERT_MESSAGE = PreparedStatement(insert(messages).values({name: bindparam(name) for name in INSERTED}))
 
-TAKE_NUMBERS = (
+TAKE_NUMBERS = PreparedStatement(
     update(queues)
     .where(queues.c.id == bindparam("queue_row"))
     .values(sequence=queues.c.sequence + bindparam("count"))
     .returning(queues.c.sequence)
-)
-
-FORGET_DUPLICATES = delete(deduplications).where(deduplications.c.expires_at <= bindparam("now"))
-
-FIND_DUPLICATE = select(deduplications.c.message_id, deduplications.c.sequence).where(
-    deduplications.c.scope == bindparam("key_scope"),
-    deduplications.c.deduplication_id == bindparam("key_deduplication_id"),
 )

@@ -19,7 +19,7 @@ from microcosm_pubsub.broker.receipts import Receipt, parse_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
 from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
-from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
+from microcosm_pubsub.constants import MAX_BATCH_ENTRIES, MAX_VISIBILITY_TIMEOUT_SECONDS
 
 
 def delete_message(broker: Broker, QueueUrl: str, ReceiptHandle: str) -> None:
@@ -112,7 +112,7 @@ def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
             if isinstance(receipt, Receipt) and not isinstance(outcome, Refusal)
         ]
         if changed:
-            connection.execute(CHANGE, changed)
+            CHANGE.execute(connection, changed)
             if queue.fifo:
                 _update_groups(connection, queue, [rows[entry["row"]] for entry in changed], now)
             broker.notifier.notify(connection, queue.name)
@@ -158,8 +158,12 @@ def _parse(entry: Mapping[str, Any], queue: Queue) -> Receipt | Refusal:
 
 def _find(connection: Connection, queue: Queue, receipts: Sequence[Receipt]) -> dict[int, Any]:
     """Return the rows of messages, and keep others from changing them in this transaction."""
+    if not receipts:
+        return {}
     row_ids = [receipt.row_id for receipt in receipts]
-    rows = connection.execute(FIND, {"queue_row": queue.id, "rows": row_ids})
+    # The statement has a place for each entry of the largest batch.
+    row_ids += row_ids[:1] * (MAX_BATCH_ENTRIES - len(row_ids))
+    rows = FIND.execute(connection, {"queue_row": queue.id, **dict(zip(ROWS, row_ids, strict=True))})
     return {row.id: row for row in rows}
 
 
@@ -177,7 +181,9 @@ DELETE = PreparedStatement(
     delete(messages).where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given"))
 )
 
-FIND = (
+ROWS = [f"row_{number}" for number in range(MAX_BATCH_ENTRIES)]
+
+FIND = PreparedStatement(
     select(
         messages.c.id,
         messages.c.receipt,
@@ -185,12 +191,12 @@ FIND = (
         messages.c.received_at,
         messages.c.group_id,
     )
-    .where(messages.c.queue_id == bindparam("queue_row"), messages.c.id.in_(bindparam("rows", expanding=True)))
+    .where(messages.c.queue_id == bindparam("queue_row"), messages.c.id.in_(list(map(bindparam, ROWS))))
     .order_by(messages.c.id)
     .with_for_update()
 )
 
-CHANGE = (
+CHANGE = PreparedStatement(
     update(messages)
     .where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given"))
     .values(visible_at=bindparam("until"))

@@ -33,7 +33,7 @@ MAX_ROW_ID = 2**63 - 1
 def show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> None:
     """Let messages be received again at once."""
     if rows:
-        connection.execute(SHOW, [{"row": row.id, "now": now} for row in rows])
+        SHOW.execute(connection, [{"row": row.id, "now": now} for row in rows])
     for group_id in {row.group_id for row in rows} if queue.fifo else ():
         update_group(connection, queue.id, group_id, now)
 
@@ -51,7 +51,7 @@ def take_groups(connection: Connection, values: dict[str, Any], limit: int) -> l
         if len(rows) == limit:
             break
         parameters = {**values, "count": limit - len(rows), "group": group_id}
-        rows.extend(connection.execute(TAKE_GROUP, parameters).all())
+        rows.extend(TAKE_GROUP.execute(connection, parameters))
         update_group(connection, queue_id, group_id, now)
     return rows
 
@@ -127,18 +127,20 @@ FIRST_HIDDEN = (
     .scalar_subquery()
 )
 
-TAKE_GROUP = _taking(
-    select(messages.c.id)
-    .where(
-        IS_READY,
-        messages.c.group_id == bindparam("group"),
-        messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
+TAKE_GROUP = PreparedStatement(
+    _taking(
+        select(messages.c.id)
+        .where(
+            IS_READY,
+            messages.c.group_id == bindparam("group"),
+            messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
+        )
+        .order_by(messages.c.id)
     )
-    .order_by(messages.c.id)
 )
 
 #: What an earlier attempt at the same receive got, if it is still hidden.
-REPEAT = (
+REPEAT = PreparedStatement(
     update(messages)
     .where(
         messages.c.queue_id == bindparam("queue_row"),
@@ -149,4 +151,4 @@ REPEAT = (
     .returning(*messages.c)
 )
 
-SHOW = update(messages).where(messages.c.id == bindparam("row")).values(visible_at=bindparam("now"))
+SHOW = PreparedStatement(update(messages).where(messages.c.id == bindparam("row")).values(visible_at=bindparam("now")))
