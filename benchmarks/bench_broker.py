@@ -15,6 +15,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from json import dumps
 from logging import ERROR, getLogger
 from multiprocessing import get_context
@@ -87,6 +88,21 @@ def cycle_batches(clients: Clients, queue_url: str) -> int:
     return len(received)
 
 
+def cycle_fifo(clients: Clients, queue_url: str, numbers: Iterator[int]) -> int:
+    """Send, receive and delete ten messages of ten groups."""
+    sqs, _ = clients
+    entries = [
+        {"Id": str(index), "MessageBody": BODY, "MessageGroupId": str(index), "MessageDeduplicationId": str(number)}
+        for index, number in zip(range(10), numbers, strict=False)
+    ]
+    sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+    received = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get("Messages", [])
+    if received:
+        entries = [{"Id": str(index), "ReceiptHandle": item["ReceiptHandle"]} for index, item in enumerate(received)]
+        sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+    return len(received)
+
+
 def cycle_single(clients: Clients, queue_url: str) -> int:
     """Send, receive and delete one message."""
     sqs, _ = clients
@@ -115,10 +131,10 @@ def publish_single(clients: Clients, topic_arn: str) -> int:
 def run_for(seconds: float, call: Callable[[], int]) -> float:
     """Call again and again for a while, and return how many messages a second went through."""
     call()
-    count, start = 0, perf_counter()
+    done, start = 0, perf_counter()
     while (elapsed := perf_counter() - start) < seconds:
-        count += call()
-    return count / elapsed
+        done += call()
+    return done / elapsed
 
 
 def run_threads(threads: int, seconds: float, call: Callable[[], int]) -> float:
@@ -154,15 +170,15 @@ def run_processes(url: str, queue_url: str, processes: int, seconds: float) -> f
     return total
 
 
-def fill(clients: Clients, queue_url: str, count: int, seconds: float) -> int:
+def fill(clients: Clients, queue_url: str, wanted: int, seconds: float) -> int:
     """Put messages into a queue, but for no longer than a while, and return how many."""
     deadline = perf_counter() + seconds
     entries = [{"Id": str(index), "MessageBody": BODY} for index in range(10)]
-    for sent in range(0, count, 10):
+    for sent in range(0, wanted, 10):
         if perf_counter() > deadline:
             return sent
         clients[0].send_message_batch(QueueUrl=queue_url, Entries=entries)
-    return count
+    return wanted
 
 
 def create_topic(clients: Clients) -> str:
@@ -185,6 +201,9 @@ def measure(name: str, args: Namespace, console: Console) -> dict[str, float]:
         console.print(f"{name}: cycles", style="dim")
         figures["cycle, batches of 10"] = run_for(seconds, lambda: cycle_batches(clients, queue_url))
         figures["cycle, single"] = run_for(seconds, lambda: cycle_single(clients, queue_url))
+        fifo_url = clients[0].create_queue(QueueName="bench.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        numbers = count()
+        figures["cycle, FIFO, batches of 10"] = run_for(seconds, lambda: cycle_fifo(clients, fifo_url, numbers))
         figures["cycle, batches, 8 threads"] = run_threads(8, seconds, lambda: cycle_batches(clients, queue_url))
         if name != "sqlite-memory":
             console.print(f"{name}: processes", style="dim")
