@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from microcosm_pubsub.broker import names
@@ -20,6 +20,7 @@ from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import groups, messages, queues
 from microcosm_pubsub.broker.sqs.attributes import check_attributes, parse_redrive_policy, with_defaults
+from microcosm_pubsub.broker.sqs.counts import COUNTS, count_messages
 
 
 #: Changes that other processes make to a queue are noticed within this time; AWS takes up to a minute.
@@ -185,18 +186,19 @@ def get_queue_attributes(
     AttributeNames: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return attributes of a queue, the counts of its messages among them."""
+    wants_counts = not {"All", *COUNTS}.isdisjoint(AttributeNames)
     with broker.store.begin() as connection:
         queue = find_queue(connection, QueueUrl)
         known = {
             **queue.attributes,
-            **_count_messages(connection, queue, broker.now()),
+            **(count_messages(connection, queue.id, broker.now()) if wants_counts else {}),
             "QueueArn": queue.arn,
             "CreatedTimestamp": str(queue.created_at // 1000),
             "LastModifiedTimestamp": str(queue.modified_at // 1000),
         }
     if "All" in AttributeNames:
         return {"Attributes": known}
-    possible = {*known, "RedrivePolicy", "RedriveAllowPolicy", "Policy", "KmsMasterKeyId"}
+    possible = {*known, *COUNTS, "RedrivePolicy", "RedriveAllowPolicy", "Policy", "KmsMasterKeyId"}
     for name in AttributeNames:
         if name not in possible and name not in FIFO_ONLY:
             raise Refusal("InvalidAttributeName", f"Unknown Attribute {name}.")
@@ -233,20 +235,6 @@ def change_attributes(broker: Broker, queue_url: str, change: Callable[[Queue], 
             update(queues).where(queues.c.id == queue.id).values(attributes=dumps(kept), modified_at=broker.now())
         )
         _forget(connection)
-
-
-def _count_messages(connection: Connection, queue: Queue, now: int) -> dict[str, str]:
-    hidden = messages.c.visible_at > now
-    received = messages.c.receive_count > 0
-    row = connection.execute(
-        select(
-            func.sum(case((~hidden, 1), else_=0)),
-            func.sum(case((hidden & received, 1), else_=0)),
-            func.sum(case((hidden & ~received, 1), else_=0)),
-        ).where(messages.c.queue_id == queue.id, messages.c.expires_at > now)
-    ).one()
-    labels = ("", "NotVisible", "Delayed")
-    return {f"ApproximateNumberOfMessages{label}": str(row[index] or 0) for index, label in enumerate(labels)}
 
 
 def _to_queue(row: Any) -> Queue:
