@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -75,22 +75,22 @@ LOCK = PreparedStatement(select(groups.c.group_id).where(IS_GROUP).with_for_upda
 
 FIRST = messages.alias("first")
 
+IN_GROUP = and_(messages.c.queue_id == bindparam("queue_row"), messages.c.group_id == bindparam("group"))
+
+# The number stands in the statement, as in the condition of the index, which would not be used otherwise:
+# https://www.sqlite.org/partialindex.html#queries_using_partial_indexes
+IN_FLIGHT = and_(IN_GROUP, messages.c.receive_count > literal_column("0"), messages.c.visible_at > bindparam("now"))
+
 STATE = PreparedStatement(
     select(
-        func.max(
-            case(
-                (
-                    and_(messages.c.visible_at > bindparam("now"), messages.c.receive_count > 0),
-                    messages.c.visible_at,
-                )
-            )
-        ),
-        select(FIRST.c.visible_at)
-        .where(FIRST.c.queue_id == bindparam("queue_row"), FIRST.c.group_id == bindparam("group"))
-        .order_by(FIRST.c.id)
+        select(func.max(messages.c.visible_at)).where(IN_FLIGHT).scalar_subquery().label("in_flight_until"),
+        select(messages.c.visible_at)
+        .where(IN_GROUP)
+        .order_by(messages.c.id)
         .limit(1)
-        .scalar_subquery(),
-    ).where(messages.c.queue_id == bindparam("queue_row"), messages.c.group_id == bindparam("group"))
+        .scalar_subquery()
+        .label("first_visible_at"),
+    )
 )
 
 FORGET = PreparedStatement(delete(groups).where(IS_GROUP))

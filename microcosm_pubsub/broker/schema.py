@@ -5,6 +5,8 @@ Times are whole milliseconds since the epoch. `migrations/` creates and upgrades
 the same.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,6 +34,12 @@ metadata = MetaData(
 
 #: SQLite numbers rows by itself only if the key is an INTEGER.
 RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def where(condition: str) -> Any:
+    """Return the options of an index that has some rows alone."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 queues = Table(
     "pubsub_queues",
@@ -76,7 +84,15 @@ messages = Table(
     # The ARN of the queue from which it went to this dead-letter queue.
     Column("dead_letter_source", Text),
     Index("ix_pubsub_messages_visible", "queue_id", "visible_at", "id"),
-    Index("ix_pubsub_messages_group", "queue_id", "group_id", "id"),
+    Index("ix_pubsub_messages_group", "queue_id", "group_id", "id", **where("group_id IS NOT NULL")),
+    # Those that were received at least once, of which few are left: which of a group are in flight, however long it is.
+    Index(
+        "ix_pubsub_messages_received",
+        "queue_id",
+        "group_id",
+        "visible_at",
+        **where("group_id IS NOT NULL AND receive_count > 0"),
+    ),
     Index("ix_pubsub_messages_expires", "expires_at"),
     sqlite_autoincrement=True,
 )

@@ -15,7 +15,7 @@ from microcosm_pubsub.errors import ConfigurationError
 VERSION_TABLE = "pubsub_alembic_version"
 
 #: The newest migration.
-HEAD = "0002"
+HEAD = "0003"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     update,
 )
@@ -95,48 +96,56 @@ def _compile_setting(element: Any, compiler: Any, **options: Any) -> str:
     return str(compiler.process(func.set_config("synchronous_commit", "off", True), **options))
 
 
-def _choosing(ready: Any) -> Any:
-    return ready.limit(bindparam("count")).with_for_update(skip_locked=True)
-
-
-def _taking(ready: Any, *more: Any) -> Any:
-    return update(messages).where(messages.c.id.in_(_choosing(ready))).values(RECEIVED).returning(*messages.c, *more)
-
-
-READY = select(messages.c.id).where(IS_READY).order_by(messages.c.visible_at, messages.c.id)
-
-TAKE = PreparedStatement(_taking(READY, _NobodyWaitsForTheDisk()))
-
-RECEIVE_AND_DELETE = PreparedStatement(
-    delete(messages)
-    .where(messages.c.id.in_(_choosing(READY)))
-    .returning(messages.c.id, messages.c.message_id, messages.c.body)
+READY = (
+    select(messages.c.id)
+    .where(IS_READY)
+    .order_by(messages.c.visible_at, messages.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
 )
 
-#: A message that is not to be seen yet, by a clock that is behind that of who sent it, is not overtaken.
-EARLIER = messages.alias("earlier")
+TAKE = PreparedStatement(
+    update(messages).where(messages.c.id.in_(READY)).values(RECEIVED).returning(*messages.c, _NobodyWaitsForTheDisk())
+)
 
-FIRST_HIDDEN = (
-    select(func.min(EARLIER.c.id))
+RECEIVE_AND_DELETE = PreparedStatement(
+    delete(messages).where(messages.c.id.in_(READY)).returning(messages.c.id, messages.c.message_id, messages.c.body)
+)
+
+#: The first messages of a group, whether they can be received or not.
+FIRST = (
+    select(messages.c.id, messages.c.visible_at)
     .where(
-        EARLIER.c.queue_id == bindparam("queue_row"),
-        EARLIER.c.group_id == bindparam("group"),
-        EARLIER.c.visible_at > bindparam("now"),
-        EARLIER.c.expires_at > bindparam("now"),
+        messages.c.queue_id == bindparam("queue_row"),
+        messages.c.group_id == bindparam("group"),
+        messages.c.expires_at > bindparam("now"),
     )
+    .order_by(messages.c.id)
+    .limit(bindparam("count"))
+    .cte("first")
+)
+
+#: Those of them that nobody else is changing.
+LOCKED = (
+    select(messages.c.id).where(messages.c.id.in_(select(FIRST.c.id))).with_for_update(skip_locked=True).cte("locked")
+)
+
+#: None is overtaken: not one that somebody changes, and not one that is not to be seen yet, by a clock that is behind
+#: that of who sent it.
+STOP = (
+    select(func.min(FIRST.c.id))
+    .where(or_(FIRST.c.visible_at > bindparam("now"), FIRST.c.id.not_in(select(LOCKED.c.id))))
     .scalar_subquery()
 )
 
 TAKE_GROUP = PreparedStatement(
-    _taking(
-        select(messages.c.id)
-        .where(
-            IS_READY,
-            messages.c.group_id == bindparam("group"),
-            messages.c.id < func.coalesce(FIRST_HIDDEN, literal(MAX_ROW_ID, BigInteger)),
-        )
-        .order_by(messages.c.id)
+    update(messages)
+    .where(
+        messages.c.id.in_(select(FIRST.c.id).where(FIRST.c.id < func.coalesce(STOP, literal(MAX_ROW_ID, BigInteger)))),
+        messages.c.visible_at <= bindparam("now"),
     )
+    .values(RECEIVED)
+    .returning(*messages.c)
 )
 
 #: What an earlier attempt at the same receive got, if it is still hidden.

@@ -5,6 +5,7 @@ The order of FIFO groups, whatever the clock does, and however often a receive i
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 
 @pytest.fixture
@@ -57,3 +58,13 @@ def test_a_clock_that_goes_back_while_messages_are_in_flight(queue, clock):
     assert bodies(queue) == []
     clock.advance(60)
     assert bodies(queue, 10) == ["2", "3", "4"]
+
+
+def test_a_message_that_somebody_is_changing_is_not_overtaken_on_postgres(postgres, make_queue):
+    queue = make_queue(postgres.create_database(), fifo=True)
+    queue.send("a", "b", MessageGroupId="g")
+    with queue.broker.store.engine.connect() as other:
+        other.execute(text("SELECT id FROM pubsub_messages WHERE body = 'a' FOR UPDATE"))
+        assert queue.receive() == []
+        other.rollback()
+    assert [message["Body"] for message in queue.receive()] == ["a", "b"]
