@@ -159,7 +159,8 @@ def _move_dead_letters(
     if policy is None or all(row.receive_count <= policy[1] for row in rows):
         return rows
     target = look_up_queue(connection, policy[0])
-    if target is None:
+    if target is None or target.id == queue.id or (target.fifo and not queue.fifo):
+        # The queue itself would give them again at once, and a FIFO queue never, since they have no group.
         return rows
     dead = [row for row in rows if row.receive_count > policy[1]]
     for row in dead:
