@@ -187,7 +187,7 @@ def _make_receipt(attempt_id: str | None) -> str:
     """Return a name for a receive; the same one if it is another attempt at the same receive."""
     if attempt_id is None:
         return urandom(8).hex()
-    return md5(attempt_id.encode(), usedforsecurity=False).hexdigest()[:16]
+    return md5(attempt_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
 
 
 def _to_message(row: Any, wanted: set[str], attribute_names: Sequence[str]) -> dict[str, Any]:
