@@ -57,7 +57,7 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
         value = value.read()
     if not value:
         raise invalid_value(f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'.")
-    if base != "Binary" and HALVES.search(value):
+    if HALVES.search(kind) or (base != "Binary" and HALVES.search(value)):
         raise invalid_value(f"Message (user) attribute '{name}' must be text without halves of surrogate pairs.")
     if base == "Binary":
         value = value.encode() if isinstance(value, str) else bytes(value)

@@ -101,6 +101,11 @@ HALF = "\ud800"
         ),
         (
             "SendMessage",
+            {"MessageBody": "a", "MessageAttributes": {"a": {"DataType": f"String.{HALF}", "StringValue": "a"}}},
+            "must be text without halves of surrogate pairs",
+        ),
+        (
+            "SendMessage",
             {"MessageBody": "a", "MessageAttributes": {HALF: {"DataType": "String", "StringValue": "a"}}},
             r"name '\ud800' can only have letters",
         ),
