@@ -247,7 +247,11 @@ MAX_ERROR_LENGTH = 300
 
 def describe(error: BaseException) -> str:
     """Return an error in one line: its class and the beginning of its text."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        # An error's own text is somebody's code, and what is told here only tells others.
+        text = "(its text cannot be told, since its __str__ raises)"
     if len(text) > MAX_ERROR_LENGTH:
         text = f"{text[:MAX_ERROR_LENGTH]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

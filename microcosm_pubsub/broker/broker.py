@@ -126,9 +126,11 @@ class Refusal(Exception):
     Refuse a call, or an entry of a batch.
 
     :param name: the error's name in the service's model, or its code
+    :param text: for people; what it quotes of a call may hold halves of surrogate pairs, which no answer can
     """
 
     def __init__(self, name: str, text: str, status: int = 400) -> None:
+        text = text.encode("utf-8", "backslashreplace").decode()
         super().__init__(text)
         self.name = name
         self.text = text

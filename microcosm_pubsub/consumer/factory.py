@@ -90,7 +90,10 @@ def configure_sqs_consumer(graph: PubSubGraph) -> SQSConsumer:
     source = config.sqs_queue_url or (graph.metadata.name if is_made else None)
     if not source:
         # Refuse this before a client is made, which may lack a region as well.
-        raise ConfigurationError("No queue to consume from: give --sqs-queue-url, or set sqs_consumer.sqs_queue_url")
+        raise ConfigurationError(
+            "No queue to consume from: give --sqs-queue-url, or --broker-url to run on the embedded broker, or set "
+            "sqs_consumer.sqs_queue_url"
+        )
     backoff_policy = make_backoff_policy(
         config.backoff_policy,
         config.message_retry_visibility_timeout_seconds,

@@ -28,7 +28,7 @@ from microcosm_pubsub.daemon.binding import COMPONENTS, bind_handlers, provision
 from microcosm_pubsub.daemon.configuration import attributes_to_config, event_to_config
 from microcosm_pubsub.daemon.flags import add_flags, find_problem, flags_to_config
 from microcosm_pubsub.daemon.on_lambda import LambdaHandlerFactory
-from microcosm_pubsub.daemon.process import exit_on_signals
+from microcosm_pubsub.daemon.process import exit_on_signals, take_any_text
 from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
@@ -288,6 +288,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         :param send_report: sends the health of this process to its supervisor, if it has one
         """
         exit_on_signals(lambda: setattr(self, "is_stopping", True))
+        take_any_text(sys.stdout)
         try:
             self.initialize()
             code = run_to_end(self, send_report)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from signal import SIG_IGN, SIG_UNBLOCK, SIGINT, SIGTERM, SIGUSR2, pthread_sigmask, signal
 from threading import current_thread, main_thread
-from typing import Any
+from typing import Any, TextIO
 
 from microcosm_daemon.reloader import Reloader
 
@@ -87,6 +88,16 @@ def listen(worker: Worker) -> None:
     for number in STOP_SIGNALS:
         signal(number, lambda number, frame: worker.stop())
     signal(PAUSE_SIGNAL, lambda number, frame: worker.toggle())
+
+
+def take_any_text(stream: TextIO) -> None:
+    """
+    Let a stream write what it cannot encode, such as half a surrogate pair, by its number.
+
+    A message may hold such text, and a log line that quotes it must not be lost.
+    """
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def exit_on_signals(note_stop: Callable[[], None]) -> None:

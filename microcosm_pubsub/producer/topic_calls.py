@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, TopicClient, error_code
-from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
+from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES, MAX_BATCH_ENTRIES
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
@@ -76,7 +76,13 @@ def iter_chunks(messages: Sequence[PubsubMessage], limit_bytes: int) -> Iterator
 
 def publish_error(message: PubsubMessage, code: str) -> PublishError:
     """Return the error for a message that was not published."""
-    return PublishError(f"Cannot publish {message.media_type} to {message.topic_arn}: {code}")
+    why = code
+    if message.size_bytes > DEFAULT_TOPIC_SIZE_LIMIT_BYTES:
+        why += (
+            f"; the message has {message.size_bytes} bytes, and a topic takes {DEFAULT_TOPIC_SIZE_LIMIT_BYTES} unless "
+            "its MaximumMessageSize is set higher"
+        )
+    return PublishError(f"Cannot publish {message.media_type} to {message.topic_arn}: {why}")
 
 
 def _failed(message: PubsubMessage, cause: Exception) -> ProduceResult:

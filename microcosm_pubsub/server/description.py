@@ -83,6 +83,7 @@ def parse_description(text: str, source: str) -> Description:
     for kind, items in (("queue", "queues"), ("topic", "topics")):
         for name, item in _entries(found or {}, items, source):
             _check_keys(kind, item, f"{source}: {kind} {name}")
+            _check_values(item, f"{source}: {kind} {name}")
             for subscription in item.get("subscriptions") or []:
                 _check_keys("subscription", subscription, f"{source}: a subscription of topic {name}")
     return found or {}
@@ -95,6 +96,14 @@ def _check_keys(kind: str, value: Any, source: str) -> None:
         raise ConfigurationError(
             f"{source} has {', '.join(sorted(unknown))}; what is known there is {', '.join(sorted(KEYS[kind]))}"
         )
+
+
+def _check_values(item: Mapping[str, Any], source: str) -> None:
+    for key in ("attributes", "tags"):
+        if not isinstance(item.get(key) or {}, dict):
+            raise ConfigurationError(f"{source}: {key} must be a mapping of names")
+    if not isinstance(item.get("subscriptions") or [], list):
+        raise ConfigurationError(f"{source}: subscriptions must be a list")
 
 
 def _entries(description: Description, key: str, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -162,8 +171,8 @@ def _subscribe(client: BrokerTopicClient, topic_arn: str, item: Mapping[str, Any
         # A policy has to suit its scope, so the scope changes while there is none.
         ("FilterPolicy", ""),
         ("FilterPolicyScope", str(item.get("filter_policy_scope") or "MessageAttributes")),
-        ("FilterPolicy", dumps(policy) if policy else ""),
-        ("DeliveryPolicy", dumps(retries) if retries else ""),
+        ("FilterPolicy", dumps(policy, default=str) if policy else ""),
+        ("DeliveryPolicy", dumps(retries, default=str) if retries else ""),
         ("RedrivePolicy", dumps({"deadLetterTargetArn": names.queue_arn(str(target))}) if target else ""),
     ]
     for name, value in attributes:
@@ -188,7 +197,8 @@ def _to_texts(values: Any) -> dict[str, str]:
     for name, value in (values or {}).items():
         if isinstance(value, bool):
             value = "true" if value else "false"
-        texts[str(name)] = dumps(value) if isinstance(value, dict | list) else str(value)
+        # YAML reads a policy's version as a date.
+        texts[str(name)] = dumps(value, default=str) if isinstance(value, dict | list) else str(value)
     return texts
 
 

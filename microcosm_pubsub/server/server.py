@@ -164,9 +164,11 @@ def listen(host: str, port: int) -> socket:
     try:
         listener.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError, ValueError) as error:
+        # The port is no number of a port, or the host no name of a host.
         listener.close()
-        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {error.strerror}; see --port") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot listen on {host}, port {port}: {reason}; see --port and --host") from error
     return listener
 
 

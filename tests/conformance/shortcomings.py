@@ -16,6 +16,7 @@ READER = {
 MINISTACK = {
     "it takes a label of a permission twice, and one that is not there": ["permission.queue_permission_refused"],
     "it takes names and attributes of queues that are none": [
+        "dead_letter.policy_for_a_queue_of_another_type_refused",
         "fifo.attributes_refused",
         "queue.name[slash]",
         "queue.name[suffix alone]",
@@ -95,6 +96,7 @@ MINISTACK = {
 MOTO = {
     "it lists all sources of a dead-letter queue at once": ["permission.sources_in_pages"],
     "it takes names and attributes of queues that are none": [
+        "dead_letter.policy_for_a_queue_of_another_type_refused[False]",
         "dead_letter.policy_refused[never]",
         "dead_letter.policy_refused[too many]",
         "fifo.attributes_refused",

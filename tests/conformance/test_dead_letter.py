@@ -104,6 +104,17 @@ def test_policy_refused(subject, change):
     assert caught.value.response["Error"]["Code"] in {"InvalidParameterValue", "InvalidAttributeValue"}
 
 
+@pytest.mark.parametrize("fifo", [False, True])
+def test_policy_for_a_queue_of_another_type_refused(subject, fifo):
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+    url, dead = subject.create_queue(fifo), subject.create_queue(not fifo)
+    policy = {"deadLetterTargetArn": subject.arn(dead), "maxReceiveCount": 5}
+    with pytest.raises(ClientError) as caught:
+        subject.sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": dumps(policy)})
+    # by which code, the documentation leaves open
+    assert caught.value.response["Error"]["Code"] in {"InvalidParameterValue", "InvalidParameterCombination"}
+
+
 def only_task(subject, dead):
     (task,) = subject.sqs.list_message_move_tasks(SourceArn=subject.arn(dead))["Results"]
     return task

@@ -186,10 +186,16 @@ def test_nothing_is_logged_below_the_level(caplog):
     assert not caplog.records
 
 
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         (ValueError(), "ValueError"),
+        (UnspeakableError(), "UnspeakableError: (its text cannot be told, since its __str__ raises)"),
         (ValueError("a\n  b"), "ValueError: a b"),
         (ValueError("x" * 999), f"ValueError: {'x' * MAX_ERROR_LENGTH}..."),
     ],

@@ -11,6 +11,7 @@ from re import ASCII, fullmatch, search
 from typing import Any
 
 from microcosm_pubsub.broker.sns.refusals import invalid_value
+from microcosm_pubsub.broker.sqs.message_attributes import HALVES
 
 
 MAX_NAME_LENGTH = 256
@@ -78,6 +79,8 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
             f"The message attribute '{name}' must contain non-empty message attribute value for message attribute "
             f"type '{kind}'."
         )
+    if HALVES.search(kind) or (expected == "String" and HALVES.search(value)):
+        raise invalid_value(f"The message attribute '{name}' must be text without halves of surrogate pairs.")
     if kind.split(".")[0] == "Number" and not _is_number(value):
         raise invalid_value(f"Could not cast message attribute '{name}' value to number.")
     if expected == "Binary":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import md5
 from json import dumps, loads
+from re import compile as compile_pattern
 from re import fullmatch
 from typing import Any
 
@@ -18,6 +19,9 @@ from microcosm_pubsub.broker.broker import invalid_value
 
 
 MAX_MESSAGE_ATTRIBUTES = 10
+
+#: Halves of surrogate pairs, which JSON may hold, and UTF-8 may not.
+HALVES = compile_pattern("[\ud800-\udfff]")
 
 Attributes = Mapping[str, Mapping[str, Any]]
 
@@ -53,6 +57,8 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
         value = value.read()
     if not value:
         raise invalid_value(f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'.")
+    if HALVES.search(kind) or (base != "Binary" and HALVES.search(value)):
+        raise invalid_value(f"Message (user) attribute '{name}' must be text without halves of surrogate pairs.")
     if base == "Binary":
         value = value.encode() if isinstance(value, str) else bytes(value)
     return {"DataType": kind, field: value}

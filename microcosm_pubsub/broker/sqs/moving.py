@@ -24,6 +24,9 @@ from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, 
 MAX_RATE = 500
 MAX_LISTED_TASKS = 10
 
+#: The reason for which a task fails whose message no queue can take.
+NO_TARGET = "CouldNotDetermineMessageSource"
+
 #: The most messages that move in one transaction.
 CHUNK = 1000
 
@@ -46,8 +49,8 @@ def start_message_move_task(
         source = _find(connection, SourceArn)
         if not iter_sources(connection, source):
             raise invalid_value("Source queue must be configured as a Dead Letter Queue.")
-        if DestinationArn is not None:
-            _find(connection, DestinationArn)
+        if DestinationArn is not None and _find(connection, DestinationArn).fifo != source.fifo:
+            raise invalid_value("Destination queue must be same type of queue as the source.")
         if connection.execute(ACTIVE, {"source": names.stored_queue_arn(source.name)}).first() is not None:
             raise Refusal(
                 "UnsupportedOperation",
@@ -93,7 +96,7 @@ def cancel_message_move_task(broker: Broker, TaskHandle: str) -> dict[str, Any]:
             raise Refusal("ResourceNotFoundException", "Task does not exist.", status=404)
         if row.status != "RUNNING":
             raise Refusal("UnsupportedOperation", "Only active tasks can be cancelled.")
-        connection.execute(CHANGE_TASK, {"row": row.id, "new_status": "CANCELLED", "new_moved": row.moved})
+        _change_task(connection, row, "CANCELLED", row.moved)
     return {"ApproximateNumberOfMessagesMoved": row.moved}
 
 
@@ -116,28 +119,37 @@ def _advance(broker: Broker, connection: Connection, task: Any) -> bool:
     if task.messages_per_second is not None:
         seconds = (now - task.started_at) // 1000 + 1
         allowed = min(CHUNK, task.messages_per_second * seconds - task.moved)
-    rows: list[Any] = []
+    count = 0
+    failure = None
     if source is not None and allowed > 0:
         extent = {"queue_row": source.id, "last": task.last_id, "count": allowed}
-        rows = list(connection.execute(NEXT, extent).all())
-        for row in rows:
-            _move(broker, connection, source, task, row, now)
-    moved = task.moved + len(rows)
-    done = source is None or (allowed > 0 and len(rows) < allowed)
-    status = "COMPLETED" if done else "RUNNING"
-    connection.execute(CHANGE_TASK, {"row": task.id, "new_status": status, "new_moved": moved})
-    if rows:
+        for row in connection.execute(NEXT, extent).all():
+            target = _find_target(connection, source, task, row)
+            if target is None:
+                failure = NO_TARGET
+                break
+            _move(connection, source, target, row, now)
+            count += 1
+    done = source is None or (allowed > 0 and count < allowed)
+    status = "FAILED" if failure else "COMPLETED" if done else "RUNNING"
+    _change_task(connection, task, status, task.moved + count, failure)
+    if count:
         # into any queue: each message may go to another
         broker.notifier.notify(connection)
     return not done and allowed > 0 and task.messages_per_second is None
 
 
-def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row: Any, now: int) -> None:
+def _find_target(connection: Connection, source: Queue, task: Any, row: Any) -> Queue | None:
+    """Return the queue that takes a message; None if there is none by now."""
     target_arn = task.destination_arn or row.dead_letter_source
     target = None if target_arn is None else look_up_queue(connection, names.name_of(target_arn))
-    if target is None:
-        # A message that was sent to the dead-letter queue by hand goes to the first queue that has it for one.
-        target = iter_sources(connection, source)[0]
+    # A message that was sent to the dead-letter queue by hand goes to the first queue that has it for one.
+    candidates = [target] if target is not None else iter_sources(connection, source)
+    # A FIFO queue never gives a message without a group.
+    return next((queue for queue in candidates if not queue.fifo or row.group_id is not None), None)
+
+
+def _move(connection: Connection, source: Queue, target: Queue, row: Any, now: int) -> None:
     connection.execute(
         MOVE,
         {
@@ -154,6 +166,11 @@ def _move(broker: Broker, connection: Connection, source: Queue, task: Any, row:
             update_group(connection, source.id, row.group_id, now)
         if target.fifo:
             keep_groups(connection, target.id, {row.group_id: now})
+
+
+def _change_task(connection: Connection, task: Any, status: str, moved: int, failure: str | None = None) -> None:
+    values = {"row": task.id, "new_status": status, "new_moved": moved, "new_failure": failure}
+    connection.execute(CHANGE_TASK, values)
 
 
 def _find(connection: Connection, arn: str) -> Queue:
@@ -203,7 +220,7 @@ RUNNING = (
 CHANGE_TASK = (
     update(move_tasks)
     .where(move_tasks.c.id == bindparam("row"))
-    .values(status=bindparam("new_status"), moved=bindparam("new_moved"))
+    .values(status=bindparam("new_status"), moved=bindparam("new_moved"), failure_reason=bindparam("new_failure"))
 )
 
 #: Messages that were there when the task was started; those in flight move too.

@@ -121,6 +121,7 @@ def create_queue(
     with broker.store.begin() as connection:
         existing = look_up_queue(connection, QueueName)
         if existing is None:
+            _check_redrive(connection, QueueName, attributes)
             try:
                 # If two processes create it at once, the second finds it.
                 with connection.begin_nested():
@@ -139,6 +140,27 @@ def create_queue(
         if existing is not None:
             _require_same(existing, attributes)
     return {"QueueUrl": names.queue_url(QueueName)}
+
+
+def _check_redrive(connection: Connection, name: str, attributes: Mapping[str, str]) -> None:
+    """
+    Refuse a redrive policy that leads nowhere.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+    """
+    policy = attributes.get("RedrivePolicy")
+    if not policy:
+        return
+    target = parse_redrive_policy(policy)[0]
+    if target == name:
+        reason = "A queue cannot be its own dead-letter queue."
+    elif look_up_queue(connection, target) is None:
+        reason = "Dead letter target does not exist."
+    elif names.is_fifo(target) != names.is_fifo(name):
+        reason = "Dead-letter queue must be same type of queue as the source."
+    else:
+        return
+    raise invalid_value(f"Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}")
 
 
 def _require_same(queue: Queue, attributes: Mapping[str, str]) -> None:
@@ -229,7 +251,9 @@ def change_attributes(broker: Broker, queue_url: str, change: Callable[[Queue], 
         queue = find_queue(connection, queue_url)
         statement = select(queues.c.attributes).where(queues.c.id == queue.id).with_for_update()
         text = connection.execute(statement).scalar_one()
-        attributes = {**loads(text), **change(find_queue(connection, queue_url))}
+        changed = change(find_queue(connection, queue_url))
+        _check_redrive(connection, queue.name, changed)
+        attributes = {**loads(text), **changed}
         kept = {name: value for name, value in attributes.items() if value}
         connection.execute(
             update(queues).where(queues.c.id == queue.id).values(attributes=dumps(kept), modified_at=broker.now())

@@ -162,7 +162,8 @@ def _move_dead_letters(
     if policy is None or all(row.receive_count <= policy[1] for row in rows):
         return rows
     target = look_up_queue(connection, policy[0])
-    if target is None:
+    if target is None or target.id == queue.id or (target.fifo and not queue.fifo):
+        # The queue itself would give them again at once, and a FIFO queue never, since they have no group.
         return rows
     dead = [row for row in rows if row.receive_count > policy[1]]
     for row in dead:
@@ -189,7 +190,7 @@ def _make_receipt(attempt_id: str | None) -> str:
     """Return a name for a receive; the same one if it is another attempt at the same receive."""
     if attempt_id is None:
         return urandom(8).hex()
-    return md5(attempt_id.encode(), usedforsecurity=False).hexdigest()[:16]
+    return md5(attempt_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:16]
 
 
 def _to_message(row: Any, wanted: set[str], attribute_names: Sequence[str]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
     with broker.store.begin() as connection:
         rows = _find(connection, queue, [receipt for receipt in receipts if isinstance(receipt, Receipt)])
         outcomes = [
-            _check_change(receipt, entry["VisibilityTimeout"], rows, now)
+            _check_change(receipt, entry.get("VisibilityTimeout"), rows, now)
             for receipt, entry in zip(receipts, entries, strict=True)
         ]
         changed = [
@@ -122,12 +122,15 @@ def _change(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
 
 def _check_change(
     receipt: Receipt | Refusal,
-    seconds: int,
+    seconds: int | None,
     rows: Mapping[int, Any],
     now: int,
 ) -> EntryAnswer:
     if isinstance(receipt, Refusal):
         return receipt
+    if seconds is None:
+        # The model of the service lets an entry of a batch leave it out.
+        return Refusal("MissingParameter", "The request must contain the parameter VisibilityTimeout.")
     if not 0 <= seconds <= MAX_VISIBILITY_TIMEOUT_SECONDS:
         return invalid_value(
             f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: VisibilityTimeout must be an integer "

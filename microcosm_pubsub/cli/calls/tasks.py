@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from traceback import print_exception
 from typing import Any
 
 from microcosm_pubsub.calls.functions import TaskFunction
@@ -16,6 +18,9 @@ from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, op
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
+from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.result import describe as describe_error
+from microcosm_pubsub.result import find_user_frames
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -85,7 +90,15 @@ def run(args: Namespace) -> int:
     with opening_tasks(args) as tasks:
         function = tasks.find_function(args.name)
         by_position, by_name = function.parameters.load(read_params(args.args))
-        value = tasks.options(is_async=False).task(function, *by_position, **by_name)
+        try:
+            value = tasks.options(is_async=False).task(function, *by_position, **by_name)
+        except PubSubError:
+            raise
+        except Exception as error:
+            # The task is somebody's program that is tried here, and this tells what became of it.
+            print_exception(error.with_traceback(find_user_frames(error.__traceback__)))
+            print(f"pubsub tasks: {function.name} raised {describe_error(error)}", file=sys.stderr)
+            return 1
     print_json({"value": to_plain(value)}) if args.json else print(value)
     return 0
 

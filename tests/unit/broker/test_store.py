@@ -59,6 +59,12 @@ def test_url_of_something_else(url):
         Store(url)
 
 
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///?timeout=5"])
+def test_a_url_that_names_no_file_is_refused(url):
+    with pytest.raises(ConfigurationError, match=r"names no file; it must be like sqlite:///pubsub\.db"):
+        Store(url)
+
+
 def test_url_of_something_else_keeps_its_password():
     with pytest.raises(ConfigurationError) as caught:
         Store("mysql://user:sesame@localhost/pubsub")

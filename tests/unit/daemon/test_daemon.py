@@ -4,6 +4,7 @@ The daemon.
 
 import sys
 from argparse import Namespace
+from io import BytesIO, TextIOWrapper
 from json import dumps
 from logging import getLogger
 from signal import SIGINT, SIGTERM, SIGUSR2, getsignal, signal
@@ -86,6 +87,31 @@ class NamingDaemon(ConsumerDaemon):
 
 class PlainDaemon(ConsumerDaemon):
     name = "daemon_plain"
+
+
+WEIRD = "application/vnd.daemon.weird"
+
+
+@schema
+class DaemonWeirdSchema(PubSubMessageSchema):
+    MEDIA_TYPE = WEIRD
+
+    text = fields.String(required=True)
+
+
+@binding("daemon_weird_handler")
+@handles(WEIRD)
+class DaemonWeirdHandler:
+    def __init__(self, graph):
+        pass
+
+    def __call__(self, message):
+        raise ValueError(f"cannot handle {message['text']}")
+
+
+class WeirdDaemon(ConsumerDaemon):
+    name = "daemon_weird"
+    components = ["daemon_weird_handler"]
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +301,7 @@ class UnboundDaemon(ConsumerDaemon):
     [
         (NamelessDaemon, ["--sqs-queue-url", "q"], "NamelessDaemon has no name"),
         (UnboundDaemon, ["--testing"], "no_such_component is not bound"),
-        (PlainDaemon, [], "give --sqs-queue-url"),
+        (PlainDaemon, [], "give --sqs-queue-url, or --broker-url"),
         (PlainDaemon, ["--testing", "--envelope", "Nope"], "'Nope'"),
     ],
 )
@@ -287,6 +313,20 @@ def test_a_daemon_that_cannot_start_says_why(monkeypatch, daemon_cls, flags, tex
 
     assert "cannot start" in raised.value.code
     assert text in raised.value.code
+
+
+def test_half_a_surrogate_pair_is_logged_too(monkeypatch, tmp_path):
+    path = tmp_path / "messages.jsonl"
+    path.write_text(dumps({"mediaType": WEIRD, "text": "\ud800"}) + "\n")
+    monkeypatch.setattr(sys, "argv", ["daemon", "--sqs-queue-url", str(path)])
+    written = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, encoding="utf-8"))
+
+    with pytest.raises(SystemExit) as raised:
+        WeirdDaemon().run()
+
+    assert raised.value.code == 0
+    assert b"ValueError: cannot handle \\ud800" in written.getvalue()
 
 
 def test_a_daemon_without_a_name_is_refused():

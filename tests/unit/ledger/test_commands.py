@@ -110,6 +110,17 @@ def test_tasks_are_cancelled_and_sent_once_more(run, daemon, program):
     assert "No task nothing is in the ledger of" in run("tasks", "show", "nothing")[0]
 
 
+def test_what_a_task_raises_here_and_now_is_told_with_its_own_frames_alone(program, capsys, url):
+    add = f"{program.__name__}.add"
+    with pytest.raises(SystemExit) as raised:
+        main(["tasks", "run", add, "--args", "[-1]", "--database-url", url, "--broker-url", "sqlite://"])
+    assert raised.value.code == 1
+    told = capsys.readouterr().err
+    assert told.splitlines()[-1] == f"pubsub tasks: {add} raised ValueError: below 0"
+    assert f"{program.__name__}.py" in told
+    assert "microcosm_pubsub" not in told
+
+
 def test_what_is_declared_is_listed_without_a_database(program, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     with pytest.raises(SystemExit) as raised:

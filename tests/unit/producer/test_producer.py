@@ -208,6 +208,14 @@ def test_a_topic_that_does_not_take_it(producer, client_error):
     assert raised.value.__cause__ is producer.sns_client.publish.side_effect
 
 
+def test_the_size_of_a_message_that_is_too_large_is_told(make_producer, client_error):
+    producer = make_producer(default="topic")
+    producer.sns_client.publish.side_effect = client_error("InvalidParameter")
+
+    with pytest.raises(PublishError, match=r"InvalidParameter; the message has 3\d{5} bytes, and a topic takes 262144"):
+        producer.produce(MEDIA_TYPE, number=1, note="x" * 300_000)
+
+
 def test_no_topic(make_producer):
     with pytest.raises(TopicNotDefinedError, match=rf"{MEDIA_TYPE}.*sns_topic_arns.mappings"):
         make_producer(default=None).produce(MEDIA_TYPE, number=1)

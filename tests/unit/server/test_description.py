@@ -98,6 +98,12 @@ def test_an_empty_file_says_nothing(broker):
         ("queues: [orders]", "must be a mapping of names"),
         ("queues: {orders: {visibility: 5}}", "queue orders has visibility"),
         ("topics: {events: {subscriptions: [{url: a}]}}", "a subscription of topic events has url"),
+        ("queues: {orders: {attributes: [a]}}", "queue orders: attributes must be a mapping of names"),
+        ("queues: {orders: {tags: 5}}", "queue orders: tags must be a mapping of names"),
+        ("topics: {events: {attributes: a}}", "topic events: attributes must be a mapping of names"),
+        ("topics: {events: {tags: [a]}}", "topic events: tags must be a mapping of names"),
+        ("topics: {events: {subscriptions: 5}}", "topic events: subscriptions must be a list"),
+        ("topics: {events: {subscriptions: {queue: orders}}}", "topic events: subscriptions must be a list"),
     ],
 )
 def test_what_says_something_else_is_refused(text, fault):
@@ -121,6 +127,12 @@ def test_what_says_something_else_is_refused(text, fault):
 def test_what_the_broker_refuses_is_told(broker, text, fault):
     with pytest.raises(ConfigurationError, match=fault):
         apply_description(broker, parse_description(text, "file"))
+
+
+def test_a_date_of_yaml_is_text(broker):
+    text = "queues: {orders: {attributes: {Policy: {Version: 2012-10-17}}}}"
+    apply_description(broker, parse_description(text, "file"))
+    assert describe(broker)["queues"]["orders"]["attributes"] == {"Policy": '{"Version": "2012-10-17"}'}
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):

@@ -88,6 +88,70 @@ def test_half_a_surrogate_pair_is_no_text(server, queue):
     assert said["__type"].endswith("#InvalidMessageContents")
 
 
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "said"),
+    [
+        (
+            "SendMessage",
+            {"MessageBody": "a", "MessageAttributes": {"a": {"DataType": "String", "StringValue": HALF}}},
+            "must be text without halves of surrogate pairs",
+        ),
+        (
+            "SendMessage",
+            {"MessageBody": "a", "MessageAttributes": {"a": {"DataType": f"String.{HALF}", "StringValue": "a"}}},
+            "must be text without halves of surrogate pairs",
+        ),
+        (
+            "SendMessage",
+            {"MessageBody": "a", "MessageAttributes": {HALF: {"DataType": "String", "StringValue": "a"}}},
+            r"name '\ud800' can only have letters",
+        ),
+        ("DeleteMessage", {"ReceiptHandle": HALF}, r'handle "\ud800" is not a valid receipt handle'),
+    ],
+)
+def test_half_a_surrogate_pair_is_told_as_what_it_is(server, queue, operation, parameters, said):
+    answer, refusal = call_json(server, operation, {"QueueUrl": queue, **parameters})
+    assert (answer.status, said in refusal["message"]) == (400, True)
+
+
+def test_an_attempt_may_have_any_text_for_an_id(server, queue):
+    answer, _ = call_json(server, "ReceiveMessage", {"QueueUrl": queue, "ReceiveRequestAttemptId": HALF})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("operation", "good", "bad"),
+    [
+        (
+            "SendMessageBatch",
+            {"MessageBody": "b"},
+            {"MessageBody": "b", "MessageAttributes": {HALF: {"DataType": "x"}}},
+        ),
+        ("DeleteMessageBatch", {"ReceiptHandle": None}, {"ReceiptHandle": HALF}),
+        (
+            "ChangeMessageVisibilityBatch",
+            {"ReceiptHandle": None, "VisibilityTimeout": 5},
+            {"ReceiptHandle": None},
+        ),
+    ],
+)
+def test_a_bad_entry_does_no_harm_to_the_others_of_its_batch(server, queue, operation, good, bad):
+    call_json(server, "SendMessage", {"QueueUrl": queue, "MessageBody": "a"})
+    _, received = call_json(server, "ReceiveMessage", {"QueueUrl": queue})
+    handle = {"ReceiptHandle": received["Messages"][0]["ReceiptHandle"]}
+    entries = [
+        {"Id": name, **entry, **(handle if entry.get("ReceiptHandle", HALF) is None else {})}
+        for name, entry in (("good", good), ("bad", bad))
+    ]
+    answer, said = call_json(server, operation, {"QueueUrl": queue, "Entries": entries})
+    assert answer.status == 200
+    assert [entry["Id"] for entry in said["Successful"]] == ["good"]
+    assert [entry["Id"] for entry in said["Failed"]] == ["bad"]
+
+
 def test_what_the_model_does_not_know_and_null_are_nothing(server, queue):
     answer, _ = call_json(
         server, "SendMessage", {"QueueUrl": queue, "MessageBody": "a", "DelaySeconds": None, "NewThing": 1}

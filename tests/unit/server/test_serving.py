@@ -28,6 +28,15 @@ def test_a_port_that_is_taken_is_told(environment):
         pass
 
 
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("127.0.0.1", -1), ("a" * 64 + ".invalid", 0)])
+def test_a_place_that_is_none_is_told(environment, host, port):
+    with (
+        pytest.raises(ConfigurationError, match=r"Cannot listen on .*--port"),
+        serve(host=host, port=port, insecure=True),
+    ):
+        pass
+
+
 def test_the_fixture_gives_an_empty_broker(environment, pubsub_server):
     assert list_queues(pubsub_server) == []
 

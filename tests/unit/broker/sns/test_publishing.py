@@ -185,6 +185,8 @@ def test_publish_to_nothing(cloud, refused):
         ("a", {"DataType": "Number", "StringValue": "a"}, "Could not cast message attribute 'a' value to number"),
         ("a", {"DataType": "Number", "StringValue": "NaN"}, "Could not cast"),
         ("a", {"DataType": "Number", "StringValue": "1_000"}, "Could not cast"),
+        ("a", {"DataType": "String", "StringValue": "\ud800"}, "without halves of surrogate pairs"),
+        ("a", {"DataType": "String.\ud800", "StringValue": "a"}, "without halves of surrogate pairs"),
         ("a" * 257, TEXT, "must be less than 256 bytes"),
         ("a^", TEXT, "'#x5E'"),
         ("", {"DataType": "String"}, "must contain non-empty"),

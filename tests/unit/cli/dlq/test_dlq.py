@@ -26,7 +26,9 @@ def order(number):
 class TestList:
     def test_queues_with_their_dead_letter_queues(self, engine, dlq):
         engine.create("lonely")
+        missing = engine.create("missing")
         engine.create("broken", source_of="missing")
+        engine.client.delete_queue(QueueUrl=missing)
         engine.bury("a", "b")
 
         answer = dlq("list", "--json")
