@@ -67,7 +67,7 @@ class PreparedStatement:
 
     def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Parameters], Any]]:
         compiled = self.statement.compile(dialect=dialect)
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        constants = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
         names = list(compiled.positiontup) if compiled.positional else None
         entry = self._compiled[dialect.name] = (str(compiled), make_arrange(constants, names))
         return entry

@@ -9,6 +9,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartM
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -17,6 +19,7 @@ from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_groups, update_group
 from microcosm_pubsub.broker.ids import new_id
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import messages, move_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, find_queue, iter_sources, look_up_queue
 
@@ -119,53 +122,65 @@ def _advance(broker: Broker, connection: Connection, task: Any) -> bool:
     if task.messages_per_second is not None:
         seconds = (now - task.started_at) // 1000 + 1
         allowed = min(CHUNK, task.messages_per_second * seconds - task.moved)
-    count = 0
+    moves: list[tuple[Any, Queue]] = []
     failure = None
     if source is not None and allowed > 0:
-        extent = {"queue_row": source.id, "last": task.last_id, "count": allowed}
-        for row in connection.execute(NEXT, extent).all():
-            target = _find_target(connection, source, task, row)
+        find_target = _make_find_target(connection, source, task.destination_arn)
+        for row in NEXT.execute(connection, {"queue_row": source.id, "last": task.last_id, "count": allowed}):
+            target = find_target(row)
             if target is None:
                 failure = NO_TARGET
                 break
-            _move(connection, source, target, row, now)
-            count += 1
-    done = source is None or (allowed > 0 and count < allowed)
+            moves.append((row, target))
+        _move(connection, source, moves, now)
+    done = source is None or (allowed > 0 and len(moves) < allowed)
     status = "FAILED" if failure else "COMPLETED" if done else "RUNNING"
-    _change_task(connection, task, status, task.moved + count, failure)
-    if count:
+    _change_task(connection, task, status, task.moved + len(moves), failure)
+    if moves:
         # into any queue: each message may go to another
         broker.notifier.notify(connection)
     return not done and allowed > 0 and task.messages_per_second is None
 
 
-def _find_target(connection: Connection, source: Queue, task: Any, row: Any) -> Queue | None:
-    """Return the queue that takes a message; None if there is none by now."""
-    target_arn = task.destination_arn or row.dead_letter_source
-    target = None if target_arn is None else look_up_queue(connection, names.name_of(target_arn))
-    # A message that was sent to the dead-letter queue by hand goes to the first queue that has it for one.
-    candidates = [target] if target is not None else iter_sources(connection, source)
-    # A FIFO queue never gives a message without a group.
-    return next((queue for queue in candidates if not queue.fifo or row.group_id is not None), None)
+def _make_find_target(
+    connection: Connection, source: Queue, destination_arn: str | None
+) -> Callable[[Any], Queue | None]:
+    """Return what finds the queue that takes a message; None if there is none by now."""
+    look_up = cache(partial(look_up_queue, connection))
+    list_sources = cache(partial(iter_sources, connection, source))
+
+    def find(row: Any) -> Queue | None:
+        target_arn = destination_arn or row.dead_letter_source
+        target = None if target_arn is None else look_up(names.name_of(target_arn))
+        # A message that was sent to the dead-letter queue by hand goes to the first queue that has it for one.
+        candidates = [target] if target is not None else list_sources()
+        # A FIFO queue never gives a message without a group.
+        return next((queue for queue in candidates if not queue.fifo or row.group_id is not None), None)
+
+    return find
 
 
-def _move(connection: Connection, source: Queue, target: Queue, row: Any, now: int) -> None:
-    connection.execute(
-        MOVE,
+def _move(connection: Connection, source: Queue, moves: Sequence[tuple[Any, Queue]], now: int) -> None:
+    if not moves:
+        return
+    # A moved message is a new message.
+    parameters = [
         {
             "row": row.id,
             "target": target.id,
-            # A moved message is a new message.
             "new_id": new_id(),
             "now": now,
             "until": now + target.number("MessageRetentionPeriod") * 1000,
-        },
-    )
-    if row.group_id is not None:
-        if source.fifo:
-            update_group(connection, source.id, row.group_id, now)
-        if target.fifo:
-            keep_groups(connection, target.id, {row.group_id: now})
+        }
+        for row, target in moves
+    ]
+    MOVE.execute(connection, parameters)
+    grouped = [(row.group_id, target) for row, target in moves if row.group_id is not None]
+    for group_id in sorted({group_id for group_id, _ in grouped}) if source.fifo else ():
+        update_group(connection, source.id, group_id, now)
+    for target_id in sorted({target.id for _, target in grouped if target.fifo}):
+        groups = {group_id: now for group_id, target in grouped if target.id == target_id}
+        keep_groups(connection, target_id, groups)
 
 
 def _change_task(connection: Connection, task: Any, status: str, moved: int, failure: str | None = None) -> None:
@@ -224,15 +239,22 @@ CHANGE_TASK = (
 )
 
 #: Messages that were there when the task was started; those in flight move too.
-NEXT = (
+NEXT = PreparedStatement(
     select(messages.c.id, messages.c.group_id, messages.c.dead_letter_source)
-    .where(messages.c.queue_id == bindparam("queue_row"), messages.c.id <= bindparam("last"))
+    .where(
+        # An index alone finds the first of many.
+        messages.c.id.in_(
+            select(messages.c.id)
+            .where(messages.c.queue_id == bindparam("queue_row"), messages.c.id <= bindparam("last"))
+            .order_by(messages.c.id)
+            .limit(bindparam("count"))
+        )
+    )
     .order_by(messages.c.id)
-    .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
 
-MOVE = (
+MOVE = PreparedStatement(
     update(messages)
     .where(messages.c.id == bindparam("row"))
     .values(

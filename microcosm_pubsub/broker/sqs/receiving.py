@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, update
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_groups, update_group
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
@@ -168,7 +169,7 @@ def _move_dead_letters(
     dead = [row for row in rows if row.receive_count > policy[1]]
     for row in dead:
         values = {"row": row.id, "target": target.id, "now": now, "source": names.stored_queue_arn(queue.name)}
-        connection.execute(MOVE, values)
+        MOVE.execute(connection, values)
         if target.fifo and row.group_id is not None:
             keep_groups(connection, target.id, {row.group_id: now})
     if queue.fifo:
@@ -240,7 +241,7 @@ def _require_within(name: str, value: int | None, minimum: int, maximum: int) ->
         )
 
 
-MOVE = (
+MOVE = PreparedStatement(
     update(messages)
     .where(messages.c.id == bindparam("row"))
     .values(
