@@ -85,7 +85,7 @@ STATE = PreparedStatement(
     select(
         select(func.max(messages.c.visible_at)).where(IN_FLIGHT).scalar_subquery().label("in_flight_until"),
         select(messages.c.visible_at)
-        .where(IN_GROUP)
+        .where(IN_GROUP, messages.c.expires_at > bindparam("now"))
         .order_by(messages.c.id)
         .limit(1)
         .scalar_subquery()

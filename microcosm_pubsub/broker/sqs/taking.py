@@ -48,12 +48,19 @@ def take_groups(connection: Connection, values: dict[str, Any], limit: int) -> l
     """Receive messages of a FIFO queue, group by group, and return their rows."""
     rows: list[Any] = []
     queue_id, now = values["queue_row"], values["now"]
-    for group_id in available_groups(connection, queue_id, now, limit):
-        if len(rows) == limit:
+    seen: set[str] = set()
+    while len(rows) < limit:
+        # There may be groups whose messages have all expired: they are forgotten, and others have their turn.
+        found = [group_id for group_id in available_groups(connection, queue_id, now, limit) if group_id not in seen]
+        if not found:
             break
-        parameters = {**values, "count": limit - len(rows), "group": group_id}
-        rows.extend(TAKE_GROUP.execute(connection, parameters))
-        update_group(connection, queue_id, group_id, now)
+        for group_id in found:
+            if len(rows) == limit:
+                break
+            seen.add(group_id)
+            parameters = {**values, "count": limit - len(rows), "group": group_id}
+            rows.extend(TAKE_GROUP.execute(connection, parameters))
+            update_group(connection, queue_id, group_id, now)
     return rows
 
 

@@ -68,3 +68,12 @@ def test_a_message_that_somebody_is_changing_is_not_overtaken_on_postgres(postgr
         assert queue.receive() == []
         other.rollback()
     assert [message["Body"] for message in queue.receive()] == ["a", "b"]
+
+
+def test_groups_whose_messages_have_expired_keep_nobody_waiting(any_url, clock, make_queue):
+    queue = make_queue(any_url, fifo=True, clock=clock, attributes={"MessageRetentionPeriod": "60"})
+    for number in range(25):
+        queue.send(str(number), MessageGroupId=f"g{number}")
+    clock.advance(61)
+    queue.send("new", MessageGroupId="new")
+    assert bodies(queue, limit=10) == ["new"]
