@@ -122,6 +122,7 @@ class Calls:
         if operation != "ReceiveMessage":
             run = partial(self.broker.run, service, operation, function, parameters)
             return await self.do(run, quick=operation in QUICK)
+        await self.lines.advance()
         receive = partial(self.broker.run, service, operation, receive_now, parameters)
         generation = self.broker.notifier.generation
         received: Received = await self.do(receive)

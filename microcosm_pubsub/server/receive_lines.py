@@ -14,17 +14,24 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from logging import getLogger
 from threading import get_ident
-from typing import Any
+from typing import Any, Protocol
 
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.notify import POLL_SECONDS
+from microcosm_pubsub.broker.sqs.moving import advance_if_due, is_advance_due
 from microcosm_pubsub.broker.sqs.readiness import find_ready
 from microcosm_pubsub.broker.sqs.receiving import Received
 
 
 logger = getLogger(__name__)
 
-Do = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+class Do(Protocol):
+    """Call a function that uses the database; see `Calls.do`."""
+
+    def __call__(self, function: Callable[[], Any], quick: bool = ...) -> Awaitable[Any]:
+        """Call it."""
+
 
 Waiter = Future[bool]
 
@@ -154,7 +161,13 @@ class ReceiveLines:
         self._is_checking = True
         create_task(self._find_ready()).add_done_callback(self._checked)
 
+    async def advance(self) -> None:
+        """Let running move tasks go on, if it is time; that may take long, and nobody else waits for it."""
+        if is_advance_due(self.broker):
+            await self.do(partial(advance_if_due, self.broker), quick=False)
+
     async def _find_ready(self) -> None:
+        await self.advance()
         for queue in await self.do(partial(find_ready, self.broker, list(self._lines))):
             self._call_next(queue)
 

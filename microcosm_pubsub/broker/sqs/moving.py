@@ -30,6 +30,9 @@ MAX_LISTED_TASKS = 10
 #: The reason for which a task fails whose message no queue can take.
 NO_TARGET = "CouldNotDetermineMessageSource"
 
+#: Receives advance the running tasks at this interval, in milliseconds.
+ADVANCE_MS = 1000
+
 #: The most messages that move in one transaction.
 CHUNK = 1000
 
@@ -101,6 +104,18 @@ def cancel_message_move_task(broker: Broker, TaskHandle: str) -> dict[str, Any]:
             raise Refusal("UnsupportedOperation", "Only active tasks can be cancelled.")
         _change_task(connection, row, "CANCELLED", row.moved)
     return {"ApproximateNumberOfMessagesMoved": row.moved}
+
+
+def is_advance_due(broker: Broker) -> bool:
+    """Return whether it is time to see to the running tasks."""
+    return broker.now() - broker.advanced_at >= ADVANCE_MS
+
+
+def advance_if_due(broker: Broker) -> None:
+    """See to the running tasks, if it is time: before a receive, which is to get what they have moved."""
+    if is_advance_due(broker):
+        broker.advanced_at = broker.now()
+        advance_tasks(broker)
 
 
 def advance_tasks(broker: Broker) -> None:

@@ -20,7 +20,6 @@ from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attributes, select_attributes
-from microcosm_pubsub.broker.sqs.moving import advance_tasks
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.readiness import find_next
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
@@ -34,9 +33,6 @@ from microcosm_pubsub.constants import (
 
 #: Messages that nobody received in time are deleted at this interval, in milliseconds.
 SWEEP_MS = 60 * 1000
-
-#: Running move tasks are advanced at this interval, in milliseconds.
-ADVANCE_MS = 1000
 
 SENDER_ID = "AIDALOCALBROKER"
 
@@ -76,9 +72,6 @@ def receive_now(
     _require_within("WaitTimeSeconds", WaitTimeSeconds, 0, MAX_WAIT_SECONDS)
     _require_within("VisibilityTimeout", VisibilityTimeout, 0, MAX_VISIBILITY_TIMEOUT_SECONDS)
     receipt = _make_receipt(ReceiveRequestAttemptId)
-    if broker.now() - broker.advanced_at >= ADVANCE_MS:
-        broker.advanced_at = broker.now()
-        advance_tasks(broker)
     queue = recall_queue(broker, QueueUrl)
     wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
     seconds = queue.number("VisibilityTimeout") if VisibilityTimeout is None else VisibilityTimeout

@@ -10,12 +10,18 @@ from typing import Any
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
+from microcosm_pubsub.broker.sqs.moving import advance_if_due
 from microcosm_pubsub.broker.sqs.receiving import Received, receive_and_delete_now, receive_now
 
 
 def receive_message(broker: Broker, **parameters: Any) -> dict[str, Any]:
     """Receive messages, waiting for a first one if asked to."""
-    return _wait(broker, receive_now, parameters)
+    return _wait(broker, _receive, parameters)
+
+
+def _receive(broker: Broker, **parameters: Any) -> Received:
+    advance_if_due(broker)
+    return receive_now(broker, **parameters)
 
 
 def receive_and_delete(broker: Broker, **parameters: Any) -> dict[str, Any]:

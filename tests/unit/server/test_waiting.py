@@ -138,3 +138,25 @@ def test_a_queue_that_is_deleted_ends_the_wait(server, orders):
 def test_the_time_of_a_wait_is_the_queues_unless_it_is_said(server, orders):
     orders.set_queue_attributes(QueueUrl="http://a/0/orders", Attributes={"ReceiveMessageWaitTimeSeconds": "1"})
     assert "Messages" not in orders.receive_message(QueueUrl="http://a/0/orders")
+
+
+def test_a_receive_that_waits_gets_what_a_slow_move_brings(server, orders):
+    arn = "arn:aws:sqs:eu-west-1:000000000000:dead"
+    dead = orders.create_queue(QueueName="dead")["QueueUrl"]
+    url = orders.get_queue_url(QueueName="orders")["QueueUrl"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})
+    orders.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    for body in "ab":
+        orders.send_message(QueueUrl=dead, MessageBody=body)
+    orders.start_message_move_task(SourceArn=arn, MaxNumberOfMessagesPerSecond=1)
+    assert orders.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "a"
+
+    async def run():
+        async with connections() as opened:
+            reader, _ = await start_receive(server, opened)
+            await until(lambda: waiting_of(server).count == 1)
+            before = server.broker.clock
+            server.broker.clock = lambda: before() + 1
+            return (await read_answer(reader))["Messages"][0]["Body"]
+
+    assert asyncio.run(run()) == "b"
