@@ -6,6 +6,7 @@ import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from importlib import import_module
 
+from microcosm_pubsub.calls.service import Service, make_service_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.modules import find_config
@@ -62,7 +63,7 @@ def load_queue(name: str, path: str | None) -> type[ConsumerDaemon]:
 
 def load_daemon(name: str) -> type[ConsumerDaemon]:
     """
-    Return the daemon class that is named as `package.module:Daemon`.
+    Return the daemon class that is named as `package.module:Daemon`; a service may stand in its place.
 
     :raises ConfigurationError: if there is none
     """
@@ -75,6 +76,9 @@ def load_daemon(name: str) -> type[ConsumerDaemon]:
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"Cannot import {module_name}: {error}; name it as package.module:Daemon") from error
     daemon_cls = getattr(module, class_name, None)
+    if isinstance(daemon_cls, type) and issubclass(daemon_cls, Service) and daemon_cls.name:
+        # It runs alone, as its own `run` lets it.
+        return make_service_daemon(daemon_cls)
     if not isinstance(daemon_cls, type) or not issubclass(daemon_cls, ConsumerDaemon):
         known = [key for key, value in vars(module).items() if is_daemon(value)]
         raise ConfigurationError(

@@ -30,7 +30,7 @@ from microcosm_pubsub.daemon.flags import add_flags, find_problem, flags_to_conf
 from microcosm_pubsub.daemon.on_lambda import LambdaHandlerFactory
 from microcosm_pubsub.daemon.process import exit_on_signals, take_any_text
 from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
-from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
+from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe, telling_of_the_log
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.graph import PubSubGraph
@@ -156,7 +156,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         """
         if not isinstance(self.name, str) or not self.name:
             raise ConfigurationError(f"Daemon {type(self).__qualname__} has no name: set its `name` to a text")
-        return super().create_object_graph(args, cache=cache, loader=loader)
+        with telling_of_the_log():
+            return super().create_object_graph(args, cache=cache, loader=loader)
 
     def create_object_graph_components(self, graph: Any) -> None:
         """Use the components, and bind the handlers."""

@@ -21,7 +21,7 @@ from marshmallow import EXCLUDE, Schema, fields, post_load
 from marshmallow.validate import OneOf
 
 from microcosm_pubsub.errors import ConfigurationError
-from microcosm_pubsub.payloads.field import AnyOf, Base64, Collection, Duration, Flag, Number
+from microcosm_pubsub.payloads.field import AnyOf, Base64, Collection, Duration, Flag, Number, Part
 
 
 #: The fields of types that are not made of others.
@@ -119,12 +119,12 @@ class SchemaMaker:
             return self._make_nested(annotation)
         return self._make_container(annotation, origin, args)
 
-    def _make_nested(self, cls: type) -> fields.Nested:
+    def _make_nested(self, cls: type) -> Part:
         if cls not in self.nested:
             # A field may be of the class whose fields are being made.
             self.nested[cls] = Schema
             self.nested[cls] = self.make_class(cls, make_instance=post_load(lambda self, data, **kwargs: cls(**data)))
-        return fields.Nested(lambda: self.nested[cls](unknown=EXCLUDE))
+        return Part(cls, lambda: self.nested[cls](unknown=EXCLUDE))
 
     def _make_union(self, args: tuple[Any, ...]) -> Any:
         others = [each for each in args if each is not NoneType]

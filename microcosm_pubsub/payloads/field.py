@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, get_origin
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields
 
 
 class Number(fields.Float):
@@ -29,6 +29,28 @@ class Flag(fields.Field):  # type: ignore[type-arg, unused-ignore]
         if not isinstance(value, bool):
             raise ValidationError("Not a valid boolean.")
         return value
+
+
+class Part(fields.Nested):
+    """
+    An instance of a class within another, a mapping, or what has all the fields of the class.
+
+    marshmallow leaves out what a value lacks, so that a number would be written as an object of nothing.
+
+    :param cls: the class
+    :param make_schema: gives the schema of its fields
+    """
+
+    def __init__(self, cls: type, make_schema: Callable[[], Schema], **options: Any) -> None:
+        super().__init__(make_schema, **options)
+        self.cls = cls
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is not None and not isinstance(value, (self.cls, Mapping)):
+            lacking = next((name for name in self.schema.fields if not hasattr(value, name)), None)
+            if lacking is not None:
+                raise TypeError(f"a {type(value).__qualname__} is no {self.cls.__qualname__}: it has no {lacking}")
+        return super()._serialize(value, attr, obj, **kwargs)
 
 
 class Base64(fields.Field):  # type: ignore[type-arg, unused-ignore]

@@ -55,6 +55,11 @@ MINISTACK = {
         "sending.size_limit_counts_attributes",
     ],
     "a standard queue takes a deduplication id": ["sending.standard_queue_takes_no_deduplication_id"],
+    "it takes any text for the ids of a message": [
+        "fifo.refused[length of a group]",
+        "fifo.refused[letter of a deduplication]",
+        "fifo.refused[letter of a group]",
+    ],
     "it does not know attempts at a receive": ["fifo.same_receive_again"],
     "an old handle, or that of a deleted message, is to it no handle": [
         "visibility.change_what_is_deleted",
@@ -114,6 +119,11 @@ MOTO = {
         "dead_letter.what_is_moved_is_a_new_message",
     ],
     "it does not tell a dead letter's source": ["dead_letter.source_is_named"],
+    "it takes any text for the ids of a message": [
+        "fifo.refused[length of a group]",
+        "fifo.refused[letter of a deduplication]",
+        "fifo.refused[letter of a group]",
+    ],
     "it takes negative numbers": [
         "receiving.refused[{'VisibilityTimeout': -1}]",
         "sending.delay_refused[-1]",

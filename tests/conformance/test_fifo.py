@@ -227,6 +227,19 @@ def test_high_throughput(subject):
             "InvalidParameterValue",
             id="delay",
         ),
+        pytest.param(
+            {"MessageGroupId": "\u00e9", "MessageDeduplicationId": "1"}, "InvalidParameterValue", id="letter of a group"
+        ),
+        pytest.param(
+            {"MessageGroupId": "1" * 129, "MessageDeduplicationId": "1"},
+            "InvalidParameterValue",
+            id="length of a group",
+        ),
+        pytest.param(
+            {"MessageGroupId": "1", "MessageDeduplicationId": "a b"},
+            "InvalidParameterValue",
+            id="letter of a deduplication",
+        ),
     ],
 )
 def test_refused(subject, refused, arguments, code):

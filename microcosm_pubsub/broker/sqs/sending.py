@@ -28,6 +28,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import (
     dump_attributes,
     size_of,
 )
+from microcosm_pubsub.broker.sqs.message_ids import check_ids
 from microcosm_pubsub.broker.sqs.queues import Queue, recall_queue
 
 
@@ -129,6 +130,8 @@ def make_draft(
     limit = queue.number("MaximumMessageSize")
     if size_bytes > limit:
         raise invalid_value(f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.")
+    if MessageGroupId or MessageDeduplicationId:
+        check_ids(MessageGroupId, MessageDeduplicationId)
     if queue.fifo:
         _check_fifo(queue, DelaySeconds, MessageGroupId, MessageDeduplicationId)
         MessageDeduplicationId = MessageDeduplicationId or sha256(encoded).hexdigest()

@@ -206,6 +206,22 @@ def test_run(module, monkeypatch, capsys):
     assert load_daemon(f"{module}:CliDaemon").__name__ == "CliDaemon"
 
 
+def test_a_service_is_named_as_a_daemon(tmp_path, monkeypatch, capsys):
+    (tmp_path / "cli_service.py").write_text(
+        "from microcosm_pubsub import Service\n"
+        "class CliService(Service):\n"
+        "    name = 'cli_service'\n"
+        "    def on_echo(self, message, text: str) -> str:\n"
+        "        return text\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    assert load_daemon("cli_service:CliService").name == "cli_service"
+    assert not run("topology", "cli_service:CliService", "--format", "json")
+
+    assert "created.request.cli_service" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

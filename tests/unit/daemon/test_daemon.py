@@ -2,6 +2,7 @@
 The daemon.
 """
 
+import re
 import sys
 from argparse import Namespace
 from io import BytesIO, TextIOWrapper
@@ -313,6 +314,18 @@ def test_a_daemon_that_cannot_start_says_why(monkeypatch, daemon_cls, flags, tex
 
     assert "cannot start" in raised.value.code
     assert text in raised.value.code
+
+
+@pytest.mark.parametrize("key", ["LEVEL", "STREAM_HANDLER__FORMATTER"])
+def test_a_log_that_cannot_be_configured_is_told(monkeypatch, tmp_path, key):
+    (tmp_path / "messages.jsonl").touch()
+    monkeypatch.setattr(sys, "argv", ["daemon", "--sqs-queue-url", str(tmp_path / "messages.jsonl")])
+    monkeypatch.setenv(f"DAEMON_PLAIN__LOGGING__{key}", "LOUD")
+
+    with pytest.raises(SystemExit) as raised:
+        PlainDaemon().run()
+
+    assert re.search("cannot start: The log cannot be configured.*LOUD", str(raised.value.code))
 
 
 def test_half_a_surrogate_pair_is_logged_too(monkeypatch, tmp_path):

@@ -18,6 +18,7 @@ from marshmallow import fields
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from microcosm_pubsub.errors import ConfigurationError, MessageValidationError
+from microcosm_pubsub.payloads.annotation import SchemaMaker
 from microcosm_pubsub.payloads.dataclass import make_dataclass_codec
 from microcosm_pubsub.payloads.msgspec_struct import make_struct_codec
 from microcosm_pubsub.payloads.pydantic_model import make_model_codec
@@ -160,6 +161,26 @@ def test_what_nobody_asked_for_is_left_out(cls):
 
     assert order == cls(number=1, customer="Ada")
     assert "colour" not in loads(codec.encode(number=1, customer="Ada", colour="red"))
+
+
+class Row:
+    """What is no `Line`, but has all that one has."""
+
+    article = "a"
+    count = 2
+
+
+def test_a_part_is_an_instance_or_what_has_its_fields():
+    field = SchemaMaker().make_field(Line)
+    for given in (Line("a", 2), {"article": "a", "count": 2}, Row()):
+        assert field.serialize("line", {"line": given}) == {"article": "a", "count": 2}
+    assert field.serialize("line", {"line": None}) is None
+
+
+@pytest.mark.parametrize("given", [5, "a", [], object()])
+def test_what_has_none_of_the_fields_of_a_part_is_not_written_as_nothing(given):
+    with pytest.raises(TypeError, match=f"a {type(given).__name__} is no Line: it has no article"):
+        SchemaMaker().make_field(Line).serialize("line", {"line": given})
 
 
 @pytest.mark.parametrize("cls", [Order, OrderModel, OrderStruct, PydanticOrder])

@@ -130,6 +130,7 @@ def test_an_attempt_may_have_any_text_for_an_id(server, queue):
             {"MessageBody": "b"},
             {"MessageBody": "b", "MessageAttributes": {HALF: {"DataType": "x"}}},
         ),
+        ("SendMessageBatch", {"MessageBody": "b"}, {"MessageBody": "b", "MessageGroupId": HALF}),
         ("DeleteMessageBatch", {"ReceiptHandle": None}, {"ReceiptHandle": HALF}),
         (
             "ChangeMessageVisibilityBatch",
