@@ -92,8 +92,14 @@ class Combiner(Generic[T]):
         if not self._is_sending:
             return
         if self._thread is None:
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The system has no thread to give; whoever sends next sends what waits.
+                self._is_sending = False
+                raise
+            self._thread = thread
         self._is_handed_over = True
         self._changed.notify()
 

@@ -571,6 +571,21 @@ class TestTogether:
         assert all_sent.wait(60)
         assert sent == [([1], current_thread().name), ([2, 3], "test")]
 
+    def test_a_system_that_has_no_thread_to_give(self, monkeypatch):
+        sent = []
+        together = Combiner(lambda items: sent.append(list(items)) or [None] * len(items), len_of, "test")
+
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Thread, "start", start)
+            with pytest.raises(RuntimeError, match="start"):
+                together.begin(1, lambda error: None, has_more=True)
+        together.begin(2, lambda error: None)
+
+        assert sent == [[1, 2]]
+
     def test_whatever_happens_nobody_waits_for_ever(self):
         def send(items):
             raise RuntimeError("no")
