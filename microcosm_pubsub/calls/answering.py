@@ -12,11 +12,10 @@ from functools import cache, partial
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
-from microcosm_pubsub.calls.replies import AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
+from microcosm_pubsub.calls.replies import Answer, AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
 from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
-from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
@@ -67,7 +66,7 @@ def find_memory(handler: Handler | None) -> ReplyMemory | None:
 
 class ReplyLayer:
     """
-    Send the answers of one handler: a unit layer, outside of its transaction.
+    Have the answers of one handler sent before its messages are settled: a unit layer, outside of its transaction.
 
     :param memory: holds the answers
     :param reply: sends them
@@ -81,15 +80,20 @@ class ReplyLayer:
 
     def __call__(self, call_next: UnitCall, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """Handle requests, and send their answers."""
-        return [self._answer(message, result) for message, result in zip(messages, call_next(messages), strict=True)]
+        results = call_next(messages)
+        for message, result in zip(messages, results, strict=True):
+            text = self._find_answer(message, result)
+            if text is not None:
+                message.outgoing = Answer(self.reply, message, text)
+        return results
 
-    def _answer(self, message: SQSMessage, result: MessageHandlingResult) -> MessageHandlingResult:
+    def _find_answer(self, message: SQSMessage, result: MessageHandlingResult) -> str | None:
         if message.error is not None or get_request_id(message) is None:
-            return result
+            return None
         if result.retry:
             # The effects of the method are undone, or were never written.
             self.memory.forget(message)
-            return result
+            return None
         text = self.memory.find(message)
         if text is None and self.inbox is not None and result.result is MessageHandlingResultType.SKIPPED:
             text = self.inbox.find_answer(message)
@@ -97,13 +101,7 @@ class ReplyLayer:
             text = write_error(
                 message, RpcError(SERVER_ERROR, f"The request went too far: {result.extra.get('reason')}")
             )
-        if text is None:
-            return result
-        try:
-            self.reply.send(message, text)
-        except Nack as nack:
-            return MessageHandlingResult.from_error(message, nack)
-        return result
+        return text
 
 
 class KeepLayer:

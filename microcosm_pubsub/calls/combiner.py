@@ -69,30 +69,39 @@ class Combiner(Generic[T]):
         self.begin(item, resolve)
         future.result()
 
-    def begin(self, item: T, done: Done) -> None:
+    def begin(self, item: T, done: Done, has_more: bool = False) -> None:
         """
         Send an item, or have it sent.
 
         :param done: is called when it was sent, in any thread, with None or why it was not; it must not raise
+        :param has_more: whether others are likely to follow at once: they are sent with this one, by the thread
         """
         with self._changed:
             self._waiting.append((item, done))
             is_first, self._is_sending = not self._is_sending, True
-        if is_first:
+            if is_first and has_more:
+                self._hand_over()
+        if is_first and not has_more:
             Context().run(self._send_some)
-            self._hand_over()
+            with self._changed:
+                self._hand_over()
 
     def _hand_over(self) -> None:
-        """Let the thread send the items that have gathered, if any have."""
-        with self._changed:
-            self._is_sending = bool(self._waiting)
-            if not self._is_sending:
-                return
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-            self._is_handed_over = True
-            self._changed.notify()
+        """Let the thread send the items that have gathered, if any have; with the lock held."""
+        self._is_sending = bool(self._waiting)
+        if not self._is_sending:
+            return
+        if self._thread is None:
+            thread = Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                # The system has no thread to give; whoever sends next sends what waits.
+                self._is_sending = False
+                raise
+            self._thread = thread
+        self._is_handed_over = True
+        self._changed.notify()
 
     def _run(self) -> None:
         while True:

@@ -26,6 +26,9 @@ MAX_QUEUE_NAME_LENGTH = 80
 
 PARAMS = (dict, list, type(None))
 
+#: What every call has; of what has more, more is to be checked.
+ALWAYS = frozenset({"jsonrpc", "media_type", "method", "opaque_data", "params"})
+
 #: The name of a queue of tasks, or of a service: a segment of a media type.
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
@@ -64,6 +67,10 @@ def find_problem(call: Any) -> str | None:
         return f"the method's name is empty, or longer than {MAX_METHOD_LENGTH}"
     if not isinstance(call.get("params"), PARAMS):
         return "its parameters are neither a list nor an object"
+    return None if call.keys() <= ALWAYS else _find_problem_of_options(call)
+
+
+def _find_problem_of_options(call: dict[str, Any]) -> str | None:
     if "id" in call and not 0 < len(call["id"]) <= MAX_ID_LENGTH:
         return f"its id is empty, or longer than {MAX_ID_LENGTH}"
     if len(call.get("reply_to", "")) > MAX_QUEUE_NAME_LENGTH:

@@ -130,10 +130,10 @@ class Parameters:
         :param params: a list, a dict, or None
         :raises InvalidParams: if they do not fit the function
         """
-        by_name = self._name(params)
+        by_name = params if type(params) is dict and self._rest is None else self._name(params)
         try:
             # The quick loader leaves out names that it does not know, and here such a name is a mistake.
-            known = by_name.keys() <= self.schema.fields.keys()
+            known = by_name.keys() <= self._names
             loaded = self._loader.load(by_name) if known else self.schema.load(by_name)
         except ValidationError as error:
             raise InvalidParams(f"{self.name}: {describe(error.messages)}") from error
@@ -150,6 +150,16 @@ class Parameters:
     @cached_property
     def _loader(self) -> Loader:
         return Loader(self.schema)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.schema.fields)
+
+    @cached_property
+    def _rest(self) -> str | None:
+        """Return the name of the parameter that takes all others by name, if there is one."""
+        declared = self.signature.parameters.values()
+        return next((each.name for each in declared if each.kind is Parameter.VAR_KEYWORD), None)
 
     @cached_property
     def _is_plain(self) -> bool:
@@ -219,7 +229,7 @@ class Parameters:
             return {}
         if not isinstance(params, dict):
             raise InvalidParams(f"{self.name} takes parameters by position or by name, but got {type(params).__name__}")
-        rest = next((each.name for each in declared if each.kind is Parameter.VAR_KEYWORD), None)
+        rest = self._rest
         if rest is None or rest in params:
             return params
         known = self.signature.parameters

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from microcosm_pubsub.calls.combiner import Combiner
+from microcosm_pubsub.calls.combiner import Combiner, Done
 from microcosm_pubsub.calls.errors import INTERNAL_ERROR, RpcError
 from microcosm_pubsub.calls.message import VERSION
 from microcosm_pubsub.calls.plain import to_plain
@@ -152,11 +152,12 @@ class Reply:
         self._urls: dict[str, str] = {}
         self._combiner = Combiner(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
 
-    def send(self, message: SQSMessage, text: str) -> None:
+    def begin(self, message: SQSMessage, text: str, done: Done, has_more: bool = False) -> None:
         """
-        Send an answer to the queue that its request names.
+        Send an answer to the queue that its request names, or have it sent.
 
-        :raises Nack: if that could not be done now
+        :param done: is called when that is done, in any thread, with None, or with a `Nack` if it could not be done now
+        :param has_more: whether the thread that calls has more to do, and is not to wait
         """
         name = message.content.get("reply_to") or message.content.get("replyTo")
         if not isinstance(name, str) or not self.names.fullmatch(name):
@@ -165,18 +166,26 @@ class Reply:
                 "An answer was not sent: its request wants it in %r, which is no reply queue (pubsub_replies.prefix)",
                 name,
             )
+            done(None)
             return
-        try:
-            self._combiner.send((name, text))
+        self._combiner.begin((name, text), lambda error: done(self._judge(name, error)), has_more)
+
+    def _judge(self, name: str, error: Exception | None) -> Exception | None:
+        """Return the error of a request whose answer was sent, or was not."""
+        if error is None:
             self.counts["sent"] += 1
-        except CLIENT_ERRORS as error:
-            self._urls.pop(name, None)
-            if error_code(error) in NO_QUEUE:
-                self.counts["gone"] += 1
-                logger.info("An answer has nobody who would read it: queue %s is gone", name)
-                return
-            self.counts["failed"] += 1
-            raise Nack(BUSY_SECONDS, reason=f"The answer could not be sent to {name}: {error_code(error)}") from error
+            return None
+        if not isinstance(error, CLIENT_ERRORS):
+            return error
+        self._urls.pop(name, None)
+        if error_code(error) in NO_QUEUE:
+            self.counts["gone"] += 1
+            logger.info("An answer has nobody who would read it: queue %s is gone", name)
+            return None
+        self.counts["failed"] += 1
+        nack = Nack(BUSY_SECONDS, reason=f"The answer could not be sent to {name}: {error_code(error)}")
+        nack.__cause__ = error
+        return nack
 
     def _send_all(self, answers: Sequence[tuple[str, str]]) -> list[Exception | None]:
         """Send answers, those to one queue in one call, and return for each why it was not sent."""
@@ -209,6 +218,25 @@ class Reply:
                 self._urls.clear()
             url = self._urls[name] = str(self.get_client().get_queue_url(QueueName=name)["QueueUrl"])
         return url
+
+
+class Answer:
+    """
+    The answer to a request, on its way.
+
+    :param reply: sends it
+    """
+
+    __slots__ = ("message", "reply", "text")
+
+    def __init__(self, reply: Reply, message: SQSMessage, text: str) -> None:
+        self.reply = reply
+        self.message = message
+        self.text = text
+
+    def begin(self, done: Done, has_more: bool = False) -> None:
+        """Send it, or have it sent; see `Reply.begin`."""
+        self.reply.begin(self.message, self.text, done, has_more)
 
 
 def get_request_id(message: SQSMessage) -> str | None:

@@ -21,7 +21,8 @@ from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.calls.cleaning import ReplyQueues
-from microcosm_pubsub.calls.errors import CallError, RpcTimeout, to_error
+from microcosm_pubsub.calls.errors import CallError, to_error
+from microcosm_pubsub.calls.open_request import OpenRequest, wake_in_turn
 from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient
@@ -35,31 +36,6 @@ MAX_POLL_SECONDS = 2
 
 #: The queue is asked again this many seconds after an error.
 RETRY_SECONDS = 1.0
-
-
-class OpenRequest:
-    """
-    A call that waits for its answer.
-
-    :param method: as it was called
-    :param seconds: how long it waits
-    :param deadline: until when, by a monotonic clock
-    """
-
-    __slots__ = ("deadline", "future", "message_id", "method", "seconds")
-
-    def __init__(self, method: str, seconds: float, deadline: float) -> None:
-        self.method = method
-        self.seconds = seconds
-        self.deadline = deadline
-        self.future: Future[Any] = Future()
-        #: Of its request, when that was published.
-        self.message_id: str | None = None
-
-    def expire(self, taken: bool | None = None) -> None:
-        """Say that no answer came in time, and whether a service has taken the request, if that is known."""
-        if not self.future.done():
-            self.future.set_exception(RpcTimeout(self.method, self.seconds, taken))
 
 
 class ReplyQueue:
@@ -93,15 +69,18 @@ class ReplyQueue:
         self.name = ""
         self._changed = Condition()
         self._waiting: dict[str, OpenRequest] = {}
+        #: Those whose answers came last.
+        self._answered: list[OpenRequest] = []
         self._reader: Thread | None = None
         self._closed = False
 
-    def expect(self, method: str, seconds: float) -> tuple[str, str, OpenRequest]:
+    def expect(self, method: str, seconds: float, future: Future[Any] | None = None) -> tuple[str, str, OpenRequest]:
         """
         Expect an answer, and return the id of the request, the name of the queue, and the open request.
 
         :param method: as it is called
         :param seconds: for how long
+        :param future: gets the answer, if no thread waits for it
         :raises CallError: if the queue cannot be made
         """
         if getpid() != self.pid:
@@ -112,7 +91,7 @@ class ReplyQueue:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
             if self.url is None:
                 self._open()
-            waiting = OpenRequest(method, seconds, self.clock() + seconds)
+            waiting = OpenRequest(method, seconds, self.clock() + seconds, future)
             request_id = uuid4().hex
             self._waiting[request_id] = waiting
             self._changed.notify()
@@ -120,9 +99,8 @@ class ReplyQueue:
 
     def fail(self, request_id: str, error: Exception) -> None:
         """Let a call that waits raise an error: its request was not sent."""
-        waiting = self._waiting.pop(request_id, None)
-        if waiting is not None and waiting.future.set_running_or_notify_cancel():
-            waiting.future.set_exception(error)
+        if waiting := self._waiting.pop(request_id, None):
+            waiting.fail(error)
 
     def note_published(self, request_id: Any, message_id: str | None) -> None:
         """Note the id of the message that is a request."""
@@ -138,9 +116,9 @@ class ReplyQueue:
             logger.debug("Cannot find out whether a request was taken", exc_info=True)
             return None
 
-    def forget(self, request_id: str) -> None:
-        """Wait no longer for an answer."""
-        self._waiting.pop(request_id, None)
+    def forget(self, request_id: str) -> bool:
+        """Wait no longer for an answer, and return whether it was waited for: not if it has just come."""
+        return self._waiting.pop(request_id, None) is not None
 
     def close(self) -> None:
         """Let no call wait, and delete the queue."""
@@ -182,6 +160,7 @@ class ReplyQueue:
             while not self._closed:
                 if self._waiting and self.url is not None:
                     return self.url
+                self._wake_rest()
                 # Without a queue, the next call makes one; open requests expire meanwhile.
                 self._changed.wait(RETRY_SECONDS if self._waiting else None)
                 self._expire_late()
@@ -194,15 +173,24 @@ class ReplyQueue:
             QueueUrl=url, MaxNumberOfMessages=MAX_RECEIVE_MESSAGES, WaitTimeSeconds=self._find_wait_seconds()
         )
         messages = answer.get("Messages") or []
-        for message in messages:
-            self._deliver(message.get("Body"))
+        self._wake_rest()
+        answered = [self._deliver(message.get("Body")) for message in messages]
+        self._answered = [waiting for waiting in answered if waiting is not None]
+        wake_in_turn(self._answered)
         if messages and take is None:
             entries = [
                 {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]} for index, message in enumerate(messages)
             ]
             self.client.delete_message_batch(QueueUrl=url, Entries=entries)
 
-    def _deliver(self, body: Any) -> None:
+    def _wake_rest(self) -> None:
+        """Wake the threads whose answers came last, if one of them was ended before it woke the next."""
+        for waiting in self._answered:
+            waiting.wake()
+        self._answered = []
+
+    def _deliver(self, body: Any) -> OpenRequest | None:
+        """Give an answer to who waits for it, and return that; None if nobody does."""
         try:
             answer = loads(body)
             request_id = answer["id"]
@@ -211,17 +199,14 @@ class ReplyQueue:
         except (KeyError, TypeError, ValueError, RecursionError):
             self.counts["unreadable"] += 1
             logger.warning("A message of the reply queue is no answer, and was dropped")
-            return
+            return None
         waiting = self._waiting.pop(request_id, None) if isinstance(request_id, str) else None
-        if waiting is None or not waiting.future.set_running_or_notify_cancel():
+        if waiting is None or not waiting.resolve(result, error):
             self.counts["late"] += 1
             logger.info("An answer came that nobody waits for, and was dropped: %r", request_id)
-            return
+            return None
         self.counts["answered"] += 1
-        if error is not None:
-            waiting.future.set_exception(error)
-        else:
-            waiting.future.set_result(result)
+        return waiting
 
     def _find_wait_seconds(self) -> int:
         """Return for how long to wait for answers: at most until somebody waits no longer."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 from asyncio import to_thread, wrap_future
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from time import time
 from typing import Any
@@ -18,8 +17,9 @@ from microcosm_pubsub.calls.cleaning import ReplyQueues
 from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
+from microcosm_pubsub.calls.open_request import OpenRequest
 from microcosm_pubsub.calls.plain import to_plain
-from microcosm_pubsub.calls.reply_queue import OpenRequest, ReplyQueue
+from microcosm_pubsub.calls.reply_queue import ReplyQueue
 from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
@@ -46,6 +46,8 @@ class Rpc:
         self.schemas = graph.pubsub_message_schema_registry
         self.timeout_seconds = timeout_seconds
         self.now = now
+        #: The media types of the services that were called, which are registered then.
+        self._media_types: dict[str, str] = {}
         client = find_account_client(graph)
         self.queues = ReplyQueues(client, prefix)
         self.replies = ReplyQueue(client, self.queues, was_taken=find_was_taken(graph.sns_client))
@@ -70,13 +72,15 @@ class Rpc:
         try:
             # One wait for both, for the request to be sent and to be answered, is one switch of threads less.
             self.requests.begin(message, partial(self._note_sent, request_id))
-            return waiting.future.result(waiting.seconds)
-        except FutureTimeoutError as error:
-            if isinstance(error, RpcTimeout):
-                raise
-            raise RpcTimeout(method, waiting.seconds, self.replies.find_taken(waiting)) from None
+            if waiting.wait(waiting.seconds):
+                return waiting.get()
+            # An answer that has just come is its thread's, once others have woken each other.
+            if not self.replies.forget(request_id) and waiting.wait(waiting.seconds):
+                return waiting.get()
+            raise RpcTimeout(method, waiting.seconds, self.replies.find_taken(waiting))
         finally:
             self.replies.forget(request_id)
+            waiting.pass_on()
 
     def call_soon(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Future[Any]:
         """
@@ -84,13 +88,14 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds)
+        future: Future[Any] = Future()
+        request_id, _, message = self._expect(method, args, kwargs, timeout_seconds, future)
         try:
             self.requests.send(message)
         except BaseException:
             self.replies.forget(request_id)
             raise
-        return waiting.future
+        return future
 
     async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
         """
@@ -126,14 +131,19 @@ class Rpc:
     # Internals.
 
     def _expect(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout_seconds: float | None,
+        future: Future[Any] | None = None,
     ) -> tuple[str, OpenRequest, PubsubMessage]:
         """Return the id of a request, the open request, and the message that is to be sent."""
         seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
             raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")
         params = make_params(method, args, kwargs)
-        request_id, queue, waiting = self.replies.expect(method, seconds)
+        request_id, queue, waiting = self.replies.expect(method, seconds, future)
         if self.replies.url is not None:
             self.queues.touch(self.replies.url)
         more = {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds}
@@ -151,11 +161,15 @@ class Rpc:
         service, dot, name = method.rpartition(".") if isinstance(method, str) else ("", "", "")
         if not dot:
             raise ConfigurationError(f"Cannot call {method!r}: name a method as service.method")
-        media_type = make_request_media_type(service)
-        register_calls(self.schemas, media_type)
+        media_type = self._media_types.get(service) or self._register(service)
         call = {"jsonrpc": VERSION, "method": name, "params": params, **more}
         message: PubsubMessage = self.producer.create_message(media_type, call)
         return message
+
+    def _register(self, service: str) -> str:
+        media_type = self._media_types[service] = make_request_media_type(service)
+        register_calls(self.schemas, media_type)
+        return media_type
 
     def _publish_all(self, messages: Sequence[PubsubMessage]) -> list[Exception | None]:
         results = self.producer.produce_batch(messages)

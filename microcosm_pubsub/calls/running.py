@@ -106,42 +106,10 @@ class QueueHandler:
         :raises ConfigurationError: if nothing is known that JSON could say of one of its parameters
         """
         _ = function.parameters.schema
+        return make_call_handler(function.function, function.parameters, Beginning(self, function))
 
-        def begin(message: SQSMessage, given: dict[str, Any]) -> TaskRun:
-            return self._begin(function, message, given)
-
-        return make_call_handler(function.function, function.parameters, begin)
-
-    def _begin(self, function: TaskFunction[..., Any], message: SQSMessage, given: dict[str, Any]) -> TaskRun:
-        content = message.content
-        task = function.task_class(function, find_value(message.opaque_data, IDENTITY_KEY))
-        try:
-            task.deserialize(content.get("params"))
-        except InvalidParams as error:
-            raise DeadLetter(f"Task {function.name}: {error}") from error
-        task.message = message
-        task.attempt = message.attempts or 1
-        task.retries = find_retries(content.get("retries"), message)
-        hooks = [each for each in (function.hooks, self.hooks) if each is not NO_HOOKS]
-        if content.get("hooks"):
-            hooks.insert(1, self._find_hooks(content["hooks"]))
-        if function.parameters.own:
-            given = {**given, **dict.fromkeys(function.parameters.own, task)}
-        record = self.records.find(message) if self.records is not None else None
-        if record is None and content.get("ledger") is True:
-            raise CallError(
-                f"Task {function.name} is remembered by its sender, and this daemon has no database in which to say "
-                "that it is done: set pubsub_database.url to the sender's"
-            )
-        if function.parameters.has_own_dict:
-            given = {**given, CURSOR: {} if record is None else record.cursor}
-        run = TaskRun(task, given, hooks, self.failed_hooks, record)
-        if self.local and message.message_id in self.local:
-            self.local[message.message_id] = run
-        run.start()
-        return run
-
-    def _find_hooks(self, names: Mapping[str, str]) -> TaskHooks:
+    def find_hooks(self, names: Mapping[str, str]) -> TaskHooks:
+        """Return the hooks that a message names, as far as they are declared here."""
         found: dict[str, Hook] = {}
         for event, name in names.items():
             known = self.find_hook(name)
@@ -154,6 +122,66 @@ class QueueHandler:
         return TaskHooks(**found)
 
 
+class Beginning:
+    """
+    Begin the calls of one function.
+
+    What is the same for all of them is found out once, since a task is to cost little more than a message.
+
+    :param handler: of its queue
+    :param function: the function
+    """
+
+    def __init__(self, handler: QueueHandler, function: TaskFunction[..., Any]) -> None:
+        self.handler = handler
+        self.function = function
+        self.load = function.parameters.load if function.task_class.deserialize is Task.deserialize else None
+        self.own = function.parameters.own
+        self.has_cursor = function.parameters.has_own_dict
+        self.hooks = tuple(each for each in (function.hooks, handler.hooks) if each is not NO_HOOKS)
+
+    def __call__(self, message: SQSMessage, given: dict[str, Any]) -> TaskRun:
+        """
+        Begin a call.
+
+        :param given: the arguments that are given to the function here
+        :raises DeadLetter: if its arguments do not fit the function
+        :raises CallError: if it is remembered by its sender, and cannot be here
+        """
+        function, handler, content = self.function, self.handler, message.content
+        task = function.task_class(function, find_value(message.opaque_data, IDENTITY_KEY))
+        try:
+            if self.load is None:
+                task.deserialize(content.get("params"))
+            else:
+                # This is what the method does, without one call more for every task.
+                task.args, task.kwargs = self.load(content.get("params"))
+        except InvalidParams as error:
+            raise DeadLetter(f"Task {function.name}: {error}") from error
+        task.message = message
+        task.attempt = message.attempts or 1
+        task.retries = find_retries(content.get("retries"), message)
+        hooks: Sequence[TaskHooks] = self.hooks
+        if content.get("hooks"):
+            hooks = [*hooks[:1], handler.find_hooks(content["hooks"]), *hooks[1:]]
+        record = handler.records.find(message) if handler.records is not None else None
+        if record is None and content.get("ledger") is True:
+            raise CallError(
+                f"Task {function.name} is remembered by its sender, and this daemon has no database in which to say "
+                "that it is done: set pubsub_database.url to the sender's"
+            )
+        if self.own:
+            given = {**given, **dict.fromkeys(self.own, task)}
+        if self.has_cursor:
+            given = {**given, CURSOR: {} if record is None else record.cursor}
+        run = TaskRun(task, given, hooks, handler.failed_hooks, record)
+        if handler.local and message.message_id in handler.local:
+            handler.local[message.message_id] = run
+        if hooks or task.retries != inf:
+            run.start()
+        return run
+
+
 class TaskRun:
     """
     One attempt of a task.
@@ -164,6 +192,8 @@ class TaskRun:
     :param failed_hooks: counts those that fail
     :param record: its row in the ledger, if it has one
     """
+
+    __slots__ = ("args", "failed_hooks", "hooks", "kwargs", "record", "route", "task", "value")
 
     def __init__(
         self,
@@ -227,8 +257,10 @@ def find_retries(asked: int | None, message: SQSMessage) -> float:
 
     :param asked: how often its sender wants it to be tried again at all
     """
-    done = (message.attempts or 1) - 1
     max_attempts = message.route.policy.max_attempts if message.route is not None else None
+    if asked is None and max_attempts is None:
+        return inf
+    done = (message.attempts or 1) - 1
     allowed = inf if max_attempts is None else max_attempts - 1
     return max(0, min(inf if asked is None else asked, allowed) - done)
 

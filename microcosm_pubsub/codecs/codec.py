@@ -18,6 +18,7 @@ from microcosm_pubsub.codecs.one_way import iter_load_only, without_dump_only
 from microcosm_pubsub.codecs.schema import PubSubMessageSchema, media_type_of
 from microcosm_pubsub.errors import MessageValidationError
 from microcosm_pubsub.fast import PLAIN
+from microcosm_pubsub.fast.dumper import Dumper
 from microcosm_pubsub.fast.loader import Loader
 
 
@@ -40,6 +41,7 @@ class PubSubMessageCodec:
         loader = Loader(schema)
         self._load = partial(schema.load, unknown=EXCLUDE) if PLAIN else loader.load
         self._fits = loader.fits
+        self._dump = schema.dump if PLAIN else Dumper(schema).dump
         self._is_message_schema = isinstance(schema, PubSubMessageSchema)
 
     def encode(self, dct: Mapping[str, Any] | None = None, **kwargs: Any) -> str:
@@ -55,7 +57,7 @@ class PubSubMessageCodec:
         """
         content = {**(dct or {}), **kwargs}
         try:
-            encoded = self.schema.dump(content)
+            encoded = self._dump(content)
             self._validate(encoded)
             if not self._is_message_schema:
                 encoded["mediaType"] = content.get("media_type") or media_type_of(self.schema)

@@ -21,6 +21,7 @@ from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
+from microcosm_pubsub.dispatcher.outgoing import send_outgoing
 from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.dispatcher.routes import RouteMaker
 from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
@@ -175,9 +176,9 @@ class SQSMessageDispatcher:
         return result
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
-        """Run the handler of a message and return the result; settle nothing."""
+        """Run the handler of a message, send its answer, if it has one, and return the result; settle nothing."""
         self.accept([message], self.find_routes(bound_handlers))
-        return self.run_unit([message])[0]
+        return send_outgoing(message, self.run_unit([message])[0])
 
     def find_routes(self, bound_handlers: Mapping[str, Handler]) -> Routes:
         """Return the routes of bound handlers: those of the last call, if nothing has changed since."""
@@ -208,7 +209,7 @@ class SQSMessageDispatcher:
 
     def run_unit(self, messages: Sequence[SQSMessage]) -> list[MessageHandlingResult]:
         """
-        Handle messages by one call of their handler, and return the result of each; settle nothing.
+        Handle messages by one call of their handler, and return the result of each; send and settle nothing.
 
         :param messages: accepted ones of one route: a single one, or several if its handler takes batches
         """
@@ -276,7 +277,7 @@ class SQSMessageDispatcher:
     def _run_in_turn(self, unit: Sequence[SQSMessage], groups: Groups) -> list[MessageHandlingResult]:
         """Run a unit, but for messages whose group an earlier message blocks, and note the groups that it blocks."""
         free = [message for message in unit if not groups.is_blocked(message.fifo_group)]
-        results = self.run_unit(free) if free else []
+        results = list(map(send_outgoing, free, self.run_unit(free))) if free else []
         for message, result in zip(free, results, strict=True):
             if stays(message, result):
                 groups.block(message.fifo_group)

@@ -4,6 +4,8 @@ Short ways that stand in for plain code, and one switch that turns all of them o
 | module | stands in for |
 |---|---|
 | `loader` | `Schema.load`, for schemas and content that are plain |
+| `dumper` | `Schema.dump`, likewise |
+| `quick` | the reading of a value by a field, if it is of the type that is expected |
 | `log_records` | `logging.LogRecord` and microcosm-logging's console formatter |
 | `context_value` | a context manager that sets a context variable |
 | `transport` | boto3's own way to make the calls that are made for every few messages |

@@ -14,6 +14,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, missing
 
+from microcosm_pubsub.fast.quick import find_type_as_is, make_read
+
 
 #: The key to read and the key to write, the one type that comes out as it came in, whether the value may be missing,
 #: and the function that converts others.
@@ -32,34 +34,6 @@ LOADING = frozenset(
         "_invoke_schema_validators",
         "_run_validator",
         "load",
-    }
-)
-
-#: Fields that return a value of exactly this type as it is.
-AS_IS: dict[type[fields.Field[Any]], type] = {fields.String: str, fields.Integer: int}
-
-#: The attributes that such a field may have; with any other, which later versions may bring, the field itself is asked.
-KNOWN_ATTRIBUTES = frozenset(
-    {
-        "allow_none",
-        "as_string",
-        "attribute",
-        "data_key",
-        "dump_default",
-        "dump_only",
-        "error_messages",
-        "load_default",
-        "load_only",
-        "metadata",
-        "name",
-        "parent",
-        "post_load",
-        "pre_load",
-        "required",
-        "root",
-        "strict",
-        "validate",
-        "validators",
     }
 )
 
@@ -161,7 +135,7 @@ def make_steps(schema: Schema) -> tuple[Step, ...]:
             field.attribute or name,
             find_type_as_is(field),
             is_optional(field),
-            partial(field.deserialize, **more) if more else field.deserialize,
+            partial(field.deserialize, **more) if more else make_read(field),
         )
         for name, field in schema.load_fields.items()
     )
@@ -173,16 +147,3 @@ def is_optional(field: Any) -> bool:
     # Marshmallow asks this of a field whose value is missing.
     is_known = cls.deserialize is fields.Field.deserialize and cls._validate_missing is fields.Field._validate_missing
     return is_known and not field.required and field.load_default is missing
-
-
-def find_type_as_is(field: Any) -> type | None:
-    """Return the type whose values a field returns as they are, if there is one."""
-    asks_more = field.validators or getattr(field, "pre_load", None) or getattr(field, "post_load", None)
-    if asks_more:
-        return None
-    if type(field) is fields.Method:
-        # A method of the schema may say so of itself.
-        return getattr(getattr(field.parent, str(field.deserialize_method_name), None), "as_is", None)
-    if not vars(field).keys() <= KNOWN_ATTRIBUTES:
-        return None
-    return AS_IS.get(type(field))

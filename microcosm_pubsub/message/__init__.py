@@ -6,6 +6,7 @@ from microcosm_pubsub.message.groups import Groups
 from microcosm_pubsub.message.lease import Lease
 from microcosm_pubsub.message.message import (
     Acknowledger,
+    Outgoing,
     Replaceable,
     SQSMessage,
     find_opaque_data,
@@ -30,6 +31,7 @@ __all__ = [
     "Lease",
     "MessageAttribute",
     "MessageAttributes",
+    "Outgoing",
     "RawMessage",
     "ReceiveAnswer",
     "RecentCounts",

@@ -35,6 +35,20 @@ class Acknowledger(Protocol):
     def nack(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> None: ...
 
 
+class Outgoing(Protocol):
+    """What has to be sent for a message that was handled, before it is settled: an answer is that."""
+
+    def begin(self, done: Callable[[Exception | None], None], has_more: bool = False) -> None:
+        """
+        Send it, or have it sent.
+
+        :param done: is called when it was sent, in any thread, with None, or with the error that is the result of the
+            message then
+        :param has_more: whether the thread that calls has more to do, and is not to wait
+        """
+        ...
+
+
 class Route(Protocol):
     """The way in which the messages of one media type are handled here: `registry.Route` is one."""
 
@@ -123,6 +137,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param raw: the message as the queue gave it
     :param context: the context in which it was handled
     :param trace: the record of traces for it, if there are any
+    :param outgoing: what has to be sent before it is settled, if there is anything
     """
 
     consumer: Acknowledger | None
@@ -143,6 +158,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     route: Route | None = field(default=None, repr=False)
     settled: bool = False
     trace: Any = field(default=None, repr=False)
+    outgoing: Outgoing | None = field(default=None, repr=False)
     _opaque_data: dict[str, Any] | None = field(default=None, init=False, repr=False)
     _opaque_data_of: Any = field(default=None, init=False, repr=False)
 

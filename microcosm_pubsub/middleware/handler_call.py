@@ -44,6 +44,11 @@ class Arguments:
         """Return whether the handler is called with the content alone, as it came, and its value says all."""
         return not (self.named or self.takes_message or self.codec or self.returns_none)
 
+    @property
+    def are_message(self) -> bool:
+        """Return whether the handler is called with the message alone."""
+        return self.takes_message and not self.named and self.codec is None
+
     def get_first(self, message: SQSMessage) -> Any:
         """
         Return the argument that stands for one message.
@@ -85,10 +90,18 @@ def make_handler_call(loop: EventLoop, arguments: Arguments = PLAIN_ARGUMENTS) -
 
     def call_with_arguments(message: SQSMessage) -> Any:
         assert message.handler is not None, "UnhandledMessages lets no such message through"
-        value = message.handler(arguments.get_first(message), **arguments.get_others([message]))
-        return arguments.judge(await_value(loop, message.handler, value))
+        others = arguments.get_others([message]) if arguments.named else {}
+        value = message.handler(arguments.get_first(message), **others)
+        return value if type(value) is bool else arguments.judge(await_value(loop, message.handler, value))
 
-    return call_handler if arguments.are_plain else call_with_arguments
+    def call_with_message(message: SQSMessage) -> Any:
+        assert message.handler is not None, "UnhandledMessages lets no such message through"
+        value = message.handler(message)
+        return value if type(value) is bool else arguments.judge(await_value(loop, message.handler, value))
+
+    if arguments.are_plain:
+        return call_handler
+    return call_with_message if arguments.are_message else call_with_arguments
 
 
 def call(loop: EventLoop, handler: Callable[..., Any], *args: Any) -> Any:

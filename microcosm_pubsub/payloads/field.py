@@ -12,6 +12,8 @@ from typing import Any, get_origin
 
 from marshmallow import Schema, ValidationError, fields
 
+from microcosm_pubsub.fast.quick import AS_IS, READS, read_float, read_list
+
 
 class Number(fields.Float):
     """A number, whole or not; no text."""
@@ -125,3 +127,8 @@ class AnyOf(fields.Field):  # type: ignore[type-arg, unused-ignore]
             except ValidationError:
                 continue
         raise ValidationError("Fits none of its types.")
+
+
+# These take values of such a type as they are.
+AS_IS[Flag] = bool
+READS.update({Number: read_float, Collection: read_list})

@@ -3,7 +3,8 @@ The way of a message through a worker: accepted, handled, settled, told of.
 
     accept   its lease begins, its route is found, it goes into its lane
     handle   by a slot: through its layers to its handler, which gives a result
-    finish   the result is made true at the queue, then observers are told, then others are asked for
+    finish   its answer is sent, if it has one, by whoever sends those of many
+             then the result is made true at the queue, then observers are told, then others are asked for
 
 Messages that are not handled go back to the queue, in order: those after a failure in their group, and those left at
 the end.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from logging import getLogger
 
-from microcosm_pubsub.dispatcher import SQSMessageDispatcher, judge
+from microcosm_pubsub.dispatcher import SQSMessageDispatcher, judge, refuse_outgoing
 from microcosm_pubsub.errors import HandlerTimeout
 from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.registry import Routes
@@ -23,6 +25,7 @@ from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResult
 from microcosm_pubsub.types import Handled
 from microcosm_pubsub.worker.admission import Admission
 from microcosm_pubsub.worker.breaker import Breaker
+from microcosm_pubsub.worker.departures import Departures
 from microcosm_pubsub.worker.lanes import NONE, Lanes, Unit
 from microcosm_pubsub.worker.leases import LeaseKeeper
 from microcosm_pubsub.worker.reactor import Reactor
@@ -71,6 +74,7 @@ class Handling:
         self.has_leases = has_leases
         #: The routes of the worker's handlers, once it has them.
         self.routes: Routes = dispatcher.find_routes({})
+        self.departures = Departures(keeper.clock)
         #: The messages that go back at the end.
         self._left_over = deque[SQSMessage]()
         settler.subscribe(self.settle_failed)
@@ -115,8 +119,15 @@ class Handling:
         """
         Settle handled messages, tell observers of them, and let others be asked for.
 
+        That is done later, by another thread, if one of them has something to send before.
+
         :param seconds: how long a slot took; None if that does not tell how long the next unit will take
         """
+        for message, _ in handled:
+            if message.outgoing is not None:
+                go_on = partial(self._sent, unit, handled, seconds, message)
+                self.departures.begin(message, go_on, has_more=bool(self.lanes.ready))
+                return
         stayed = self.dispatcher.settle(handled, self.settler)
         if len(handled) < len(unit.messages):
             stayed = [*stayed, *find_missing(unit, handled)]
@@ -135,6 +146,33 @@ class Handling:
             self.timer.ended(unit.messages)
         self.admission.done(seconds if was_run else None, len(unit.messages))
         self.reactor.help()
+
+    def drop(self, handled: Sequence[Handled]) -> None:
+        """Send what messages have to send that were handled, but are not ours to settle any more."""
+        for message, _ in handled:
+            if message.outgoing is not None:
+                self.departures.begin(message, lambda error: None, has_more=False)
+
+    def _sent(
+        self,
+        unit: Unit,
+        handled: Sequence[Handled],
+        seconds: float | None,
+        sender: SQSMessage,
+        error: Exception | None,
+    ) -> None:
+        """Go on with a unit, one of whose messages has sent what it had to send, or could not."""
+        if error is not None:
+            handled = [
+                (message, refuse_outgoing(message, result, error) if message is sender else result)
+                for message, result in handled
+            ]
+        try:
+            self.finish(unit, handled, seconds)
+        except BaseException:
+            # This is a bug here, which ends the worker: what is left of the unit goes back.
+            self.keep_left_over(unit.messages)
+            raise
 
     def release(self, messages: Iterable[SQSMessage]) -> None:
         """Release messages whose turn has not come, since an earlier one of their group stays in the queue."""

@@ -80,6 +80,8 @@ class Lanes:
         self._batches: dict[Route, Unit] = {}
         self._lanes: dict[str, Lane] = {}
         self._idle_slots = 0
+        #: Whether an idle slot was told to look, and has not looked yet.
+        self._is_waking = False
         self.is_closed = False
         #: The number of messages that wait, of units that run, and of messages that the neediest batch waits for.
         self.waiting = 0
@@ -101,9 +103,7 @@ class Lanes:
                     self._enqueue(message)
                 else:
                     self._put_in_lane(message, message.group_id)
-            if self._idle_slots:
-                # Wake one slot more, to wait until a batch is due.
-                self._work.notify(len(self.ready) + bool(self._batches))
+            self._wake_next()
             return True
 
     def take(self) -> Unit | None:
@@ -117,11 +117,13 @@ class Lanes:
                 if unit is not None:
                     self.waiting -= len(unit.messages)
                     self.running += 1
+                    self._wake_next()
                     return unit
                 self._idle_slots += 1
                 self.on_idle()
                 self._work.wait(self._seconds_until_due() if self._batches else None)
                 self._idle_slots -= 1
+                self._is_waking = False
             return None
 
     def done(self, unit: Unit, groups: Groups = NONE) -> list[SQSMessage]:
@@ -176,6 +178,17 @@ class Lanes:
 
     # These are called with the lock held.
 
+    def _wake_next(self) -> None:
+        """
+        Have one idle slot look, if there is something to take, or a batch to wait for; that slot wakes the next one.
+
+        A slot that handles short messages takes all that are ready before another has begun to run: to wake as many as
+        there are messages costs more than to handle them, and all of them would ask for Python's lock.
+        """
+        if self._idle_slots and not self._is_waking and (self.ready or self._batches):
+            self._is_waking = True
+            self._work.notify()
+
     def _put_in_lane(self, message: SQSMessage, group: str) -> None:
         if self.max_per_group is None and message.fifo_group is None:
             self._enqueue(message)
@@ -205,8 +218,8 @@ class Lanes:
         self._advance(lane)
         if lane.active == 0:
             del self._lanes[message.group_id]  # type: ignore[arg-type]
-        elif self._idle_slots:
-            self._work.notify()
+        else:
+            self._wake_next()
 
     def _empty_lane(self, group: str) -> list[SQSMessage]:
         lane = self._lanes.get(group)

@@ -28,6 +28,8 @@ class Work(Protocol):
 
     def finish(self, unit: Unit, handled: Sequence[Handled], seconds: float | None) -> None: ...
 
+    def drop(self, handled: Sequence[Handled]) -> None: ...
+
 
 class Slot:
     """
@@ -85,13 +87,16 @@ class Slot:
             self.abandoned = True
             return
         with self._lock:
-            if self.abandoned:
-                logger.warning(
-                    "A handler ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
-                    self.clock() - self.started_at,
-                )
-                return
-            self.unit = None
+            is_ours = not self.abandoned
+            if is_ours:
+                self.unit = None
+        if not is_ours:
+            logger.warning(
+                "A handler ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
+                self.clock() - self.started_at,
+            )
+            self.slots.work.drop(handled)
+            return
         self.slots.work.finish(unit, handled, self.clock() - self.started_at)
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, local
+
+
+class _Kept(local):
+    """The job that a thread does next, without asking for one; it is no thread of ours if it cannot keep any."""
+
+    can_keep = False
+    job: Callable[[], None] | None = None
 
 
 class Threads:
@@ -27,9 +34,20 @@ class Threads:
         self._started = 0
         self._lock = Lock()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._kept = _Kept()
 
     def run(self, job: Callable[[], None]) -> None:
-        """Do a job soon; it must not raise."""
+        """
+        Do a job soon; it must not raise.
+
+        One that is asked for at the end of another is done by the same thread, so that none has to be woken.
+        """
+        kept = self._kept
+        if kept.can_keep:
+            kept.can_keep, kept.job = False, job
+            with self._lock:
+                self.busy += 1
+            return
         with self._lock:
             self.busy += 1
             more = self._started < min(self.busy, self.most)
@@ -45,9 +63,12 @@ class Threads:
             self._jobs.put(None)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        kept = self._kept
+        while (job := kept.job or self._jobs.get()) is not None:
+            kept.can_keep, kept.job = True, None
             try:
                 job()
             finally:
+                kept.can_keep = False
                 with self._lock:
                     self.busy -= 1

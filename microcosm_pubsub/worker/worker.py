@@ -215,7 +215,7 @@ class Worker:
 
     def _find_ending(self, now: float) -> Ending | None:
         settings = self.settings
-        fault = self.slots.error or self.receiver.error or self.parts.reactor.error
+        fault = self.slots.error or self.receiver.error or self.parts.reactor.error or self.handling.departures.error
         if isinstance(fault, EndOfInput):
             return Ending(str(fault)) if self.lanes.is_empty else None
         if fault is not None:
@@ -271,8 +271,9 @@ class Worker:
                 logger.error("Abandoning a handler that still runs: %s", describe(unit))
         for unit in self.slots.dropped:
             self.handling.keep_left_over(unit.messages)
+        unsent = self.handling.departures.wait(self.intervals.grace_seconds)
         self.handling.release_left_over()
-        unsettled = self.settler.flush(self.intervals.grace_seconds)
+        unsettled = unsent + self.settler.flush(self.intervals.grace_seconds)
         self.parts.keeper.stop()
         self.parts.reactor.close()
         return Ending(ending.reason, ending.error, abandoned, unsettled, ending.recycled)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps, loads
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
@@ -554,6 +554,37 @@ class TestTogether:
 
         assert sent == [[0], list(range(1, 11)), list(range(11, 15))]
         assert errors == ["three"]
+
+    def test_who_has_more_to_do_leaves_it_to_the_thread(self):
+        sent, all_sent = [], Event()
+
+        def send(items):
+            sent.append((list(items), current_thread().name))
+            return [None] * len(items)
+
+        together = Combiner(send, len_of, "test")
+        together.begin(1, lambda error: None)
+        with together._changed:
+            together.begin(2, lambda error: None, has_more=True)
+            together.begin(3, lambda error: all_sent.set())
+
+        assert all_sent.wait(60)
+        assert sent == [([1], current_thread().name), ([2, 3], "test")]
+
+    def test_a_system_that_has_no_thread_to_give(self, monkeypatch):
+        sent = []
+        together = Combiner(lambda items: sent.append(list(items)) or [None] * len(items), len_of, "test")
+
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Thread, "start", start)
+            with pytest.raises(RuntimeError, match="start"):
+                together.begin(1, lambda error: None, has_more=True)
+        together.begin(2, lambda error: None)
+
+        assert sent == [[1, 2]]
 
     def test_whatever_happens_nobody_waits_for_ever(self):
         def send(items):

@@ -187,6 +187,44 @@ def test_run_settles_nothing(graph, queue):
     assert len(queue.bodies) == 1
 
 
+class Letter:
+    """What a message has to send before it is settled."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.sent = 0
+
+    def begin(self, done, has_more=False):
+        self.sent += 1
+        done(self.error)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "hidden_for"),
+    [(None, SUCCEEDED, []), (Nack(7, reason="not now"), RETRIED, [7]), (RuntimeError("broken"), FAILED, [5])],
+)
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_a_message_has_to_send_is_sent_before_it_is_settled(graph, queue, error, outcome, hidden_for, one_by_one):
+    queue.send(parcel(1))
+    letter = Letter(error)
+
+    def handle(content):
+        current_message().outgoing = letter
+        return True
+
+    dispatcher = graph.sqs_message_dispatcher
+    if one_by_one:
+        (message,) = graph.sqs_consumer.consume()
+        result = dispatcher.handle_message(message, {MEDIA_TYPE: handle})
+    else:
+        (result,) = dispatcher.handle_batch({MEDIA_TYPE: handle})
+
+    assert letter.sent == 1
+    assert result.result is outcome
+    assert result.elapsed_time is not None
+    assert queue.hidden_for == hidden_for
+
+
 def test_messages_are_settled_together(graph, queue):
     queue.send(*(parcel(number) for number in range(10)))
 

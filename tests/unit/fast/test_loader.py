@@ -23,6 +23,7 @@ from marshmallow import (
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.fast.loader import LOADING, Loader, is_plain
+from microcosm_pubsub.payloads.field import Collection, Flag, Number
 
 
 class Inner(Schema):
@@ -66,6 +67,28 @@ class Nesting(Schema):
     f = fields.Pluck(Inner, "b")
 
 
+class Quick(Schema):
+    """Fields whose values are read at a look at their type."""
+
+    a = fields.List(fields.String(), required=True)
+    b = fields.Float(allow_nan=True)
+    c = fields.Dict(allow_none=True)
+    d = fields.Raw(allow_none=True)
+    e = fields.List(fields.Integer(), validate=validate.Length(max=1))
+    f = Collection(set, fields.String())
+    x = Number()
+
+
+class MoreQuick(Schema):
+    a = Flag()
+    b = Collection(tuple, Flag())
+    c = fields.List(Number())
+    d = fields.Raw()
+    e = Collection(frozenset, fields.Dict())
+    f = fields.List(fields.String(validate=validate.Length(max=2)))
+    x = fields.Float()
+
+
 class Failing(Schema):
     a = fields.Function(deserialize=lambda value: 1 / value)
     b = fields.Method(deserialize="shorten")
@@ -92,6 +115,8 @@ PLAIN = [
     Plain(),
     Message(),
     Nesting(),
+    Quick(),
+    MoreQuick(),
     Failing(),
     Strict(),
     Silent(),

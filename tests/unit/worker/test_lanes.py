@@ -2,14 +2,14 @@
 Received messages on their way to a slot.
 """
 
-from threading import Semaphore
+from threading import Event, Semaphore
 
 import pytest
 
 from microcosm_pubsub.message import Groups
 from microcosm_pubsub.registry.options import HandlerOptions
 from microcosm_pubsub.worker.lanes import Lanes
-from tests.waiting import SECONDS
+from tests.waiting import SECONDS, wait_until
 
 
 BATCH = HandlerOptions(batch_size=3, batch_window_seconds=2)
@@ -108,6 +108,49 @@ class TestOrder:
         assert not lanes.is_empty
         lanes.done(unit)
         assert lanes.is_empty
+
+
+class TestWaking:
+    """Idle slots wake each other, as long as there is something to take."""
+
+    def test_all_that_is_ready_is_taken_though_each_slot_is_busy_with_its_own(
+        self, make_lanes, make_message, in_thread
+    ):
+        lanes, taken, go_on = make_lanes(), Semaphore(0), Event()
+
+        def work():
+            lanes.take()
+            taken.release()
+            assert go_on.wait(SECONDS)
+
+        for _ in range(3):
+            in_thread(work)
+        wait_until(lambda: lanes._idle_slots == 3)
+
+        lanes.put([make_message(number) for number in range(3)])
+        for _ in range(3):
+            assert taken.acquire(timeout=SECONDS)
+        go_on.set()
+
+    def test_one_is_woken_at_a_time(self, make_lanes, make_message, in_thread):
+        lanes = make_lanes()
+        woken = []
+        notify = lanes._work.notify
+        lanes._work.notify = lambda: woken.append(lanes._idle_slots) or notify()
+        for _ in range(2):
+            in_thread(lanes.take)
+        wait_until(lambda: lanes._idle_slots == 2)
+        with lanes._lock:
+            # Nobody that is woken looks before this block ends.
+            lanes._is_waking, was_waking = True, lanes._is_waking
+            lanes._wake_next()
+            assert (woken, was_waking) == ([], False)
+            lanes._is_waking = False
+
+        lanes.put([make_message(number) for number in range(2)])
+
+        wait_until(lambda: lanes.running == 2)
+        assert woken == [2, 1]
 
 
 class TestLanes:

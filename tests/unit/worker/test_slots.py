@@ -18,6 +18,7 @@ class Work:
         self.began = {}
         self.go_on = {}
         self.settled = {}
+        self.dropped = []
         self.error = None
 
     def watch(self, number):
@@ -33,6 +34,9 @@ class Work:
 
     def finish(self, unit, handled, seconds):
         self.settled[handled[0]].set()
+
+    def drop(self, handled):
+        self.dropped += handled
 
 
 @pytest.fixture
@@ -118,7 +122,8 @@ def test_a_handler_that_is_given_up_is_replaced_and_its_outcome_dropped(make_slo
     work.go_on[0].set()
     slot.thread.join(SECONDS)
     assert not work.settled[0].is_set()
-    assert slots.abandoned == 0
+    assert work.dropped == [0]
+    assert (slots.abandoned, slots.error) == (0, None)
     assert "A handler ended 7.0 s after it began, when it had been abandoned; its outcome is dropped" in caplog.text
 
 

@@ -62,3 +62,32 @@ def test_one_that_is_free_takes_the_next():
     assert set(seen) == {"one-0"}
     threads.close()
     join("one")
+
+
+def test_what_is_asked_for_at_the_end_of_a_job_is_done_by_its_thread():
+    threads, seen, done, others = Threads("last", 2), [], Event(), Barrier(2)
+
+    def note(last=False):
+        seen.append(current_thread().name)
+        if last:
+            done.set()
+
+    def first():
+        note()
+        threads.run(second)
+        # This thread has something to do next, so that another one does this.
+        threads.run(lambda: others.wait(SECONDS))
+        others.wait(SECONDS)
+
+    def second():
+        note()
+        threads.run(lambda: note(last=True))
+
+    threads.run(first)
+
+    assert done.wait(SECONDS)
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    threads.close()
+    join("last")
+    assert threads.busy == 0

@@ -160,6 +160,115 @@ def fifo(make_graph, look_at):
     return graph, look_at(graph)
 
 
+class Letter:
+    """What a message has to send before it is settled, which is sent when the test says so."""
+
+    def __init__(self):
+        self.done = None
+
+    def begin(self, done, has_more=False):
+        self.done = done
+
+
+class TestWhatHasToBeSentBefore:
+    """A message that has an answer is settled when that was sent, and its slot takes the next one meanwhile."""
+
+    @pytest.fixture
+    def letters(self):
+        return {}
+
+    @pytest.fixture
+    def answer(self, letters):
+        def handle(content):
+            letters[content["number"]] = current_message().outgoing = Letter()
+            return True
+
+        return handle
+
+    def test_its_slot_goes_on(self, make_program, queue, letters, answer):
+        queue.send(*(parcel(number) for number in range(3)))
+        program = make_program(answer, concurrency=1)
+        program.receive()
+        for _ in range(3):
+            program.handle()
+        assert (program.outcomes, program.worker.lanes.running) == ([], 3)
+
+        letters[1].done(None)
+        assert program.outcomes == [SUCCEEDED]
+        letters[0].done(Nack(0, reason="It could not be sent"))
+        assert program.outcomes == [SUCCEEDED, RETRIED]
+        assert not program.worker.lanes.is_empty
+        letters[2].done(None)
+
+        assert program.worker.lanes.is_empty
+        program.settle()
+        assert numbers(queue) == [0]
+
+    def test_a_later_one_of_its_group_waits(self, make_program, fifo, letters, answer):
+        graph, queue = fifo
+        queue.send(parcel(0), parcel(1), MessageGroupId="g")
+        program = make_program(answer, graph=graph)
+        program.receive()
+        program.handle()
+        assert not program.worker.lanes.has_work
+
+        letters[0].done(None)
+        assert program.worker.lanes.has_work
+        program.handle()
+        letters[1].done(Nack(0))
+        program.settle()
+        assert numbers(queue) == [1]
+
+    def test_the_end_waits_for_it(self, make_program, queue, letters, answer):
+        queue.send(parcel(0), parcel(1))
+        intervals = Intervals(watch_seconds=0.01, grace_seconds=0.01)
+        program = make_program(answer, intervals=intervals, concurrency=2)
+        program.start()
+        wait_until(lambda: len(letters) == 2)
+        letters[0].done(None)
+        program.worker.stop()
+
+        assert program.end().unsettled == 1
+        assert numbers(queue) == [1]
+
+    def test_a_fault_of_ours_strands_nothing(self, make_program, queue, letters, answer):
+        queue.send(parcel(0))
+        program = make_program(answer)
+        program.start()
+        wait_until(lambda: letters)
+        error = ZeroDivisionError("a fault")
+
+        def settle(handled, settler):
+            raise error
+
+        program.dispatcher.settle = settle
+        letters[0].done(None)
+
+        assert program.end().error is error
+        assert queue.hidden_for == [0]
+
+    def test_one_that_was_abandoned_sends_it_all_the_same(self, make_program, queue, letters, answer):
+        queue.send(parcel(0))
+        began, go_on = Event(), Event()
+
+        def handle(content):
+            began.set()
+            assert go_on.wait(SECONDS)
+            return answer(content)
+
+        program = make_program(handle, options={"timeout_seconds": 0.01})
+        program.start()
+        wait_until(lambda: program.worker.slots.abandoned)
+        go_on.set()
+        wait_until(lambda: letters)
+        wait_until(lambda: letters[0].done)
+        letters[0].done(None)
+        program.worker.stop()
+
+        program.end()
+        assert program.outcomes == [FAILED]
+
+
 class TestHandling:
     @pytest.mark.parametrize("concurrency", [1, 4])
     def test_all_of_a_queue(self, make_program, queue, concurrency):
