@@ -47,12 +47,12 @@ class Part(fields.Nested):
         super().__init__(make_schema, **options)
         self.cls = cls
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        if value is not None and not isinstance(value, (self.cls, Mapping)):
-            lacking = next((name for name in self.schema.fields if not hasattr(value, name)), None)
+    def _serialize(self, nested_obj: Any, attr: Any, obj: Any, **kwargs: Any) -> Any:  # type: ignore[override, unused-ignore]
+        if nested_obj is not None and not isinstance(nested_obj, (self.cls, Mapping)):
+            lacking = next((name for name in self.schema.fields if not hasattr(nested_obj, name)), None)
             if lacking is not None:
-                raise TypeError(f"a {type(value).__qualname__} is no {self.cls.__qualname__}: it has no {lacking}")
-        return super()._serialize(value, attr, obj, **kwargs)
+                raise TypeError(f"a {type(nested_obj).__qualname__} is no {self.cls.__qualname__}: it has no {lacking}")
+        return super()._serialize(nested_obj, attr, obj, **kwargs)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 class Base64(fields.Field):  # type: ignore[type-arg, unused-ignore]
