@@ -7,13 +7,16 @@ import pytest
 
 from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.sqs import queues
 from microcosm_pubsub.broker.store import RolledBack
 from microcosm_pubsub.server.calls import MAX_TOGETHER, Calls
 from microcosm_pubsub.server.operations import find_function
 
 
 @pytest.fixture
-def broker(tmp_path):
+def broker(tmp_path, monkeypatch):
+    # What a queue is recalled for is another transaction.
+    monkeypatch.setattr(queues, "RECALL_SECONDS", 3600.0)
     broker = Broker(f"sqlite:///{tmp_path / 'pubsub.db'}")
     yield broker
     broker.close()
