@@ -152,11 +152,15 @@ class MessageHandlingResult(Replaceable):
             case TTLExpired():
                 outcome = MessageHandlingResultType.EXPIRED
             case _:
+                extra = dict(error.extra) if isinstance(error, DeadLetter) else {}
+                if message.route is not None and message.route.name is not None:
+                    # A task that was abandoned is told by its name, too.
+                    extra["method"] = message.route.name
                 return cls(
                     media_type=message.media_type,
                     result=MessageHandlingResultType.FAILED,
                     exc_info=(type(error), error, error.__traceback__),
-                    extra=dict(error.extra) if isinstance(error, DeadLetter) else {},
+                    extra=extra,
                     dead_letter=isinstance(error, DeadLetter),
                     raised=True,
                 )

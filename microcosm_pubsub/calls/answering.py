@@ -6,8 +6,10 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, partial
+from typing import Any
 
 from microcosm.api import typed
 
@@ -16,11 +18,16 @@ from microcosm_pubsub.calls.replies import Answer, AnswerInbox, Reply, ReplyMemo
 from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 from microcosm_pubsub.types import Handler, UnitCall, UnitLayer
+
+
+#: The name of a queue has at most 80 characters, and the process is named behind the prefix.
+PREFIX = re.compile(r"[A-Za-z0-9_-]{1,30}")
 
 
 class SendAnswers:
@@ -131,7 +138,18 @@ class KeepLayer:
         return results
 
 
-@defaults(prefix=typed(values.text("pubsub_replies.prefix"), default_value="pubsub-reply-"))
+def queue_prefix(value: Any) -> str:
+    """Accept what the name of a queue can begin with."""
+    text = values.text("pubsub_replies.prefix")(value)
+    if not PREFIX.fullmatch(text):
+        raise ConfigurationError(
+            f"pubsub_replies.prefix is {text!r}, but names of queues begin with it: it must be 1 to 30 letters, "
+            "digits, hyphens and underscores"
+        )
+    return text
+
+
+@defaults(prefix=typed(queue_prefix, default_value="pubsub-reply-"))
 def configure_pubsub_replies(graph: PubSubGraph) -> SendAnswers:
     """Configure the layer that sends the answers of services, bound as `pubsub_replies`."""
 

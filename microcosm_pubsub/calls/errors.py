@@ -51,12 +51,17 @@ class RpcError(CallError):
     :param code: a whole number; those from -32768 to -32000 are JSON-RPC's own, of which -32000 is what a method raises
     :param message: one sentence
     :param data: more, which JSON can say
+    :raises TypeError: if the code is no whole number
     """
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
-        super().__init__(message)
+        if not isinstance(code, int):
+            raise TypeError(f"The code of an RpcError is a whole number, and not {code!r}")
+        # An error that is passed on as it was caught is told by its text.
+        text = str(message)
+        super().__init__(text)
         self.code = code
-        self.message = message
+        self.message = text
         self.data = data
 
     def to_dict(self) -> dict[str, Any]:

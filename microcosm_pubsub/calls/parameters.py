@@ -199,13 +199,18 @@ class Parameters:
 
     def _dump_one(self, name: str, value: Any) -> Any:
         field = self.schema.fields[name]
+        kind = self._annotated[name][1]
+        if type(field) is fields.String and not isinstance(value, str | None):
+            # marshmallow would write whatever it is, as Python shows it.
+            raise InvalidParams(f"{self.name}: {name} is {article(value)}, and no text, as its annotation says")
         try:
             dumped = field.serialize(name, {name: value})
-            dumps(dumped)
+            dumps(dumped, allow_nan=False)
         except (ValidationError, *ENCODING_ERRORS) as error:
+            advice = "annotate the parameter with its type, or give" if kind is None else "give"
             raise InvalidParams(
-                f"{self.name}: {name} is a {type(value).__qualname__}, which cannot be written as JSON "
-                f"({type(error).__name__}: {error}): annotate the parameter with its type, or give it something else"
+                f"{self.name}: {name} is {article(value)}, which cannot be written as JSON "
+                f"({type(error).__name__}: {error}): {advice} it something else"
             ) from error
         if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
             raise InvalidParams(f"{self.name}: {name} is {value!r:.50}, which would be sent as {dumped!r}")
@@ -235,6 +240,12 @@ class Parameters:
         known = self.signature.parameters
         others = {name: value for name, value in params.items() if name not in known}
         return {**{name: value for name, value in params.items() if name in known}, rest: others}
+
+
+def article(value: Any) -> str:
+    """Return the name of a value's class, after "a" or "an"."""
+    name = type(value).__qualname__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def is_component(kind: Any) -> bool:

@@ -20,6 +20,7 @@ from time import time
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
+from marshmallow import ValidationError
 
 from microcosm_pubsub.calls.combiner import Combiner, Done
 from microcosm_pubsub.calls.errors import INTERNAL_ERROR, RpcError
@@ -260,8 +261,8 @@ def write_result(message: SQSMessage, value: Any, field: Any = None) -> str:
     """
     try:
         result = to_plain(value) if field is None else field.serialize("result", {"result": value})
-        text = dumps({"jsonrpc": VERSION, "id": get_request_id(message), "result": result})
-    except ENCODING_ERRORS as error:
+        text = dumps({"jsonrpc": VERSION, "id": get_request_id(message), "result": result}, allow_nan=False)
+    except (ValidationError, *ENCODING_ERRORS) as error:
         raise RpcError(
             INTERNAL_ERROR,
             f"The result, a {type(value).__qualname__}, cannot be written as JSON ({error}): annotate what the method "
@@ -276,7 +277,7 @@ def write_error(message: SQSMessage, error: RpcError) -> str:
     """Return the text of an answer that is an error."""
     answer = {"jsonrpc": VERSION, "id": get_request_id(message), "error": error.to_dict()}
     try:
-        text = dumps(answer)
+        text = dumps(answer, allow_nan=False)
     except ENCODING_ERRORS:
         text = ""
     if text and len(text) <= MAX_REPLY_BYTES:

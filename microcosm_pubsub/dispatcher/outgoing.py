@@ -32,8 +32,6 @@ def refuse_outgoing(message: SQSMessage, result: MessageHandlingResult, error: E
     """
     refused = MessageHandlingResult.from_error(message, error)
     refused.elapsed_time, refused.handle_start_time = result.elapsed_time, result.handle_start_time
-    if "method" in result.extra:
-        refused.extra["method"] = result.extra["method"]
     if stays(message, refused):
         judge(message, refused)
     return refused

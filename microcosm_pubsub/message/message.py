@@ -64,6 +64,9 @@ class Route(Protocol):
     @property
     def policy(self) -> Any: ...
 
+    @property
+    def name(self) -> str | None: ...
+
 
 def find_opaque_data(content: Any) -> dict[str, Any] | None:
     """Return the opaque data that content carries: its own dict, so that changes are seen there too; None if none."""

@@ -3,6 +3,7 @@ What came of handling one message.
 """
 
 from logging import DEBUG, ERROR, INFO, WARNING, getLogger
+from types import SimpleNamespace
 
 import pytest
 from microcosm_logging.formatters import ExtraConsoleFormatter
@@ -11,6 +12,7 @@ from microcosm_pubsub.constants import PUBLISHED_KEY
 from microcosm_pubsub.context.log_records import MessageLogRecord
 from microcosm_pubsub.errors import (
     DecodeError,
+    HandlerTimeout,
     IgnoreMessage,
     MessageValidationError,
     Nack,
@@ -242,3 +244,10 @@ def test_a_traceback_begins_where_the_users_code_does(caplog):
     short, whole = (caplog.records[index].exc_info[2].tb_frame.f_code.co_name for index in (0, 1))
     assert (short, whole) == ("fail", "capture")
     assert "raise ValueError" in caplog.text
+
+
+def test_the_task_that_failed_is_named_by_its_route():
+    message = make_message()
+    message.route = SimpleNamespace(name="images.resize")
+    result = MessageHandlingResult.from_error(message, HandlerTimeout("too slow"))
+    assert result.extra == {"method": "images.resize"}

@@ -245,7 +245,7 @@ class TestWhetherItWasTaken:
         (lambda rpc: rpc.call("ping"), ConfigurationError, "name a method as service.method"),
         (lambda rpc: rpc.call("Simple-1.ping"), ConfigurationError, "must be named by lower-case letters"),
         (lambda rpc: rpc.call("simple.echo", 1, words=2), InvalidParams, "not both ways"),
-        (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is a object, which cannot"),
+        (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is an object, which cannot"),
         (lambda rpc: rpc.call("simple.echo", words={1: 2}), InvalidParams, "the key 1 is no text"),
         (lambda rpc: rpc.call("simple.ping", timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
     ],

@@ -144,7 +144,7 @@ def test_types_go_both_ways(calls):
         ((1,), {"other": 2}, "unexpected keyword argument 'other'"),
         (("x",), {}, "count"),
         ((1,), {"free": datetime.now(UTC)}, "free is a datetime, which cannot be written as JSON"),
-        ((1,), {"free": object()}, "free is a object"),
+        ((1,), {"free": object()}, "free is an object"),
         ((1,), {"free": {1, 2}}, "free is a set"),
     ],
 )

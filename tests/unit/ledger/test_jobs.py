@@ -109,5 +109,5 @@ def test_what_cannot_be(make_app):
         def execute(self, job): ...
 
     app = make_app(Daemon)
-    with pytest.raises(InvalidParams, match="args is a object, which cannot be written as JSON"):
+    with pytest.raises(InvalidParams, match="args is an object, which cannot be written as JSON"):
         app.graph.pubsub_tasks.call("echo", "hello", object())
