@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +20,9 @@ from sqlalchemy.exc import IntegrityError
 
 
 Parameters = Mapping[str, Any]
+
+#: Rows that one statement inserts on SQLite: one for ten rows takes half the time of ten for one row.
+ROWS_PER_INSERT = 10
 
 
 class PreparedStatement:
@@ -55,6 +59,9 @@ class PreparedStatement:
 
     def _execute_on_sqlite(self, driver: Any, sql: str, each: Sequence[Any]) -> list[Any]:
         try:
+            if self.statement.is_insert and len(each) > 1:
+                insert_rows(driver, sql, each)
+                return []
             cursor = driver.execute(sql, each[0]) if len(each) == 1 else driver.executemany(sql, each)
         except sqlite3.IntegrityError as error:
             raise IntegrityError(sql, None, error) from error
@@ -71,6 +78,18 @@ class PreparedStatement:
         names = list(compiled.positiontup) if compiled.positional else None
         entry = self._compiled[dialect.name] = (str(compiled), make_arrange(constants, names))
         return entry
+
+
+def insert_rows(driver: Any, sql: str, rows: Sequence[Any]) -> None:
+    """
+    Insert several rows at a time.
+
+    :param sql: inserts one row, and ends with its values
+    """
+    values = sql[sql.rindex("(") :]
+    for start in range(0, len(rows), ROWS_PER_INSERT):
+        some = rows[start : start + ROWS_PER_INSERT]
+        driver.execute(sql + f", {values}" * (len(some) - 1), list(chain.from_iterable(some)))
 
 
 def make_arrange(constants: Parameters, names: list[str] | None) -> Callable[[Parameters], Any]:

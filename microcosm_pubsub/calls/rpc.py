@@ -18,6 +18,7 @@ from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.open_request import OpenRequest
+from microcosm_pubsub.calls.parameters import article
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue
 from microcosm_pubsub.clients import find_account_client
@@ -217,7 +218,7 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
             named[name] = to_plain(value)
         except ENCODING_ERRORS as error:
             raise InvalidParams(
-                f"{method}: parameter {name} is a {type(value).__qualname__}, which cannot be written as JSON ({error})"
+                f"{method}: parameter {name} is {article(value)}, which cannot be written as JSON ({error})"
             ) from error
     return list(named.values()) if args else named
 
