@@ -18,7 +18,7 @@ from typing import Any
 from microcosm.api import create_object_graph, load_each, load_from_dict
 from rich.console import Console
 
-from microcosm_pubsub.broker.factory import URL_VARIABLE, open_broker
+from microcosm_pubsub.broker.factory import URL_VARIABLE, open_existing_broker
 from microcosm_pubsub.cli.dlq.interrupts import Interrupts
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.clients import (
@@ -128,7 +128,7 @@ def open_session(args: Namespace, deferred: bool = True) -> Iterator[Session]:
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     broker_url = args.broker_url or environ.get(URL_VARIABLE)
-    broker = open_broker(broker_url) if broker_url else None
+    broker = open_existing_broker(broker_url) if broker_url else None
     try:
         client = broker.queue_client if broker is not None else make_queue_client(args)
         with Interrupts(deferred) as interrupts:

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from microcosm_pubsub.cli.dlq.interrupts import Interrupts
+from microcosm_pubsub.cli.main import main
 
 
 DENIED = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
@@ -96,3 +97,10 @@ class TestInterrupts:
                 assert not interrupts.is_set
         finally:
             signal(SIGHUP, before)
+
+
+def test_a_file_that_is_mistyped_is_told_and_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"There is no broker in the file pubsub\.bd, seen from .*: see --broker-url"):
+        main(["dlq", "list", "--broker-url", "sqlite:///pubsub.bd"])
+    assert not list(tmp_path.iterdir())
