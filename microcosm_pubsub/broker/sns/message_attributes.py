@@ -7,11 +7,11 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from re import ASCII, fullmatch, search
+from re import search
 from typing import Any
 
 from microcosm_pubsub.broker.sns.refusals import invalid_value
-from microcosm_pubsub.broker.sqs.message_attributes import HALVES
+from microcosm_pubsub.broker.sqs.message_attributes import HALVES, is_number
 
 
 MAX_NAME_LENGTH = 256
@@ -81,12 +81,8 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
         )
     if HALVES.search(kind) or (expected == "String" and HALVES.search(value)):
         raise invalid_value(f"The message attribute '{name}' must be text without halves of surrogate pairs.")
-    if kind.split(".")[0] == "Number" and not _is_number(value):
+    if kind.split(".")[0] == "Number" and not is_number(value):
         raise invalid_value(f"Could not cast message attribute '{name}' value to number.")
     if expected == "Binary":
         return {"DataType": kind, "BinaryValue": value.encode() if isinstance(value, str) else bytes(value)}
     return {"DataType": kind, "StringValue": value}
-
-
-def _is_number(text: str) -> bool:
-    return fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, ASCII) is not None

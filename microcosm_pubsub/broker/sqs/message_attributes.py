@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import md5
 from json import dumps, loads
+from re import ASCII, fullmatch
 from re import compile as compile_pattern
-from re import fullmatch
 from typing import Any
 
 from microcosm_pubsub.broker.broker import invalid_value
@@ -22,6 +22,8 @@ MAX_MESSAGE_ATTRIBUTES = 10
 
 #: Halves of surrogate pairs, which JSON may hold, and UTF-8 may not.
 HALVES = compile_pattern("[\ud800-\udfff]")
+
+NUMBER = compile_pattern(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", ASCII)
 
 Attributes = Mapping[str, Mapping[str, Any]]
 
@@ -44,6 +46,10 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid_value(
             f"Message (user) attribute name '{name}' can only have letters, digits, underscores, hyphens and dots."
         )
+    if name.startswith(".") or name.endswith(".") or ".." in name:
+        raise invalid_value(
+            f"Message (user) attribute name '{name}' can neither begin nor end with a dot, nor have two in a row."
+        )
     kind = attribute.get("DataType", "")
     base = kind.split(".")[0]
     if base not in ("String", "Number", "Binary"):
@@ -59,9 +65,16 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid_value(f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'.")
     if HALVES.search(kind) or (base != "Binary" and HALVES.search(value)):
         raise invalid_value(f"Message (user) attribute '{name}' must be text without halves of surrogate pairs.")
+    if base == "Number" and not is_number(value):
+        raise invalid_value(f"Can't cast the value of message (user) attribute '{name}' to a number.")
     if base == "Binary":
         value = value.encode() if isinstance(value, str) else bytes(value)
     return {"DataType": kind, field: value}
+
+
+def is_number(text: str) -> bool:
+    """Return whether text is a number, as attributes of that type hold one."""
+    return NUMBER.fullmatch(text) is not None
 
 
 def size_of(attributes: Attributes) -> int:
