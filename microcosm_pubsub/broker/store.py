@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
+from os import stat
 from threading import RLock
+from time import monotonic
 from typing import Any
 from weakref import finalize
 
@@ -33,6 +35,9 @@ logger = getLogger(__name__)
 #: that at every commit once the log is long, and with several busy processes does not get to begin the log anew.
 #: https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
 CHECKPOINT_TRANSACTIONS = 250
+
+#: A file that was deleted or replaced is noticed within this time.
+CHECK_SECONDS = 1.0
 
 #: That takes some milliseconds, so it is done by calls for whose end nobody waits, and after so many by any.
 MAX_CHECKPOINT_TRANSACTIONS = 2 * CHECKPOINT_TRANSACTIONS
@@ -75,6 +80,9 @@ class Store:
         self._turn = RLock() if self.is_sqlite else None
         self._connection: Connection | None = None
         self._shared: _Shared | None = None
+        # What the connection's file is to the system, and when it was last seen to be that which has its name.
+        self._inode: int | None = None
+        self._checked_at = 0.0
         self._transactions = 0
         self.engine = self._create_engine()
         start_anew_in_child(self, Store.start_anew)
@@ -148,7 +156,8 @@ class Store:
                 with self.engine.begin() as connection:
                     yield connection
                 return
-            connection = self._connection = self._connection or self.engine.connect()
+            connection = self._connection or self._connect()
+            self._check_file()
             with connection.begin():
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:
@@ -159,6 +168,34 @@ class Store:
             ) from error
         except UnicodeEncodeError as error:
             raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
+
+    def _connect(self) -> Connection:
+        connection = self._connection = self.engine.connect()
+        self._inode = self._find_inode()
+        return connection
+
+    def _find_inode(self) -> int | None:
+        """Return what the file with our name is to the system; None if there is none, or it is no plain file."""
+        try:
+            return stat(str(self.url.database)).st_ino
+        except OSError:
+            return None
+
+    def _check_file(self) -> None:
+        """
+        See that the file is still there: others would open another one, and both would wait for messages in vain.
+
+        :raises StoreError: if it was deleted or replaced
+        """
+        now = monotonic()
+        if self._inode is None or now - self._checked_at < CHECK_SECONDS:
+            return
+        if self._find_inode() != self._inode:
+            raise StoreError(
+                f"The file of the broker's database {self} was deleted or replaced while it was open: restart whatever "
+                "has it open"
+            )
+        self._checked_at = now
 
     def tidy(self) -> None:
         """Do now what has to be done now and then, if it is due: whoever calls it keeps nobody waiting."""

@@ -3,6 +3,7 @@ What goes wrong with databases.
 """
 
 import sqlite3
+from pathlib import Path
 from socket import socket
 from threading import Thread
 
@@ -220,3 +221,18 @@ def test_server_that_goes_away(postgres, make_queue, make_broker):
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert len(queue.send("b")) == 1
     assert [message["Body"] for message in queue.drain()] == ["b"]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_is_deleted_while_it_is_open_is_told(file_url, make_queue, monkeypatch, is_replaced):
+    monkeypatch.setattr(store_module, "CHECK_SECONDS", 0.0)
+    queue = make_queue(file_url)
+    queue.send("a")
+    path = Path(file_url.removeprefix("sqlite:///"))
+    for each in path.parent.glob("pubsub.db*"):
+        if each.is_file():
+            each.unlink()
+    if is_replaced:
+        make_queue(file_url)
+    with pytest.raises(ClientError, match="was deleted or replaced while it was open: restart whatever has it open"):
+        queue.receive()
