@@ -84,12 +84,14 @@ def insert_rows(driver: Any, sql: str, rows: Sequence[Any]) -> None:
     """
     Insert several rows at a time.
 
-    :param sql: inserts one row, and ends with its values
+    :param sql: inserts one row, whose values are its only parameters
     """
-    values = sql[sql.rindex("(") :]
+    begin = sql.index("VALUES (") + len("VALUES ")
+    end = sql.index(")", begin) + 1
     for start in range(0, len(rows), ROWS_PER_INSERT):
         some = rows[start : start + ROWS_PER_INSERT]
-        driver.execute(sql + f", {values}" * (len(some) - 1), list(chain.from_iterable(some)))
+        more = f", {sql[begin:end]}" * (len(some) - 1)
+        driver.execute(f"{sql[:end]}{more}{sql[end:]}", list(chain.from_iterable(some)))
 
 
 def make_arrange(constants: Parameters, names: list[str] | None) -> Callable[[Parameters], Any]:

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from microcosm_pubsub.broker.groups import KEEP
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
-from microcosm_pubsub.broker.schema import topics
+from microcosm_pubsub.broker.schema import groups, queues, topics
 
 
 INSERT = PreparedStatement(
@@ -38,6 +39,23 @@ def test_rows_have_names(any_url, make_broker):
         assert DELETE.execute(connection, [{"old": "a"}]) == []
         rows = SELECT.execute(connection, {})
     assert [(row.row_id, row.name, bool(row.fifo)) for row in rows] == [(2, "b", False), (3, "d", False)]
+
+
+def test_more_rows_than_one_statement_takes_are_all_inserted(any_url, make_broker):
+    store = make_broker(any_url).store
+    keep = KEEP["sqlite" if store.is_sqlite else "postgresql"]
+    with store.begin() as connection:
+        INSERT.execute(connection, [topic(f"t{number}") for number in range(25)])
+        assert [row.name for row in SELECT.execute(connection, {})] == [f"t{number}" for number in range(25)]
+        (queue_id,) = connection.execute(
+            insert(queues).values(name="q", fifo=True, attributes="{}", tags="{}", created_at=0, modified_at=0)
+        ).inserted_primary_key
+        # what stands behind the values stays behind them
+        for until in (1, 2):
+            keys = [{"queue_row": queue_id, "group": f"g{number}", "until": until} for number in range(25)]
+            assert keep.execute(connection, keys) == []
+        rows = connection.execute(select(groups.c.group_id, groups.c.available_at)).all()
+    assert sorted(rows) == sorted((f"g{number}", 1) for number in range(25))
 
 
 def test_what_the_database_refuses_is_refused_in_one_way(any_url, make_broker):
