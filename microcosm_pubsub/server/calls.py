@@ -107,31 +107,21 @@ class Calls:
         :raises botocore.exceptions.ClientError: as the broker's clients do
         """
         try:
-            return await self._call(service, operation, function, parameters, gone)
+            if operation != "ReceiveMessage":
+                run = partial(self.broker.run, service, operation, function, parameters)
+                return await self.do(run, quick=operation in QUICK)
+            await self.lines.advance()
+            receive = partial(self.broker.run, service, operation, receive_now, parameters)
+            generation = self.broker.notifier.generation
+            received: Received = await self.do(receive)
+            if not received.messages and received.wait_seconds and not self.lines.ended:
+                deadline = self.loop.time() + received.wait_seconds
+                received = await self.lines.receive(
+                    name_of(parameters["QueueUrl"]), receive, received, generation, deadline, gone
+                )
+            return received.to_answer()
         except StoreError as error:
             raise refuse_for(error, service, operation) from error
-
-    async def _call(
-        self,
-        service: str,
-        operation: str,
-        function: Function,
-        parameters: dict[str, Any],
-        gone: Callable[[], Awaitable[Any]],
-    ) -> dict[str, Any] | None:
-        if operation != "ReceiveMessage":
-            run = partial(self.broker.run, service, operation, function, parameters)
-            return await self.do(run, quick=operation in QUICK)
-        await self.lines.advance()
-        receive = partial(self.broker.run, service, operation, receive_now, parameters)
-        generation = self.broker.notifier.generation
-        received: Received = await self.do(receive)
-        if not received.messages and received.wait_seconds and not self.lines.ended:
-            deadline = self.loop.time() + received.wait_seconds
-            received = await self.lines.receive(
-                name_of(parameters["QueueUrl"]), receive, received, generation, deadline, gone
-            )
-        return received.to_answer()
 
     async def do(self, function: Callable[[], T], quick: bool = True) -> T:
         """Call a function that uses the database, here if it is quick and has its turn at once."""
