@@ -232,7 +232,7 @@ class PostgresNotifier(Notifier):
 
     def notify(self, connection: Any, queue: str = "") -> None:
         """Tell other processes, with the transaction, that a queue has messages."""
-        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, queue))
+        connection.connection.cursor().execute("SELECT pg_notify(%s, %s)", (CHANNEL, queue))
 
     def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for news; see `Notifier.wait`."""

@@ -2,13 +2,12 @@
 Statements that are compiled once.
 
 SQLAlchemy looks a statement up among the compiled ones, makes its parameters, and describes its result, at every
-execution; for the few statements of the hot calls that takes longer than the database does. On SQLite these go to the
-driver itself, which keeps them prepared.
+execution; for the few statements of the hot calls that takes longer than the database does. These go to the driver
+itself, which keeps them prepared.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -50,20 +49,18 @@ class PreparedStatement:
 
         :raises sqlalchemy.exc.IntegrityError: if the database does not hold together with them
         """
-        sql, arrange = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        dialect = connection.dialect
+        sql, arrange = self._compiled.get(dialect.name) or self._compile(dialect)
         each = [arrange(parameters)] if isinstance(parameters, Mapping) else list(map(arrange, parameters))
-        if connection.dialect.name == "sqlite":
-            return self._execute_on_sqlite(connection.connection.driver_connection, sql, each)
-        result = connection.exec_driver_sql(sql, each[0] if len(each) == 1 else each)
-        return list(result.all()) if result.returns_rows else []
-
-    def _execute_on_sqlite(self, driver: Any, sql: str, each: Sequence[Any]) -> list[Any]:
+        cursor: Any = connection.connection.cursor()
         try:
-            if self.statement.is_insert and len(each) > 1:
-                insert_rows(driver, sql, each)
-                return []
-            cursor = driver.execute(sql, each[0]) if len(each) == 1 else driver.executemany(sql, each)
-        except sqlite3.IntegrityError as error:
+            if len(each) == 1:
+                cursor.execute(sql, each[0])
+            elif self.statement.is_insert and dialect.name == "sqlite":
+                insert_rows(cursor, sql, each)
+            else:
+                cursor.executemany(sql, each)
+        except dialect.loaded_dbapi.IntegrityError as error:
             raise IntegrityError(sql, None, error) from error
         if cursor.description is None:
             return []
@@ -80,7 +77,7 @@ class PreparedStatement:
         return entry
 
 
-def insert_rows(driver: Any, sql: str, rows: Sequence[Any]) -> None:
+def insert_rows(cursor: Any, sql: str, rows: Sequence[Any]) -> None:
     """
     Insert several rows at a time.
 
@@ -91,7 +88,7 @@ def insert_rows(driver: Any, sql: str, rows: Sequence[Any]) -> None:
     for start in range(0, len(rows), ROWS_PER_INSERT):
         some = rows[start : start + ROWS_PER_INSERT]
         more = f", {sql[begin:end]}" * (len(some) - 1)
-        driver.execute(f"{sql[:end]}{more}{sql[end:]}", list(chain.from_iterable(some)))
+        cursor.execute(f"{sql[:end]}{more}{sql[end:]}", list(chain.from_iterable(some)))
 
 
 def make_arrange(constants: Parameters, names: list[str] | None) -> Callable[[Parameters], Any]:

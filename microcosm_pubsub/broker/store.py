@@ -20,7 +20,7 @@ from weakref import finalize
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
@@ -85,6 +85,8 @@ class Store:
         self._checked_at = 0.0
         self._transactions = 0
         self.engine = self._create_engine()
+        #: What is raised by SQLAlchemy, and by the driver where it is called itself.
+        self._errors = (DBAPIError, self.engine.dialect.loaded_dbapi.Error)
         start_anew_in_child(self, Store.start_anew)
         if self.is_sqlite:
             # SQLite keeps the locks of a file in the memory of the process: a child would inherit those of a
@@ -97,7 +99,7 @@ class Store:
         except BaseException as error:
             # The connections would stay open otherwise.
             self.close()
-            if isinstance(error, DBAPIError | sqlite3.Error):
+            if isinstance(error, self._errors):
                 raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
             raise
 
@@ -160,12 +162,11 @@ class Store:
             self._check_file()
             with connection.begin():
                 yield connection
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._errors as error:
             text = first_line(error)
             full = "is full" in text or "No space left" in text
-            raise StoreError(
-                f"The broker's database {self} failed: {text}", full, isinstance(error, DataError)
-            ) from error
+            invalid = isinstance(said_by_driver(error), self.engine.dialect.loaded_dbapi.DataError)
+            raise StoreError(f"The broker's database {self} failed: {text}", full, invalid) from error
         except UnicodeEncodeError as error:
             raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
 
@@ -290,7 +291,12 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def first_line(error: DBAPIError | sqlite3.Error) -> str:
+def said_by_driver(error: Exception) -> BaseException | None:
+    """Return the error of a database's driver, which may be within one of SQLAlchemy."""
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def first_line(error: Exception) -> str:
     """Return the text of a database's error."""
-    said = error.orig if isinstance(error, DBAPIError) else error
+    said = said_by_driver(error)
     return (str(said).splitlines() or [type(said).__name__])[0]

@@ -21,8 +21,8 @@ from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.delivering import Delivery
 from microcosm_pubsub.broker.sns.following import note_published
 from microcosm_pubsub.broker.sns.notification import Notification
-from microcosm_pubsub.broker.sns.subscription import Subscription, subscriptions_of
-from microcosm_pubsub.broker.sns.topics import Topic, find_topic
+from microcosm_pubsub.broker.sns.subscription import Subscription, find_delivering
+from microcosm_pubsub.broker.sns.topics import Topic
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
 
 
@@ -51,8 +51,7 @@ def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]
     known = broker.reached.get(topic_arn)
     prepared = None if known is None else _prepare(known, make)
     with broker.store.begin() as connection:
-        topic = find_topic(connection, topic_arn)
-        subscriptions = subscriptions_of(connection, topic)
+        topic, subscriptions = find_delivering(connection, topic_arn)
         is_same = known is not None and (topic, subscriptions) == (known.topic, known.subscriptions)
         if prepared is None or not (is_same and prepared[1].is_current(connection)):
             notifications = make(topic)

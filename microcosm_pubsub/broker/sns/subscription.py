@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
@@ -18,7 +18,7 @@ from microcosm_pubsub.broker.sns.filter_policy import AllOf
 from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter, not_found
 from microcosm_pubsub.broker.sns.subscription_attributes import dead_letter_queue_of, is_on_body, policy_of
-from microcosm_pubsub.broker.sns.topics import Topic, find_topic
+from microcosm_pubsub.broker.sns.topics import COLUMNS, Topic, find_topic, to_topic, topic_name
 
 
 #: The states of a subscription. One that is deleted stays for a while, so that its endpoint can take that back.
@@ -107,9 +107,17 @@ def find_subscription(connection: Connection, arn: str, lock: bool = False) -> S
     return to_subscription(row)
 
 
-def subscriptions_of(connection: Connection, topic: Topic) -> list[Subscription]:
-    """Return the subscriptions to a topic to which is delivered."""
-    return [to_subscription(row) for row in CONFIRMED_OF_TOPIC.execute(connection, {"topic": topic.id})]
+def find_delivering(connection: Connection, topic_arn: str) -> tuple[Topic, list[Subscription]]:
+    """
+    Return a topic, and the subscriptions to which it delivers, with one statement.
+
+    :raises Refusal: if there is no such topic
+    """
+    rows = DELIVERING.execute(connection, {"topic_name": topic_name(topic_arn)})
+    if not rows:
+        raise not_found("Topic")
+    topic = to_topic(*rows[0][-len(COLUMNS) :])
+    return topic, [to_subscription(row) for row in rows if row.id is not None]
 
 
 def known_subscriptions(broker: Broker, topic_arn: str) -> list[Subscription]:
@@ -162,7 +170,18 @@ SUBSCRIPTIONS = (
 
 OF_TOPIC = SUBSCRIPTIONS.where(subscriptions.c.topic_id == bindparam("topic"))
 
-CONFIRMED_OF_TOPIC = PreparedStatement(OF_TOPIC.where(subscriptions.c.state == CONFIRMED))
+#: A topic to which nothing is subscribed has one row, without a subscription.
+DELIVERING = PreparedStatement(
+    select(
+        subscriptions,
+        topics.c.name.label("topic_name"),
+        *(column.label(f"topic_column_{column.name}") for column in COLUMNS),
+    )
+    .select_from(topics)
+    .outerjoin(subscriptions, and_(subscriptions.c.topic_id == topics.c.id, subscriptions.c.state == CONFIRMED))
+    .where(topics.c.name == bindparam("topic_name"))
+    .order_by(subscriptions.c.id)
+)
 
 KNOWN_OF_TOPIC = OF_TOPIC.where(subscriptions.c.state != DELETED)
 

@@ -70,22 +70,33 @@ def find_topic(connection: Connection, arn: str, lock: bool = False) -> Topic:
     :param lock: whether to keep others from changing it in this transaction
     :raises Refusal: if there is none
     """
-    if not arn:
-        raise invalid_parameter("TopicArn Reason: An ARN must have at least 6 elements, not 1")
-    topic = look_up_topic(connection, names.name_of(arn), lock)
+    topic = look_up_topic(connection, topic_name(arn), lock)
     if topic is None:
         raise not_found("Topic")
     return topic
+
+
+def topic_name(arn: str) -> str:
+    """
+    Return the name that ends the ARN of a topic.
+
+    :raises Refusal: if it is none
+    """
+    if not arn:
+        raise invalid_parameter("TopicArn Reason: An ARN must have at least 6 elements, not 1")
+    return names.name_of(arn)
 
 
 def look_up_topic(connection: Connection, name: str, lock: bool = False) -> Topic | None:
     """Return the topic of a name, or None."""
     statement = LOCK_TOPIC if lock else SELECT_TOPIC
     rows = statement.execute(connection, {"topic_name": name})
-    if not rows:
-        return None
-    row = rows[0]
-    return Topic(row.id, row.name, bool(row.fifo), loads(row.attributes), loads(row.tags))
+    return to_topic(*rows[0]) if rows else None
+
+
+def to_topic(row_id: int, name: str, fifo: Any, attributes: str, tags: str) -> Topic:
+    """Return the topic of the columns of a row."""
+    return Topic(row_id, name, bool(fifo), loads(attributes), loads(tags))
 
 
 def create_topic(
@@ -230,7 +241,10 @@ def require_few(count: int) -> None:
         )
 
 
-OF_NAME = select(topics).where(topics.c.name == bindparam("topic_name"))
+#: The columns of which a topic is made.
+COLUMNS = (topics.c.id, topics.c.name, topics.c.fifo, topics.c.attributes, topics.c.tags)
+
+OF_NAME = select(*COLUMNS).where(topics.c.name == bindparam("topic_name"))
 
 SELECT_TOPIC = PreparedStatement(OF_NAME)
 
