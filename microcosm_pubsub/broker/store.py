@@ -19,12 +19,12 @@ from typing import Any
 from weakref import finalize
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
+from microcosm_pubsub.broker.url import parse_url
 from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
@@ -85,8 +85,9 @@ class Store:
         self._checked_at = 0.0
         self._transactions = 0
         self.engine = self._create_engine()
-        #: What is raised by SQLAlchemy, and by the driver where it is called itself.
-        self._errors = (DBAPIError, self.engine.dialect.loaded_dbapi.Error)
+        driver = self.engine.dialect.loaded_dbapi
+        # Statements that are prepared go past SQLAlchemy.
+        self._errors, self._invalid = (DBAPIError, driver.Error), driver.DataError
         start_anew_in_child(self, Store.start_anew)
         if self.is_sqlite:
             # SQLite keeps the locks of a file in the memory of the process: a child would inherit those of a
@@ -165,7 +166,7 @@ class Store:
         except self._errors as error:
             text = first_line(error)
             full = "is full" in text or "No space left" in text
-            invalid = isinstance(said_by_driver(error), self.engine.dialect.loaded_dbapi.DataError)
+            invalid = isinstance(said_by_driver(error), self._invalid)
             raise StoreError(f"The broker's database {self} failed: {text}", full, invalid) from error
         except UnicodeEncodeError as error:
             raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
@@ -269,26 +270,6 @@ class _Shared:
         except BaseException:
             self.has_failed = True
             raise
-
-
-def parse_url(text: str) -> URL:
-    """
-    Return the URL of a broker's database.
-
-    :raises ConfigurationError: if it is none
-    """
-    expected = "sqlite:///pubsub.db, sqlite:// (in memory) or postgresql+psycopg://user@host/database"
-    try:
-        url = make_url(text)
-        driver = url.get_dialect().driver
-    except (ArgumentError, NoSuchModuleError):
-        raise ConfigurationError(f"The broker's URL must be like {expected}") from None
-    if (url.get_backend_name(), driver) not in (("sqlite", "pysqlite"), ("postgresql", "psycopg")):
-        raise ConfigurationError(f"The broker does not run on {url.drivername}; its URL must be like {expected}")
-    if url.database == "" and url.get_backend_name() == "sqlite":
-        # Where a variable was meant to name the file, each process would have a database of its own.
-        raise ConfigurationError(f"The broker's URL sqlite:/// names no file; it must be like {expected}")
-    return url
 
 
 def said_by_driver(error: Exception) -> BaseException | None:

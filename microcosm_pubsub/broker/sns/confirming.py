@@ -79,7 +79,7 @@ def confirm_subscription(
         if row.state != CONFIRMED:
             values = {"row": row.id, "authenticated_now": authenticated, "now": broker.now()}
             connection.execute(CONFIRM, values)
-    return {"SubscriptionArn": to_subscription(row).arn}
+    return {"SubscriptionArn": to_subscription(*row).arn}
 
 
 def unsubscribe(broker: Broker, SubscriptionArn: str) -> None:
@@ -89,7 +89,7 @@ def unsubscribe(broker: Broker, SubscriptionArn: str) -> None:
         row = connection.execute(BY_NAME.with_for_update(of=subscriptions), {"subscription": name}).first()
         if row is None:
             return
-        subscription = to_subscription(row)
+        subscription = to_subscription(*row)
         if subscription.authenticated and anonymous.get():
             raise Refusal("AuthorizationErrorException", "Whoever deletes this subscription must sign", status=403)
         if subscription.protocol in WEB and subscription.state == CONFIRMED:

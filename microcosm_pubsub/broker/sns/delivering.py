@@ -56,8 +56,7 @@ class Delivery:
 
     def __init__(self, look_up: Callable[[str], Queue | None]) -> None:
         self._look_up = look_up
-        #: The queues that were looked up.
-        self.queues: dict[str, Queue | None] = {}
+        self._queues: dict[str, Queue | None] = {}
         self._drafts: dict[str, list[Draft]] = {}
         self._elsewhere: list[tuple[Subscription, list[Notification]]] = []
 
@@ -106,24 +105,20 @@ class Delivery:
 
         :raises Refusal: if the queue does not take it
         """
-        if name not in self.queues:
-            self.queues[name] = self._look_up(name)
-        queue = self.queues[name]
+        if name not in self._queues:
+            self._queues[name] = self._look_up(name)
+        queue = self._queues[name]
         if queue is None:
             raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
         draft = make_draft(queue, **to_send(queue, subscription, notification))
         self._drafts.setdefault(name, []).append(draft)
         notification.copies.append(draft)
 
-    def is_current(self, connection: Connection) -> bool:
-        """Return whether the queues are as they were looked up."""
-        return all(look_up_queue(connection, name) == queue for name, queue in self.queues.items())
-
     def insert(self, broker: Broker, connection: Connection) -> list[str]:
         """Put the messages into their queues, whose names are returned, or on their way to other endpoints."""
         for subscription, notifications in self._elsewhere:
             add_deliveries(broker, connection, subscription, notifications)
-        found = [queue for queue in self.queues.values() if queue is not None and queue.name in self._drafts]
+        found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]
         # The order is always the same: two calls that wait for each other's queues would wait for ever.
         for queue in sorted(found, key=lambda queue: queue.id):
             insert_drafts(broker, connection, queue, self._drafts[queue.name])

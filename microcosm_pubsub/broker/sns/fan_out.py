@@ -9,7 +9,6 @@ if they are not so any more, it is found out again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
@@ -21,9 +20,8 @@ from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.delivering import Delivery
 from microcosm_pubsub.broker.sns.following import note_published
 from microcosm_pubsub.broker.sns.notification import Notification
-from microcosm_pubsub.broker.sns.subscription import Subscription, find_delivering
+from microcosm_pubsub.broker.sns.reach import Reach, read_reach
 from microcosm_pubsub.broker.sns.topics import Topic
-from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue
 
 
 #: At most this many topics are remembered.
@@ -31,15 +29,6 @@ MAX_REACHED = 1000
 
 #: Makes the messages that are published to a topic; it may be called twice.
 Make = Callable[[Topic], list[Notification]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A topic and what is subscribed to it, as they were, with the queues that its messages went into."""
-
-    topic: Topic
-    subscriptions: list[Subscription]
-    queues: dict[str, Queue | None]
 
 
 def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]:
@@ -51,42 +40,38 @@ def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]
     known = broker.reached.get(topic_arn)
     prepared = None if known is None else _prepare(known, make)
     with broker.store.begin() as connection:
-        topic, subscriptions = find_delivering(connection, topic_arn)
-        is_same = known is not None and (topic, subscriptions) == (known.topic, known.subscriptions)
-        if prepared is None or not (is_same and prepared[1].is_current(connection)):
+        reach = read_reach(connection, topic_arn, known)
+        topic = reach.topic
+        if prepared is None or reach is not known:
             notifications = make(topic)
             fresh = _number(connection, topic, notifications, broker.now()) if topic.fifo else notifications
-            prepared = notifications, Delivery(partial(look_up_queue, connection))
-            prepared[1].add_all(subscriptions, fresh)
+            prepared = notifications, Delivery(partial(reach.find_queue, connection))
+            prepared[1].add_all(reach.subscriptions, fresh)
         notifications, delivery = prepared
         told = delivery.insert(broker, connection)
     broker.notifier.wake(told)
     if not topic.fifo:
         note_published(broker, notifications)
-        _remember(broker, topic_arn, Reached(topic, subscriptions, delivery.queues))
+        _remember(broker, topic_arn, reach)
     return notifications
 
 
-def _prepare(known: Reached, make: Make) -> tuple[list[Notification], Delivery] | None:
+def _prepare(known: Reach, make: Make) -> tuple[list[Notification], Delivery] | None:
     """Return messages, and where they would go if nothing had changed; None if that cannot be said."""
     try:
         notifications = make(known.topic)
         delivery = Delivery(known.queues.__getitem__)
         delivery.add_all(known.subscriptions, notifications)
     except (KeyError, Refusal):
-        # It was a queue that no message went into before, or what is refused now may be allowed by now.
+        # It is a dead-letter queue, or a queue that is gone; or what is refused now may be allowed by now.
         return None
     return notifications, delivery
 
 
-def _remember(broker: Broker, topic_arn: str, reached: Reached) -> None:
-    known = broker.reached.get(topic_arn)
+def _remember(broker: Broker, topic_arn: str, reach: Reach) -> None:
     if len(broker.reached) >= MAX_REACHED:
         broker.reached.clear()
-    older = {} if known is None else known.queues
-    # What is in no queue is told each time.
-    queues = {name: queue for name, queue in {**older, **reached.queues}.items() if queue is not None}
-    broker.reached[topic_arn] = replace(reached, queues=queues)
+    broker.reached[topic_arn] = reach
 
 
 def _number(

@@ -59,7 +59,7 @@ def was_not_sent(broker: Broker, outgoing: DueDelivery, reason: str, is_final: b
 
 def _find_subscription(connection: Connection, outgoing: DueDelivery) -> Subscription | None:
     row = connection.execute(BY_ID, {"subscription_row": outgoing.subscription_id}).first()
-    return None if row is None else to_subscription(row)
+    return None if row is None else to_subscription(*row)
 
 
 def _find_policy(connection: Connection, outgoing: DueDelivery, subscription: Subscription | None) -> RetryPolicy:

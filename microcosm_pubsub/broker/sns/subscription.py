@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from json import loads
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
-from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import subscriptions, topics
 from microcosm_pubsub.broker.sns.filter_policy import AllOf
 from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.refusals import invalid_parameter, not_found
 from microcosm_pubsub.broker.sns.subscription_attributes import dead_letter_queue_of, is_on_body, policy_of
-from microcosm_pubsub.broker.sns.topics import COLUMNS, Topic, find_topic, to_topic, topic_name
+from microcosm_pubsub.broker.sns.topics import Topic, find_topic
 
 
 #: The states of a subscription. One that is deleted stays for a while, so that its endpoint can take that back.
@@ -104,20 +103,7 @@ def find_subscription(connection: Connection, arn: str, lock: bool = False) -> S
     row = connection.execute(statement, {"subscription": subscription_name(arn)}).first()
     if row is None:
         raise not_found("Subscription")
-    return to_subscription(row)
-
-
-def find_delivering(connection: Connection, topic_arn: str) -> tuple[Topic, list[Subscription]]:
-    """
-    Return a topic, and the subscriptions to which it delivers, with one statement.
-
-    :raises Refusal: if there is no such topic
-    """
-    rows = DELIVERING.execute(connection, {"topic_name": topic_name(topic_arn)})
-    if not rows:
-        raise not_found("Topic")
-    topic = to_topic(*rows[0][-len(COLUMNS) :])
-    return topic, [to_subscription(row) for row in rows if row.id is not None]
+    return to_subscription(*row)
 
 
 def known_subscriptions(broker: Broker, topic_arn: str) -> list[Subscription]:
@@ -125,13 +111,13 @@ def known_subscriptions(broker: Broker, topic_arn: str) -> list[Subscription]:
     with broker.store.begin() as connection:
         topic = find_topic(connection, topic_arn)
         rows = connection.execute(KNOWN_OF_TOPIC, {"topic": topic.id}).all()
-    return [to_subscription(row) for row in rows]
+    return [to_subscription(*row) for row in rows]
 
 
 def look_up_endpoint(connection: Connection, topic: Topic, endpoint: str) -> Subscription | None:
     """Return the subscription of an endpoint to a topic, in any state; None if there is none."""
     row = connection.execute(BY_ENDPOINT, {"topic": topic.id, "queue": endpoint}).first()
-    return None if row is None else to_subscription(row)
+    return None if row is None else to_subscription(*row)
 
 
 def subscription_name(arn: str) -> str:
@@ -146,42 +132,35 @@ def subscription_name(arn: str) -> str:
     return parts[-1]
 
 
-def to_subscription(row: Any) -> Subscription:
-    """Return the subscription of a row."""
+def to_subscription(
+    row_id: int, topic_name: str, name: str, protocol: str, endpoint: str, attributes: str, *more: Any
+) -> Subscription:
+    """Return the subscription of the columns of a row."""
+    state, token, authenticated, url = more
     return Subscription(
-        row.id,
-        row.topic_name,
-        row.name,
-        row.protocol,
-        row.endpoint,
-        loads(row.attributes),
-        row.state,
-        row.token,
-        bool(row.authenticated),
-        row.url,
+        row_id, topic_name, name, protocol, endpoint, loads(attributes), state, token, bool(authenticated), url
     )
 
 
+#: The columns of which a subscription is made.
+SUBSCRIPTION_COLUMNS = (
+    subscriptions.c.id,
+    topics.c.name,
+    subscriptions.c.name,
+    subscriptions.c.protocol,
+    subscriptions.c.endpoint,
+    subscriptions.c.attributes,
+    subscriptions.c.state,
+    subscriptions.c.token,
+    subscriptions.c.authenticated,
+    subscriptions.c.url,
+)
+
 SUBSCRIPTIONS = (
-    select(subscriptions, topics.c.name.label("topic_name"))
-    .join(topics, topics.c.id == subscriptions.c.topic_id)
-    .order_by(subscriptions.c.id)
+    select(*SUBSCRIPTION_COLUMNS).join(topics, topics.c.id == subscriptions.c.topic_id).order_by(subscriptions.c.id)
 )
 
 OF_TOPIC = SUBSCRIPTIONS.where(subscriptions.c.topic_id == bindparam("topic"))
-
-#: A topic to which nothing is subscribed has one row, without a subscription.
-DELIVERING = PreparedStatement(
-    select(
-        subscriptions,
-        topics.c.name.label("topic_name"),
-        *(column.label(f"topic_column_{column.name}") for column in COLUMNS),
-    )
-    .select_from(topics)
-    .outerjoin(subscriptions, and_(subscriptions.c.topic_id == topics.c.id, subscriptions.c.state == CONFIRMED))
-    .where(topics.c.name == bindparam("topic_name"))
-    .order_by(subscriptions.c.id)
-)
 
 KNOWN_OF_TOPIC = OF_TOPIC.where(subscriptions.c.state != DELETED)
 

@@ -112,7 +112,7 @@ def _list(connection: Connection, statement: Select[Any], token: str) -> dict[st
         raise invalid_parameter("NextToken")
     shown = statement.where(subscriptions.c.id > int(token), subscriptions.c.state != DELETED)
     rows = connection.execute(shown.limit(PAGE + 1)).all()
-    answer: dict[str, Any] = {"Subscriptions": [to_subscription(row).to_item() for row in rows[:PAGE]]}
+    answer: dict[str, Any] = {"Subscriptions": [to_subscription(*row).to_item() for row in rows[:PAGE]]}
     if len(rows) > PAGE:
         answer["NextToken"] = str(rows[PAGE - 1].id)
     return answer

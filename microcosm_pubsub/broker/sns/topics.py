@@ -242,9 +242,9 @@ def require_few(count: int) -> None:
 
 
 #: The columns of which a topic is made.
-COLUMNS = (topics.c.id, topics.c.name, topics.c.fifo, topics.c.attributes, topics.c.tags)
+TOPIC_COLUMNS = (topics.c.id, topics.c.name, topics.c.fifo, topics.c.attributes, topics.c.tags)
 
-OF_NAME = select(*COLUMNS).where(topics.c.name == bindparam("topic_name"))
+OF_NAME = select(*TOPIC_COLUMNS).where(topics.c.name == bindparam("topic_name"))
 
 SELECT_TOPIC = PreparedStatement(OF_NAME)
 

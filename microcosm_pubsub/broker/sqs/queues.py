@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from json import dumps, loads
 from re import fullmatch
 from time import monotonic
@@ -98,7 +99,7 @@ def _forget(connection: Connection) -> None:
 def look_up_queue(connection: Connection, name: str) -> Queue | None:
     """Return the queue of a name, or None."""
     rows = SELECT_QUEUE.execute(connection, {"queue_name": name})
-    return _to_queue(rows[0]) if rows else None
+    return to_queue(*rows[0]) if rows else None
 
 
 def create_queue(
@@ -180,8 +181,8 @@ def get_queue_url(broker: Broker, QueueName: str, QueueOwnerAWSAccountId: str | 
 
 def iter_sources(connection: Connection, target: Queue) -> list[Queue]:
     """Return the queues whose redrive policy names a queue, by name."""
-    rows = connection.execute(select(queues).order_by(queues.c.name)).all()
-    return [queue for queue in map(_to_queue, rows) if queue.redrive and queue.redrive[0] == target.name]
+    rows = connection.execute(select(*QUEUE_COLUMNS).order_by(queues.c.name)).all()
+    return [queue for queue in starmap(to_queue, rows) if queue.redrive and queue.redrive[0] == target.name]
 
 
 def delete_queue(broker: Broker, QueueUrl: str) -> None:
@@ -261,15 +262,19 @@ def change_attributes(broker: Broker, queue_url: str, change: Callable[[Queue], 
         _forget(connection)
 
 
-def _to_queue(row: Any) -> Queue:
-    return Queue(
-        id=row.id,
-        name=row.name,
-        fifo=bool(row.fifo),
-        attributes=with_defaults(loads(row.attributes), row.fifo),
-        created_at=row.created_at,
-        modified_at=row.modified_at,
-    )
+def to_queue(row_id: int, name: str, fifo: Any, attributes: str, created_at: int, modified_at: int) -> Queue:
+    """Return the queue of the columns of a row."""
+    return Queue(row_id, name, bool(fifo), with_defaults(loads(attributes), fifo), created_at, modified_at)
 
 
-SELECT_QUEUE = PreparedStatement(select(queues).where(queues.c.name == bindparam("queue_name")))
+#: The columns of which a queue is made.
+QUEUE_COLUMNS = (
+    queues.c.id,
+    queues.c.name,
+    queues.c.fifo,
+    queues.c.attributes,
+    queues.c.created_at,
+    queues.c.modified_at,
+)
+
+SELECT_QUEUE = PreparedStatement(select(*QUEUE_COLUMNS).where(queues.c.name == bindparam("queue_name")))
