@@ -32,7 +32,7 @@ from microcosm_pubsub.clients import (
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.consumer import resolve_queue_url
 from microcosm_pubsub.dead_letters.letter import Letter, read_letter
-from microcosm_pubsub.dead_letters.scan import Scan
+from microcosm_pubsub.dead_letters.scan import WAIT_SECONDS, Scan
 from microcosm_pubsub.dead_letters.sources import QueueInfo, describe_queue, find_dead_letter_queue, name_of
 from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
@@ -49,12 +49,14 @@ class Session:
     :param client: boto3's SQS client, or one like it
     :param console: for people; what a machine reads goes to stdout
     :param interrupts: tells whether to stop
+    :param wait_seconds: how long a receive waits for a first message
     """
 
     args: Namespace
     client: AdminQueueClient
     console: Console
     interrupts: Interrupts
+    wait_seconds: int = WAIT_SECONDS
 
     def resolve(self, name_or_url: str) -> str:
         """Return the URL of a queue that is given by its URL or its name."""
@@ -92,7 +94,13 @@ class Session:
 
     def scan(self, queue: QueueInfo, limit: int | None = None) -> Scan:
         """Return the scan that receives the messages of a queue, as a context manager."""
-        return Scan(self.client, queue.url, limit=limit, stopped=lambda: self.interrupts.is_set)
+        return Scan(
+            self.client,
+            queue.url,
+            limit=limit,
+            stopped=lambda: self.interrupts.is_set,
+            wait_seconds=self.wait_seconds,
+        )
 
     def note(self, text: str) -> None:
         """Tell people something, beside the result."""
@@ -132,7 +140,8 @@ def open_session(args: Namespace, deferred: bool = True) -> Iterator[Session]:
     try:
         client = broker.queue_client if broker is not None else make_queue_client(args)
         with Interrupts(deferred) as interrupts:
-            yield Session(args, client, console, interrupts)
+            # The broker's receives look at all of a queue at once; those of SQS do if they wait.
+            yield Session(args, client, console, interrupts, WAIT_SECONDS if broker is None else 0)
     except CLIENT_ERRORS as error:
         raise PubSubError(explain(error)) from error
     finally:

@@ -132,6 +132,7 @@ def make_session(engine):
 
     def make(args=None, **answers):
         console = Console(file=StringIO(), width=200)
-        return Session(Namespace(**{**made, **(args or {})}), Spoiled(engine.client, **answers), console, Interrupts())
+        client = Spoiled(engine.client, **answers)
+        return Session(Namespace(**{**made, **(args or {})}), client, console, Interrupts(), wait_seconds=0)
 
     return make
