@@ -7,7 +7,8 @@ producer that does nothing else, and the reading of what either recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from json import dumps
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, NonCallableMock
@@ -17,6 +18,7 @@ from microcosm_pubsub.codecs.content import Payload, read_fields
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES, MEDIA_TYPE_ATTRIBUTE, URI_KEY
 from microcosm_pubsub.producer import ProduceResult, PubsubMessage, SNSProducer, TopicArns
 from microcosm_pubsub.registry.media_type import find_declared_media_type
+from microcosm_pubsub.testing.single_calls import BATCH_METHODS, SingleCalls
 
 
 #: The topic of a message whose producer knows no topics.
@@ -34,9 +36,14 @@ def record(client: Any) -> Any:
     Return an object that records every call and passes it on to the client.
 
     It is a `unittest.mock.MagicMock`: a test may read `publish.call_args`, or set
-    `receive_message.return_value` or `side_effect`, which then stand in for the client.
+    `receive_message.return_value` or `side_effect`, which then stand in for the client. A batch call makes a recorded
+    call for each of its entries, so that a test need not know whether messages went together.
     """
-    return MagicMock(wraps=client)
+    recorded = MagicMock(wraps=client)
+    for name in BATCH_METHODS:
+        if hasattr(client, name):
+            setattr(recorded, name, MagicMock(wraps=SingleCalls(recorded, client, name)))
+    return recorded
 
 
 def recording_producer() -> Any:
@@ -59,10 +66,37 @@ def recording_producer() -> Any:
 
 
 def recorded_calls(recorded: Any) -> list[RecordedCall] | None:
-    """Return the calls of an object's own methods, in order; None if the object does not record."""
+    """
+    Return the calls of an object's own methods, in order; None if the object does not record.
+
+    Those of a method that was reset are left out, as are batch calls that made a call for each entry.
+    """
     if not isinstance(recorded, NonCallableMock):
         return None
-    return [(name, args, kwargs) for name, args, kwargs in recorded.mock_calls]
+    left = Counter({name: len(child.call_args_list) for name, child in iter_methods(recorded)})
+    calls: list[RecordedCall] = []
+    for name, args, kwargs in reversed(recorded.mock_calls):
+        if name in left:
+            left[name] -= 1
+            if left[name] < 0:
+                continue
+        if not is_spread(recorded, name, kwargs):
+            calls.append((name, args, kwargs))
+    return calls[::-1]
+
+
+def iter_methods(recorded: NonCallableMock) -> Iterator[tuple[str, Any]]:
+    """Iterate over the names and the mocks of the methods that were called."""
+    for name in {name for name, _, _ in recorded.mock_calls if name.isidentifier()}:
+        child = getattr(recorded, name, None)
+        if isinstance(child, NonCallableMock):
+            yield name, child
+
+
+def is_spread(recorded: NonCallableMock, name: str, kwargs: Mapping[str, Any]) -> bool:
+    """Return whether a recorded call made a call for each of its entries."""
+    single_calls = getattr(getattr(recorded, name, None), "_mock_wraps", None) if name in BATCH_METHODS else None
+    return isinstance(single_calls, SingleCalls) and single_calls.has_made(kwargs)
 
 
 def read_content(media_type: Any, content: Any) -> tuple[Any, dict[str, Any]]:
