@@ -4,7 +4,7 @@ The calls to a topic: messages in, what came of each out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from microcosm_pubsub.clients import CLIENT_ERRORS, TopicClient, error_code
@@ -40,6 +40,24 @@ def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[Prod
         else ProduceResult(error=publish_error(message, str(codes.get(str(index), "no answer"))))
         for index, message in enumerate(messages)
     ]
+
+
+def publish_each(
+    publish_message: Callable[[PubsubMessage], str | None], messages: Iterable[PubsubMessage]
+) -> list[ProduceResult]:
+    """
+    Publish messages by a producer's own `publish_message`, one by one, and return the result of each.
+
+    :param publish_message: may be user code, whose errors concern one message
+    """
+    results = []
+    for message in messages:
+        # The method may be overridden: whatever it raises concerns this message, and the others are still published.
+        try:
+            results.append(ProduceResult(message_id=publish_message(message)))
+        except Exception as error:
+            results.append(ProduceResult(error=error))
+    return results
 
 
 def make_entry(message: PubsubMessage) -> dict[str, Any]:
