@@ -24,7 +24,7 @@ from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
 from microcosm_pubsub.dispatcher.outgoing import send_outgoing
 from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.dispatcher.routes import RouteMaker
-from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
+from microcosm_pubsub.dispatcher.settling import BatchSettler, choose_settler, settle_results
 from microcosm_pubsub.dispatcher.unit import (
     NOT_IN_TURN,
     hold_back,
@@ -172,7 +172,7 @@ class SQSMessageDispatcher:
     ) -> MessageHandlingResult:
         """Handle and settle one message, and return its result."""
         result = self.run(message, bound_handlers)
-        self._finish([(message, result)], self.consumer)
+        self._finish([(message, result)], choose_settler(message, self.consumer))
         return result
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
@@ -284,8 +284,8 @@ class SQSMessageDispatcher:
         outcomes = dict(zip(map(id, free), results, strict=True))
         return [outcomes.get(id(message)) or self.release(message) for message in unit]
 
-    def _finish(self, handled: Sequence[Handled], consumer: SQSConsumer) -> None:
-        self.settle(handled, consumer)
+    def _finish(self, handled: Sequence[Handled], settler: BatchSettler) -> None:
+        self.settle(handled, settler)
         for message, result in handled:
             self.notify(message, result)
 

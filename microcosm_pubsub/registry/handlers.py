@@ -111,9 +111,10 @@ class SQSMessageHandlerRegistry:
                 if isinstance(own := getattr(handler, "options", None), HandlerOptions):
                     yield own
                 continue
-            # Each of the handlers that it has wants its messages in its own way.
-            for _, _, options in getattr(handler, "iter_parts", tuple)():
-                yield options
+            if hasattr(type(handler), "iter_parts"):
+                # Each of the handlers that it has wants its messages in its own way.
+                for _, _, options in handler.iter_parts():
+                    yield options
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""
