@@ -25,13 +25,8 @@ from microcosm_pubsub.dispatcher.outgoing import send_outgoing
 from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.dispatcher.routes import RouteMaker
 from microcosm_pubsub.dispatcher.settling import BatchSettler, choose_settler, settle_results
-from microcosm_pubsub.dispatcher.unit import (
-    NOT_IN_TURN,
-    hold_back,
-    iter_units,
-    judge,
-    make_release,
-)
+from microcosm_pubsub.dispatcher.stand_in import to_message
+from microcosm_pubsub.dispatcher.unit import NOT_IN_TURN, hold_back, iter_units, judge, make_release
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, RecentCounts, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
@@ -171,6 +166,7 @@ class SQSMessageDispatcher:
         bound_handlers: Mapping[str, Handler],
     ) -> MessageHandlingResult:
         """Handle and settle one message, and return its result."""
+        message = to_message(message)
         result = self.run(message, bound_handlers)
         self._finish([(message, result)], choose_settler(message, self.consumer))
         return result

@@ -137,6 +137,23 @@ class TestConsumers:
             QueueUrl="queue", ReceiptHandle="s", VisibilityTimeout=4
         )
 
+    @pytest.mark.parametrize("spec", [None, SQSMessage])
+    @pytest.mark.parametrize(("outcome", "method", "args"), [(True, "ack", ()), (Nack(3), "nack", (3,))])
+    def test_a_mock_is_handled(self, graph, spec, outcome, method, args):
+        message = Mock(spec=spec, content={"number": 1}, media_type=MEDIA_TYPE, opaque_data={"x-request-id": "1"})
+        seen = []
+
+        def handle(content):
+            seen.append((content, graph.opaque["x-request-id"]))
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        graph.sqs_message_dispatcher.handle_message(message, {MEDIA_TYPE: handle})
+
+        assert seen == [({"number": 1}, "1")]
+        getattr(message, method).assert_called_once_with(*args)
+
 
 class TestEnvelopes:
     def test_one_method_is_enough(self):
