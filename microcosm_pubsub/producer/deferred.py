@@ -14,7 +14,7 @@ from microcosm_pubsub.codecs.content import Payload
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
-from microcosm_pubsub.producer.protocol import BatchingProducer
+from microcosm_pubsub.producer.protocol import BatchingProducer, Producer
 from microcosm_pubsub.producer.topic_calls import publish_each
 
 
@@ -172,7 +172,7 @@ class DeferredBatchProducer(DeferredProducer):
             yield chunk
 
 
-def publish_all(producer: BatchingProducer, messages: list[PubsubMessage]) -> list[ProduceResult]:
+def publish_all(producer: Producer, messages: list[PubsubMessage]) -> list[ProduceResult]:
     """
     Publish messages together; one by one if the producer, as one of version 3 or a mock, knows no other way.
 

@@ -3,6 +3,7 @@ Tests of services of version 3, which put mocks in the places of handlers, messa
 """
 
 from json import dumps
+from logging import ERROR, LoggerAdapter, getLogger
 from unittest.mock import Mock, patch
 
 import pytest
@@ -15,9 +16,10 @@ from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.envelope import NaiveSQSEnvelope, SQSEnvelope
 from microcosm_pubsub.errors import Nack
-from microcosm_pubsub.handlers import URIHandler
+from microcosm_pubsub.handlers import PublishBatchMessage, URIHandler
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.reader import SQSFileReader, SQSStdInReader
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 
 
 MEDIA_TYPE = "application/vnd.switching.mocked"
@@ -153,6 +155,36 @@ class TestConsumers:
 
         assert seen == [({"number": 1}, "1")]
         getattr(message, method).assert_called_once_with(*args)
+
+
+class TestResults:
+    def test_a_logger_is_a_mock(self):
+        logger = Mock()
+
+        MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.FAILED).log(logger, {"message_id": "m"})
+
+        assert logger.log.call_args.args[0] == ERROR
+        assert logger.log.call_args.kwargs["extra"] == {
+            "message_id": "m",
+            "media_type": MEDIA_TYPE,
+            "result": "FAILED",
+        }
+
+    def test_a_logger_is_an_adapter(self, caplog):
+        logger = LoggerAdapter(getLogger("switching"), {})
+
+        MessageHandlingResult(MEDIA_TYPE, MessageHandlingResultType.FAILED).log(logger, {"message_id": "m"})
+
+        assert caplog.messages == [f"FAILED: {MEDIA_TYPE} (message m)"]
+
+
+def test_messages_of_a_batch_are_published_by_a_mock():
+    handler = PublishBatchMessage(Mock())
+    item = {"media_type": MEDIA_TYPE, "message": "{}", "message_attributes": {}, "topic_arn": "topic"}
+
+    assert handler({"messages": [item, item]})
+
+    assert handler.sns_producer.publish_message.call_count == 2
 
 
 class TestEnvelopes:
