@@ -62,7 +62,7 @@ class SingleCalls:
                 answer["Successful"].append({**(found if isinstance(found, Mapping) else {}), "Id": entry["Id"]})
         return answer
 
-    def has_made(self, kwargs: Mapping[str, Any]) -> bool:
+    def has_made(self, **kwargs: Any) -> bool:
         """Return whether it made the single calls of a batch call."""
         return id(kwargs.get(self.entries_key)) in self._made
 

@@ -129,6 +129,18 @@ class TestRecorded:
         assert uris == ["https://example.com/1", "https://example.com/2"]
         assert_that(producer, published(*map(has_uri, uris)))
 
+    def test_of_a_whole_producer(self):
+        producer = make_graph(sns_producer={"mock_sns": False}).sns_producer
+
+        with DeferredProducer(producer) as block:
+            produce_two(block)
+        producer.produce_batch([{"media_type": created("bar"), "uri": "https://example.com/3"}])
+        producer.publish_message(pubsub_message=producer.create_message(created("baz"), {}))
+
+        assert producer.publish_message.call_count == 3
+        foo, bar, baz = (has_media_type(created(name)) for name in ("foo", "bar", "baz"))
+        assert_that(producer, published(foo, foo, all_of(bar, has_uri("https://example.com/3")), baz))
+
     def test_publish_fails(self):
         producer = make_graph().sns_producer
         producer.sns_client.publish.side_effect = OSError("no network")

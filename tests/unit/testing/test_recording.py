@@ -212,9 +212,7 @@ def test_a_recorded_producer_has_what_a_producer_has_and_nothing_else():
 def test_what_stands_in_is_called_as_a_producer_is(name):
     stand_in, real = (signature(getattr(cls, name)) for cls in (ProducerStandIn, SNSProducer))
 
-    assert list(stand_in.parameters) == [
-        {"pubsub_message": "message"}.get(parameter, parameter) for parameter in real.parameters
-    ]
+    assert list(stand_in.parameters) == list(real.parameters)
     assert [each.default for each in stand_in.parameters.values()] == [
         each.default for each in real.parameters.values()
     ]
