@@ -4,9 +4,10 @@ Tests of services of version 3, which put mocks in the places of handlers, messa
 
 from json import dumps
 from logging import ERROR, LoggerAdapter, getLogger
-from unittest.mock import Mock, patch
+from unittest.mock import MagicMock, Mock, patch
 
 import pytest
+from botocore.exceptions import ClientError
 from marshmallow import fields
 from microcosm.api import create_object_graph, load_from_dict
 
@@ -18,6 +19,7 @@ from microcosm_pubsub.envelope import NaiveSQSEnvelope, SQSEnvelope
 from microcosm_pubsub.errors import Nack
 from microcosm_pubsub.handlers import PublishBatchMessage, URIHandler
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.producer import DeferredProducer
 from microcosm_pubsub.reader import SQSFileReader, SQSStdInReader
 from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
 
@@ -155,6 +157,43 @@ class TestConsumers:
 
         assert seen == [({"number": 1}, "1")]
         getattr(message, method).assert_called_once_with(*args)
+
+
+class TestClients:
+    def test_of_topics(self):
+        producer = make_graph().sns_producer
+
+        with patch.object(producer, "sns_client") as client, DeferredProducer(producer) as block:
+            client.publish.return_value = {"MessageId": "1"}
+            for number in range(2):
+                block.produce(MEDIA_TYPE, number=number)
+
+        assert client.publish.call_count == 2
+
+    def test_of_topics_that_fail(self):
+        producer = make_graph().sns_producer
+        producer.sns_client = Mock()
+        producer.sns_client.publish.side_effect = [
+            {"MessageId": "1"},
+            ClientError({"Error": {"Code": "Throttled"}}, "Publish"),
+        ]
+
+        first, second = producer.produce_batch([{"media_type": MEDIA_TYPE, "number": 1}] * 2)
+
+        assert (first.message_id, second.ok) == ("1", False)
+
+    @pytest.mark.parametrize(("outcome", "method"), [(True, "delete_message"), (Nack(3), "change_message_visibility")])
+    @pytest.mark.parametrize("make", [Mock, MagicMock])
+    def test_of_queues(self, graph, outcome, method, make):
+        consumer = graph.sqs_consumer
+        messages = [make_message(consumer) for _ in range(3)]
+
+        client = make()
+        with patch.object(consumer, "sqs_client", client), patch.object(consumer, "consume", return_value=messages):
+            graph.sqs_message_dispatcher.handle_batch({MEDIA_TYPE: Mock(side_effect=[outcome] * 3)})
+
+        assert getattr(client, method).call_count == 3
+        assert all(message.settled for message in messages)
 
 
 class TestResults:
