@@ -128,7 +128,8 @@ class SQSMessageDispatcher:
         """
         consumer = consumer or self.consumer
         begun = self.clock()
-        messages = consumer.consume()
+        messages = list(map(to_message, consumer.consume()))
+        settler = choose_settler(messages, consumer)
         self.received(messages, self.clock() - begun)
         self.accept(messages, self.find_routes(bound_handlers))
         groups = Groups()
@@ -149,9 +150,9 @@ class SQSMessageDispatcher:
             handled.extend(zip(unit, outcomes, strict=True))
             results.extend(result for _, result in handled[-len(unit) :])
             if len(handled) >= MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
-                self._finish(handled, consumer)
+                self._finish(handled, settler)
                 handled = []
-        self._finish(handled, consumer)
+        self._finish(handled, settler)
         if messages and self.batch_metrics is not None:
             # The reason is that of `notify`.
             try:
@@ -168,7 +169,7 @@ class SQSMessageDispatcher:
         """Handle and settle one message, and return its result."""
         message = to_message(message)
         result = self.run(message, bound_handlers)
-        self._finish([(message, result)], choose_settler(message, self.consumer))
+        self._finish([(message, result)], choose_settler([message], self.consumer))
         return result
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:

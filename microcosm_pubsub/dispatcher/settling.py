@@ -51,17 +51,17 @@ class OwnSettler:
         return self.nack_batch((each.message, each.timeout) for each in messages)
 
 
-def choose_settler(message: SQSMessage, consumer: SQSConsumer) -> BatchSettler:
+def choose_settler(messages: Iterable[SQSMessage], consumer: SQSConsumer) -> BatchSettler:
     """
-    Return what settles a message that was given to be handled.
+    Return what settles messages: the consumer, unless one of them has another one, or a method that was replaced.
 
-    :param consumer: the dispatcher's
+    :param consumer: gave the messages, or is the dispatcher's
     """
-    if vars(message):
-        return OwnSettler()
-    if message.consumer is None or isinstance(message.consumer, SQSConsumer):
-        return message.consumer or consumer
-    return OwnSettler()
+    own = any(
+        message.consumer not in (None, consumer) or not vars(message).keys().isdisjoint(("ack", "nack"))
+        for message in messages
+    )
+    return OwnSettler() if own else consumer
 
 
 def settle_results(

@@ -158,6 +158,16 @@ class TestConsumers:
         assert seen == [({"number": 1}, "1")]
         getattr(message, method).assert_called_once_with(*args)
 
+    def test_mocks_are_received(self, graph):
+        messages = [Mock(content={"number": number}, media_type=MEDIA_TYPE, opaque_data={}) for number in range(3)]
+
+        with patch.object(graph.sqs_consumer, "consume", return_value=messages):
+            results = graph.sqs_message_dispatcher.handle_batch({MEDIA_TYPE: Mock(side_effect=[True, Nack(3), False])})
+
+        assert [result.result.name for result in results] == ["SUCCEEDED", "RETRIED", "SKIPPED"]
+        assert [message.ack.called for message in messages] == [True, False, True]
+        messages[1].nack.assert_called_once_with(3)
+
 
 class TestClients:
     def test_of_topics(self):
