@@ -6,7 +6,8 @@ import os
 import sys
 from json import dumps
 from pathlib import Path
-from subprocess import run
+from signal import SIGTERM
+from subprocess import PIPE, Popen, run
 
 import pytest
 from microcosm.api import binding, load_from_dict
@@ -113,6 +114,21 @@ def test_states_end_it(run_daemon, error, code):
     ended = run_daemon(ENDING.format(error=error))
 
     assert ended.returncode == code, ended.stderr
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_signal_ends_them(tmp_path, processes):
+    path = tmp_path / "daemon.py"
+    path.write_text(PROGRAM.replace("{body}", BETWEEN))
+    flags = ("--broker-url", f"sqlite:///{tmp_path}/broker.db", "--processes", processes)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OLD__SQS_CONSUMER__WAIT_SECONDS": "1"}
+    with Popen([sys.executable, str(path), *flags], env=env, stdout=PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert any("between receives" in line for line in program.stdout)
+        program.send_signal(SIGTERM)
+        program.communicate(timeout=60)
+
+    assert program.returncode == 0
 
 
 def test_states_of_stdin(run_daemon):
