@@ -153,9 +153,10 @@ class MessageHandlingResult(Replaceable):
                 outcome = MessageHandlingResultType.EXPIRED
             case _:
                 extra = dict(error.extra) if isinstance(error, DeadLetter) else {}
-                if message.route is not None and message.route.name is not None:
+                name = getattr(message.route, "name", None)
+                if isinstance(name, str):
                     # A task that was abandoned is told by its name, too.
-                    extra["method"] = message.route.name
+                    extra["method"] = name
                 return cls(
                     media_type=message.media_type,
                     result=MessageHandlingResultType.FAILED,

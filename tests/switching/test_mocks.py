@@ -207,6 +207,14 @@ class TestClients:
 
 
 class TestResults:
+    def test_of_a_mock(self):
+        message = Mock(content={"number": 1}, media_type=MEDIA_TYPE, opaque_data={})
+
+        result = MessageHandlingResult.invoke(Mock(side_effect=KeyError("number")), message).resolve(message)
+
+        assert (result.media_type, result.result.name, result.extra) == (MEDIA_TYPE, "FAILED", {})
+        message.nack.assert_called_once_with(None)
+
     def test_a_logger_is_a_mock(self):
         logger = Mock()
 
