@@ -76,7 +76,7 @@ class HandlerError(PubSubError):
 
 
 class HandlerTimeout(HandlerError):
-    """Return whether a handler took longer than its `timeout_seconds`."""
+    """Say that a handler took longer than its `timeout_seconds`."""
 
 
 class UnhandledMessage(PubSubError):
@@ -84,7 +84,7 @@ class UnhandledMessage(PubSubError):
 
 
 class LeaseLost(PubSubError):
-    """Return whether a message may be somebody else's by now."""
+    """Say that a message may be somebody else's by now."""
 
 
 class TopicNotDefinedError(PubSubError):
@@ -92,15 +92,15 @@ class TopicNotDefinedError(PubSubError):
 
 
 class PublishError(PubSubError):
-    """Return whether a topic did not take a message; the client's error is the cause."""
+    """Say that a topic did not take a message; the client's error is the cause."""
 
 
 class SettleError(PubSubError):
-    """Return whether a queue did not take an ack or a nack; the client's error is the cause."""
+    """Say that a queue did not take an ack or a nack; the client's error is the cause."""
 
 
 class ReceiveError(PubSubError):
-    """Return whether a receive failed in a way that may pass; the client's error is the cause."""
+    """Say that a receive failed in a way that may pass; the client's error is the cause."""
 
 
 class QueueAccessError(ReceiveError):
@@ -108,11 +108,11 @@ class QueueAccessError(ReceiveError):
 
 
 class ResourceError(PubSubError):
-    """Return whether the resource at a message's URI cannot be had; the client's error is the cause."""
+    """Say that the resource at a message's URI cannot be had; the client's error is the cause."""
 
 
 class EndOfInput(PubSubError):
-    """Return whether a finite source of messages (a file, stdin) has been read to its end."""
+    """Say that a finite source of messages (a file, stdin) has been read to its end."""
 
 
 class HandlerSignal(Exception):

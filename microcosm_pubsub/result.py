@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from logging import DEBUG, ERROR, INFO, WARNING, Logger, makeLogRecord
+from logging import DEBUG, ERROR, INFO, WARNING, Logger, LoggerAdapter, makeLogRecord
 from os import sep
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -153,9 +153,10 @@ class MessageHandlingResult(Replaceable):
                 outcome = MessageHandlingResultType.EXPIRED
             case _:
                 extra = dict(error.extra) if isinstance(error, DeadLetter) else {}
-                if message.route is not None and message.route.name is not None:
+                name = getattr(message.route, "name", None)
+                if isinstance(name, str):
                     # A task that was abandoned is told by its name, too.
-                    extra["method"] = message.route.name
+                    extra["method"] = name
                 return cls(
                     media_type=message.media_type,
                     result=MessageHandlingResultType.FAILED,
@@ -178,7 +179,7 @@ class MessageHandlingResult(Replaceable):
         """Return whether the message is nacked rather than acked."""
         return self.result.retry
 
-    def log(self, logger: Logger, opaque: Mapping[str, Any] | None = None) -> None:
+    def log(self, logger: Logger | LoggerAdapter[Any], opaque: Mapping[str, Any] | None = None) -> None:
         """
         Write one log line.
 
@@ -209,10 +210,14 @@ class MessageHandlingResult(Replaceable):
         exc_info = self.exc_info if self.result.exc_info and not told else None
         if exc_info is not None and not logger.isEnabledFor(DEBUG):
             exc_info = (exc_info[0], exc_info[1], find_user_frames(exc_info[2]))
-        # This is logger.log() without its search of the stack: the caller is always this function.
-        record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
         if not RESERVED.isdisjoint(entry):
             entry = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
+        if not isinstance(logger, Logger):
+            # An adapter, or a mock, does no more than log.
+            logger.log(self.result.level, text, *args, exc_info=exc_info, extra=entry)
+            return
+        # This is logger.log() without its search of the stack: the caller is always this function.
+        record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
         record.__dict__.update(entry)
         logger.handle(record)
 

@@ -37,18 +37,20 @@ def configure_sqs_client(graph: PubSubGraph) -> QueueClient:
     """
     Configure the client of the graph's queue, bound as `sqs_client`.
 
-    In testing graphs it records its calls, over a broker in memory; for `STDIN` or a file it is a reader; in a graph
+    For `STDIN` or a file it is a reader; in testing graphs it records its calls, over a broker in memory; in a graph
     that has a broker it is the broker's.
     """
     source = graph.config.sqs_consumer.sqs_queue_url
     if isinstance(source, Reader):
         return source
-    if graph.metadata.testing:
-        return graph.pubsub_testing.sqs_client
-    if source == LAMBDA:
-        return Reader()
     if source and is_stdin(source):
         return SQSStdInReader()
+    if graph.metadata.testing:
+        # A queue that a test names may be called as a file here is; only what looks like a path is one.
+        is_file = source and is_path(source) and SQSFileReader.can_read(source)
+        return SQSFileReader(source) if is_file else graph.pubsub_testing.sqs_client
+    if source == LAMBDA:
+        return Reader()
     if source and not is_url(source) and SQSFileReader.can_read(source):
         return SQSFileReader(source)
     if source and is_path(source):

@@ -43,7 +43,7 @@ def find_parts(graph: PubSubGraph, *names: str) -> tuple[Any, ...]:
 def find_component(graph: PubSubGraph, name: str) -> Any:
     """Return a component of the graph, or None if it is not bound, or too late to be made."""
     try:
-        return graph[name]
+        return getattr(graph, name)
     except (LockedGraphError, NotBoundError):
         return None
 

@@ -58,7 +58,8 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         },
     }
     return {
-        binding: {key: value for key, value in values.items() if value is not None}
+        # An empty list is not set either, and must not hide what a loader says.
+        binding: {key: value for key, value in values.items() if value is not None and value != []}
         for binding, values in config.items()
     }
 

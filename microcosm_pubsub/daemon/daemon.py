@@ -31,6 +31,7 @@ from microcosm_pubsub.daemon.on_lambda import LambdaHandlerFactory
 from microcosm_pubsub.daemon.process import exit_on_signals, take_any_text
 from microcosm_pubsub.daemon.running import measures_for_prometheus, run_to_end
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe, telling_of_the_log
+from microcosm_pubsub.daemon.states import has_states, run_states
 from microcosm_pubsub.daemon.supervisor import DEFAULT_THRESHOLD_SECONDS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError, EndOfInput, PubSubError, QueueAccessError, ReceiveError
 from microcosm_pubsub.graph import PubSubGraph
@@ -292,7 +293,8 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
         take_any_text(sys.stdout)
         try:
             self.initialize()
-            code = run_to_end(self, send_report)
+            run = run_states if has_states(type(self), ConsumerDaemon) else run_to_end
+            code = run(self, send_report)
         except (PubSubError, *GRAPH_ERRORS) as error:
             sys.exit(f"{self.name}: cannot start: {describe(error)}")
         sys.exit(code)

@@ -74,13 +74,7 @@ def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | N
     if daemon.is_stopping:
         worker.stop()
     warn_of_doubts(daemon)
-    graph.logger.info(
-        "Starting daemon %s: %s, workers %d, transport %s",
-        daemon.name,
-        graph.sqs_consumer.sqs_queue_url,
-        worker.settings.concurrency,
-        describe_client(graph.sqs_client),
-    )
+    say_start(daemon, worker.settings.concurrency)
     try:
         services.start()
         ending = worker.run(daemon.bound_handlers, on_watch)
@@ -88,6 +82,18 @@ def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | N
         services.stop()
     say_end(daemon, ending)
     return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def say_start(daemon: PreparedDaemon, workers: int = 1) -> None:
+    """Log that a daemon starts, and of what it is made."""
+    graph = daemon.graph
+    graph.logger.info(
+        "Starting daemon %s: %s, workers %d, transport %s",
+        daemon.name,
+        graph.sqs_consumer.sqs_queue_url,
+        workers,
+        describe_client(graph.sqs_client),
+    )
 
 
 def measures_for_prometheus(daemon: Any) -> bool:

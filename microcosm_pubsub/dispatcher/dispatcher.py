@@ -24,14 +24,9 @@ from microcosm_pubsub.dispatcher.arguments import ArgumentFinder
 from microcosm_pubsub.dispatcher.outgoing import send_outgoing
 from microcosm_pubsub.dispatcher.reason import stays
 from microcosm_pubsub.dispatcher.routes import RouteMaker
-from microcosm_pubsub.dispatcher.settling import BatchSettler, settle_results
-from microcosm_pubsub.dispatcher.unit import (
-    NOT_IN_TURN,
-    hold_back,
-    iter_units,
-    judge,
-    make_release,
-)
+from microcosm_pubsub.dispatcher.settling import BatchSettler, choose_settler, settle_results
+from microcosm_pubsub.dispatcher.stand_in import to_message
+from microcosm_pubsub.dispatcher.unit import NOT_IN_TURN, hold_back, iter_units, judge, make_release
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import Groups, RecentCounts, SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
@@ -133,7 +128,8 @@ class SQSMessageDispatcher:
         """
         consumer = consumer or self.consumer
         begun = self.clock()
-        messages = consumer.consume()
+        messages = list(map(to_message, consumer.consume()))
+        settler = choose_settler(messages, consumer)
         self.received(messages, self.clock() - begun)
         self.accept(messages, self.find_routes(bound_handlers))
         groups = Groups()
@@ -154,9 +150,9 @@ class SQSMessageDispatcher:
             handled.extend(zip(unit, outcomes, strict=True))
             results.extend(result for _, result in handled[-len(unit) :])
             if len(handled) >= MAX_BATCH_ENTRIES or self.clock() - waiting_since >= MAX_SETTLE_DELAY_SECONDS:
-                self._finish(handled, consumer)
+                self._finish(handled, settler)
                 handled = []
-        self._finish(handled, consumer)
+        self._finish(handled, settler)
         if messages and self.batch_metrics is not None:
             # The reason is that of `notify`.
             try:
@@ -171,8 +167,9 @@ class SQSMessageDispatcher:
         bound_handlers: Mapping[str, Handler],
     ) -> MessageHandlingResult:
         """Handle and settle one message, and return its result."""
+        message = to_message(message)
         result = self.run(message, bound_handlers)
-        self._finish([(message, result)], self.consumer)
+        self._finish([(message, result)], choose_settler([message], self.consumer))
         return result
 
     def run(self, message: SQSMessage, bound_handlers: Mapping[str, Handler]) -> MessageHandlingResult:
@@ -284,8 +281,8 @@ class SQSMessageDispatcher:
         outcomes = dict(zip(map(id, free), results, strict=True))
         return [outcomes.get(id(message)) or self.release(message) for message in unit]
 
-    def _finish(self, handled: Sequence[Handled], consumer: SQSConsumer) -> None:
-        self.settle(handled, consumer)
+    def _finish(self, handled: Sequence[Handled], settler: BatchSettler) -> None:
+        self.settle(handled, settler)
         for message, result in handled:
             self.notify(message, result)
 

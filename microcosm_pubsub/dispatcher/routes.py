@@ -15,10 +15,10 @@ from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS
 from microcosm_pubsub.middleware.layer import choose_unit_layers
 from microcosm_pubsub.registry import (
     DEFAULT_OPTIONS,
-    Composite,
     HandlerOptions,
     Route,
     SQSMessageHandlerRegistry,
+    is_composite,
 )
 from microcosm_pubsub.retry import RetryPolicies
 from microcosm_pubsub.types import Handler, Layer, UnitLayer
@@ -61,7 +61,7 @@ class RouteMaker:
         if media_type is None or handler is None:
             return self._make(media_type, handler, DEFAULT_OPTIONS)
         route = self._make(media_type, handler, self.registry.find_options(media_type, handler))
-        if not isinstance(handler, Composite):
+        if not is_composite(handler):
             return route
         parts = {
             name: replace(self._make(media_type, part, options), name=name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from microcosm_pubsub.consumer import GivenUp
+from microcosm_pubsub.consumer import GivenUp, SQSConsumer
 from microcosm_pubsub.dispatcher.reason import make_reason, stays
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
@@ -25,6 +25,43 @@ class BatchSettler(Protocol):
     def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]: ...
 
     def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]: ...
+
+
+class OwnSettler:
+    """
+    Settles messages by methods of their own, as version 3 did.
+
+    Their consumer is not the dispatcher's, as in a test that has none; or a test has replaced one of the methods.
+    """
+
+    def ack_batch(self, messages: Iterable[SQSMessage]) -> list[SettleError]:
+        """Ack messages; `settle_results` tells what cannot be."""
+        for message in messages:
+            message.ack()
+        return []
+
+    def nack_batch(self, messages: Iterable[tuple[SQSMessage, int | None]]) -> list[SettleError]:
+        """Nack messages."""
+        for message, timeout in messages:
+            message.nack(timeout)
+        return []
+
+    def dead_letter_batch(self, messages: Iterable[GivenUp]) -> list[SettleError]:
+        """Nack messages that are given up: only a consumer knows where the dead-letter queue is."""
+        return self.nack_batch((each.message, each.timeout) for each in messages)
+
+
+def choose_settler(messages: Iterable[SQSMessage], consumer: SQSConsumer) -> BatchSettler:
+    """
+    Return what settles messages: the consumer, unless one of them has another one, or a method that was replaced.
+
+    :param consumer: gave the messages, or is the dispatcher's
+    """
+    own = any(
+        message.consumer not in (None, consumer) or not vars(message).keys().isdisjoint(("ack", "nack"))
+        for message in messages
+    )
+    return OwnSettler() if own else consumer
 
 
 def settle_results(

@@ -11,6 +11,7 @@ from microcosm_pubsub.envelope.json_text import load_json
 from microcosm_pubsub.envelope.md5 import check_md5
 from microcosm_pubsub.envelope.parsers import MediaTypeAndContentParser, MessageBodyParser
 from microcosm_pubsub.envelope.transforms import BodyTransform, decode_body
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import Acknowledger, SQSMessage, find_opaque_data
 from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
@@ -23,15 +24,18 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         raw message -> parse_body -> parse_message -> parse_media_type_and_content -> message
 
     A subclass, at any depth, is chosen by its class name in config `sqs_envelope.strategy_name`. It may be put together
-    of parsers: `class Mine(SNSMessageBodyParser, NaiveMediaTypeAndContentParser, SQSEnvelope)` is a whole one.
+    of parsers: `class Mine(SNSMessageBodyParser, NaiveMediaTypeAndContentParser, SQSEnvelope)` is a whole one. Or it
+    does it all in a `parse_raw_message` of its own.
 
     :param graph: its `pubsub_message_schema_registry`, `pubsub_body_transforms` and config `sqs_envelope`
+    :raises ConfigurationError: if it does not say what a body means
     """
 
     #: Whether messages say their media types, by which a queue subscribes to topics.
     names_media_types = True
 
     def __init__(self, graph: Any) -> None:
+        refuse_partial(type(self))
         self.registry: PubSubMessageSchemaRegistry = graph.pubsub_message_schema_registry
         self.transforms: tuple[BodyTransform, ...] = graph.pubsub_body_transforms
         self.validates_md5: bool = graph.config.sqs_envelope.validate_md5
@@ -86,6 +90,27 @@ class SQSEnvelope(MessageBodyParser, MediaTypeAndContentParser):
         :raises DecodeError: if they differ, or either is missing
         """
         check_md5(raw_message)
+
+
+def refuse_partial(cls: type[SQSEnvelope]) -> None:
+    """
+    Refuse an envelope that does not say what a body means.
+
+    :raises ConfigurationError: if it is one
+    """
+    missing = [
+        name
+        for name, base in (
+            ("parse_message", MessageBodyParser),
+            ("parse_media_type_and_content", MediaTypeAndContentParser),
+        )
+        if getattr(cls, name) is getattr(base, name)
+    ]
+    if missing and cls.parse_raw_message is SQSEnvelope.parse_raw_message:
+        raise ConfigurationError(
+            f"Envelope {cls.__qualname__} does not say what a body means: it needs {' and '.join(missing)}, such as "
+            "the parsers of microcosm_pubsub.envelope have, or a parse_raw_message of its own"
+        )
 
 
 def blank_message(consumer: Acknowledger | None, raw_message: RawMessage) -> SQSMessage:

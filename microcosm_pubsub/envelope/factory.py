@@ -30,5 +30,5 @@ def configure_sqs_envelope(graph: PubSubGraph) -> SQSEnvelope:
     source = getattr(getattr(graph.config, "sqs_consumer", None), "sqs_queue_url", None)
     if name == CodecSQSEnvelope.__name__ and (source == LAMBDA or isinstance(source, SQSJsonReader)):
         name = LambdaSQSEnvelope.__name__
-    envelope = values.choose_subclass(SQSEnvelope, name, "envelope")  # type: ignore[type-abstract]
+    envelope = values.choose_subclass(SQSEnvelope, name, "envelope")
     return envelope(graph)

@@ -4,7 +4,6 @@ The parts of which envelopes are put together: how a body holds a message, and h
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,24 +16,24 @@ from microcosm_pubsub.errors import DecodeError, MessageValidationError
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
 
-class MessageBodyParser(ABC):
+class MessageBodyParser:
     """Find the message in a body."""
 
-    @abstractmethod
     def parse_message(self, body: Any) -> Any:
         """Return the message that a body, read as JSON, holds."""
+        raise NotImplementedError("parse_message")
 
 
-class MediaTypeAndContentParser(ABC):
+class MediaTypeAndContentParser:
     """Find the media type and the content of a message."""
 
-    @abstractmethod
     def parse_media_type_and_content(self, message: Any) -> tuple[str | None, Any]:
         """
         Return the media type of a message, and its content.
 
         The content is None if there is no schema for the media type.
         """
+        raise NotImplementedError("parse_media_type_and_content")
 
 
 class RawMessageBodyParser(MessageBodyParser):

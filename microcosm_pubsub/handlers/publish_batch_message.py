@@ -8,6 +8,7 @@ from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.decorators import handles
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer import Producer, PubsubMessage
+from microcosm_pubsub.producer.deferred import publish_all
 
 
 @handles(MessageBatchSchema)
@@ -33,7 +34,7 @@ class PublishBatchMessage:
         :raises PublishError: if any was not published
         """
         messages = [PubsubMessage(**{"opaque_data": None, **item}) for item in message["messages"]]
-        failed = [result.error for result in self.sns_producer.produce_batch(messages) if not result.ok]
+        failed = [result.error for result in publish_all(self.sns_producer, messages) if not result.ok]
         if failed:
             raise PublishError(f"{len(failed)} of {len(messages)} messages were not published") from failed[0]
         return True

@@ -204,19 +204,19 @@ class URIHandler:
         )
 
     def on_call(self, message: dict[str, Any], uri: str) -> None:
-        """Return whether a message is about to be handled."""
+        """Log that a message is about to be handled."""
         self._log(DEBUG, "Handling", uri)
 
     def on_skip(self, message: dict[str, Any], uri: str, reason: str) -> None:
-        """Return whether a message was skipped."""
+        """Log that a message was skipped."""
         self._log(INFO, "Skipped", uri, reason=reason)
 
     def on_handle(self, message: dict[str, Any], uri: str, resource: Any) -> None:
-        """Return whether a message was handled."""
+        """Log that a message was handled."""
         self._log(INFO, "Handled", uri)
 
     def on_ignore(self, message: dict[str, Any], uri: str, resource: Any) -> None:
-        """Return whether there was nothing to do for a message."""
+        """Log that there was nothing to do for a message."""
         self._log(INFO, "Ignored", uri)
 
     def _log(self, level: int, what: str, uri: str, **extra: Any) -> None:

@@ -165,11 +165,12 @@ def _produce(
     yield PublishedMessage.from_fields(fields, told)
 
 
-def _publish_message(message: Any) -> Iterator[PublishedMessage]:
+def _publish_message(pubsub_message: Any) -> Iterator[PublishedMessage]:
     """Read `producer.publish_message`, or one message of a batch."""
-    if isinstance(message, Mapping):
-        return _produce(**message)
-    return iter([PublishedMessage.from_text(message.message, message.media_type, message.topic_arn)])
+    if isinstance(pubsub_message, Mapping):
+        return _produce(**pubsub_message)
+    text, media_type, topic_arn = pubsub_message.message, pubsub_message.media_type, pubsub_message.topic_arn
+    return iter([PublishedMessage.from_text(text, media_type, topic_arn)])
 
 
 def _produce_batch(messages: Iterable[Any], *args: Any, **kwargs: Any) -> Iterator[PublishedMessage]:

@@ -11,9 +11,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from microcosm_pubsub.batch import BatchedMessageSchema, MessageBatchSchema
 from microcosm_pubsub.codecs.content import Payload
+from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
-from microcosm_pubsub.producer.protocol import BatchingProducer
+from microcosm_pubsub.producer.protocol import BatchingProducer, Producer
+from microcosm_pubsub.producer.topic_calls import publish_each
 
 
 P = ParamSpec("P")
@@ -22,6 +24,9 @@ D = TypeVar("D", bound="DeferredProducer")
 
 #: The frame of a batch message, and its opaque data, take at most this much of a topic's size limit.
 BATCH_OVERHEAD_BYTES = 8 * 1024
+
+#: A batch message holds at most this many messages, unless the producer says otherwise.
+DEFAULT_BATCH_SIZE = 100
 
 #: Writes a message within a batch; its opaque data stands in its text already.
 BATCHED = BatchedMessageSchema(exclude=["opaque_data"])
@@ -77,12 +82,12 @@ class DeferredProducer:
     @property
     def deferred_batch_size(self) -> int:
         """Return how many messages a batch message holds at most."""
-        return self.producer.deferred_batch_size
+        return find_number(self.producer, "deferred_batch_size", DEFAULT_BATCH_SIZE)
 
     @property
     def topic_size_limit_bytes(self) -> int:
         """Return the most that a topic takes in one call."""
-        return self.producer.topic_size_limit_bytes
+        return find_number(self.producer, "topic_size_limit_bytes", DEFAULT_TOPIC_SIZE_LIMIT_BYTES)
 
     def __enter__(self: D) -> D:
         return self
@@ -103,7 +108,7 @@ class DeferredProducer:
 
         :raises PublishError: if any was not published, after all others were tried
         """
-        failed = [result.error for result in self.producer.produce_batch(messages) if not result.ok]
+        failed = [result.error for result in publish_all(self.producer, messages) if not result.ok]
         if failed:
             raise PublishError(
                 f"{len(failed)} of {len(messages)} messages were not published; first: {failed[0]}"
@@ -152,19 +157,38 @@ class DeferredBatchProducer(DeferredProducer):
 
         :param messages: those that were produced so far, if not given
         """
-        limit = self.producer.topic_size_limit_bytes - BATCH_OVERHEAD_BYTES
+        limit = self.topic_size_limit_bytes - BATCH_OVERHEAD_BYTES
         chunk: list[PubsubMessage] = []
         size = 0
         for message in self.messages if messages is None else messages:
             # Within the batch the message is JSON within JSON, whose quotes are escaped.
             added = 2 * message.size_bytes
-            if chunk and (len(chunk) == self.producer.deferred_batch_size or size + added > limit):
+            if chunk and (len(chunk) == self.deferred_batch_size or size + added > limit):
                 yield chunk
                 chunk, size = [], 0
             chunk.append(message)
             size += added
         if chunk:
             yield chunk
+
+
+def publish_all(producer: Producer, messages: list[PubsubMessage]) -> list[ProduceResult]:
+    """
+    Publish messages together; one by one if the producer, as one of version 3 or a mock, knows no other way.
+
+    :returns: the result of each
+    """
+    # A mock has whatever attribute it is asked for, but its class does not.
+    if hasattr(producer.__class__, "produce_batch"):
+        return producer.produce_batch(messages)
+    publish_message: Callable[[PubsubMessage], str | None] = producer.publish_message  # type: ignore[attr-defined]
+    return publish_each(publish_message, messages)
+
+
+def find_number(producer: BatchingProducer, name: str, default: int) -> int:
+    """Return a number that a producer tells, or the default if it does not."""
+    value = getattr(producer, name, default)
+    return value if isinstance(value, int) else default
 
 
 def deferred(component: Any, key: str = "sns_producer") -> Callable[[Callable[P, R]], Callable[P, R]]:

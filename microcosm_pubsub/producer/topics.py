@@ -14,8 +14,14 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.graph import PubSubGraph
 
 
-#: The topic of all media types in testing graphs for which none are configured.
-TESTING_TOPIC = "topic"
+class TestingTopic(str):
+    """The topic of all media types in testing graphs, as long as none is configured, not even that there is none."""
+
+    __slots__ = ()
+    __test__ = False
+
+
+TESTING_TOPIC = TestingTopic("topic")
 
 
 class TopicArns(dict[str, str]):
@@ -54,7 +60,7 @@ def iter_topic_mappings(dct: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 @defaults(
-    default=typed(values.text("sns_topic_arns.default"), default_value=None),
+    default=typed(values.text("sns_topic_arns.default"), default_value=None, mock_value=TESTING_TOPIC),
     mappings={},
 )
 def configure_sns_topic_arns(graph: PubSubGraph) -> TopicArns:
@@ -74,11 +80,12 @@ def configure_sns_topic_arns(graph: PubSubGraph) -> TopicArns:
         if not isinstance(arn, str) or not arn:
             raise ConfigurationError(f"The topic of {media_type} is {arn!r}, but must be the text of an ARN")
     default = config.default
-    if default is None and graph.pubsub_broker is not None:
+    is_open = default is None or isinstance(default, TestingTopic)
+    if is_open and graph.pubsub_broker is not None:
         default = graph.pubsub_broker.default_topic_arn
-    if default is None and graph.metadata.testing and not arns:
+    elif is_open and arns:
         # A test need not configure a topic; one that configures some is told of those that it forgot.
-        default = TESTING_TOPIC
+        default = None
     return TopicArns(arns, default=default)
 
 

@@ -9,7 +9,7 @@ from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
 from microcosm_pubsub.registry.media_type import media_type_for
 from microcosm_pubsub.registry.options import DEFAULT_OPTIONS, HandlerOptions
 from microcosm_pubsub.registry.patterns import find_matching
-from microcosm_pubsub.registry.route import Composite, Route, Routes
+from microcosm_pubsub.registry.route import Composite, Route, Routes, is_composite
 from microcosm_pubsub.registry.schemas import PubSubMessageSchemaRegistry, configure_schema_registry
 
 
@@ -24,5 +24,6 @@ __all__ = [
     "SQSMessageHandlerRegistry",
     "configure_schema_registry",
     "find_matching",
+    "is_composite",
     "media_type_for",
 ]

@@ -111,9 +111,10 @@ class SQSMessageHandlerRegistry:
                 if isinstance(own := getattr(handler, "options", None), HandlerOptions):
                     yield own
                 continue
-            # Each of the handlers that it has wants its messages in its own way.
-            for _, _, options in getattr(handler, "iter_parts", tuple)():
-                yield options
+            if hasattr(type(handler), "iter_parts"):
+                # Each of the handlers that it has wants its messages in its own way.
+                for _, _, options in handler.iter_parts():
+                    yield options
 
     def iter_handlers(self) -> Iterator[Any]:
         """Iterate over the registered handlers, each once."""
@@ -134,12 +135,16 @@ class SQSMessageHandlerRegistry:
 
     def _bind_named(self, component_names: Iterable[str]) -> dict[Any, Handler]:
         handlers = list(self.iter_handlers())
+        factories = find_factories(self.graph)
         named: dict[Any, Handler] = {}
         for name in component_names:
             component = self.graph[name]
             for handler in handlers:
                 if _is_bound_as(handler, component):
                     named[handler] = component
+                elif factories.get(name) is handler:
+                    # The graph has called a function, which made a handler, or is the handler itself.
+                    named[handler] = cast(Handler, component if callable(component) else handler)
         return named
 
     def _bind(self, handler: Any) -> Handler:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard
 
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.handlers import SQSMessageHandlerRegistry
@@ -54,7 +54,6 @@ class Route:
         return self.parts.get(self.find_name(message) or "", self)
 
 
-@runtime_checkable
 class Composite(Protocol):
     """
     A handler that has others, one for each of the names that the content of its messages may hold.
@@ -71,6 +70,11 @@ class Composite(Protocol):
     def choose(self, message: SQSMessage) -> str | None:
         """Return the name that a message's content holds; None if there is none, or the message is none of them."""
         ...
+
+
+def is_composite(handler: Handler) -> TypeGuard[Composite]:
+    """Return whether a handler has others; its class says so, since a mock has any attribute that it is asked for."""
+    return hasattr(type(handler), "iter_parts") and hasattr(type(handler), "choose")
 
 
 class Routes:

@@ -6,4 +6,4 @@ from microcosm_pubsub.errors import PubSubError
 
 
 class TransactionError(PubSubError):
-    """Return whether a transaction cannot begin, be used or be committed; the database's error is the cause."""
+    """Say that a transaction cannot begin, be used or be committed; the database's error is the cause."""

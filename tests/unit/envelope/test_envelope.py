@@ -15,6 +15,7 @@ from microcosm_pubsub.envelope import (
     CodecSQSEnvelope,
     LambdaSQSEnvelope,
     NaiveSQSEnvelope,
+    RawMessageBodyParser,
     RawSQSEnvelope,
     SQSEnvelope,
     blank_message,
@@ -35,6 +36,10 @@ class ParcelSchema(PubSubMessageSchema):
 
 PARCEL = {"mediaType": MEDIA_TYPE, "number": "7"}
 CONTENT = {"media_type": MEDIA_TYPE, "number": 7}
+
+
+class HalfEnvelope(RawMessageBodyParser, SQSEnvelope):
+    """Does not say what a message is."""
 
 
 class DottedEnvelope(RawSQSEnvelope):
@@ -85,8 +90,12 @@ def test_an_unknown_envelope_is_refused(make_graph):
 
 
 def test_an_envelope_says_what_a_body_means(graph):
-    with pytest.raises(TypeError):
+    with pytest.raises(
+        ConfigurationError, match=r"SQSEnvelope .* needs parse_message and parse_media_type_and_content"
+    ):
         SQSEnvelope(graph)
+    with pytest.raises(ConfigurationError, match=r"HalfEnvelope .* needs parse_media_type_and_content"):
+        HalfEnvelope(graph)
 
 
 BY_ATTRIBUTE = {"number": 7}

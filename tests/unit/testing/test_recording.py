@@ -7,8 +7,10 @@ from asyncio import run
 from dataclasses import dataclass
 from inspect import signature
 from json import loads
+from unittest.mock import call
 
 import pytest
+from botocore.exceptions import ClientError
 
 from microcosm_pubsub.matchers.published import PublishedMessage, published_messages_for
 from microcosm_pubsub.producer import SNSProducer
@@ -65,9 +67,83 @@ def test_recorded_calls_are_in_order(engine):
 
     calls = recorded_calls(client)
 
-    assert [name for name, _, _ in calls] == ["publish", "publish_batch", "publish"]
+    assert [(name, kwargs["Message"]) for name, _, kwargs in calls] == [
+        ("publish", "1"),
+        ("publish", "2"),
+        ("publish", "3"),
+    ]
     assert calls[0] == ("publish", (), {"TopicArn": "a", "Message": "1"})
     assert recorded_calls(engine.topic_client) is None
+
+
+class TestBatchCalls:
+    @pytest.fixture
+    def entries(self):
+        return [{"Id": str(number), "Message": f"message {number}"} for number in range(3)]
+
+    def test_make_a_call_for_each_entry(self, engine, entries):
+        client = record(engine.topic_client)
+
+        answer = client.publish_batch(TopicArn="topic", PublishBatchRequestEntries=entries)
+
+        assert client.publish_batch.call_count == 1
+        assert client.publish.call_args_list == [call(TopicArn="topic", Message=each["Message"]) for each in entries]
+        assert [each["Id"] for each in answer["Successful"]] == ["0", "1", "2"]
+        assert len({each["MessageId"] for each in answer["Successful"]}) == len(engine.messages("queue")) == 3
+
+    def test_answer_what_single_calls_are_told_to(self, engine, entries, client_error):
+        client = record(engine.topic_client)
+        client.publish.side_effect = [{"MessageId": "a"}, client_error("Throttled"), {"MessageId": "c"}]
+
+        answer = client.publish_batch(TopicArn="topic", PublishBatchRequestEntries=entries)
+
+        assert answer["Successful"] == [{"MessageId": "a", "Id": "0"}, {"MessageId": "c", "Id": "2"}]
+        assert [(each["Id"], each["Code"]) for each in answer["Failed"]] == [("1", "Throttled")]
+
+    def test_that_settle(self, engine):
+        client = record(engine.queue_client)
+        handles = [{"Id": str(number), "ReceiptHandle": f"r{number}"} for number in range(2)]
+
+        client.delete_message_batch(QueueUrl="queue", Entries=handles)
+        client.change_message_visibility_batch(
+            QueueUrl="queue", Entries=[{**each, "VisibilityTimeout": 3} for each in handles]
+        )
+
+        client.delete_message.assert_called_with(QueueUrl="queue", ReceiptHandle="r1")
+        client.change_message_visibility.assert_called_with(QueueUrl="queue", ReceiptHandle="r1", VisibilityTimeout=3)
+        assert client.delete_message.call_count == client.change_message_visibility.call_count == 2
+
+    @pytest.mark.parametrize("ids", [(), ("0", "0"), range(11)])
+    def test_are_refused_as_a_whole(self, engine, ids):
+        client = record(engine.topic_client)
+
+        with pytest.raises(ClientError):
+            client.publish_batch(
+                TopicArn="topic", PublishBatchRequestEntries=[{"Id": str(each), "Message": "m"} for each in ids]
+            )
+
+        assert client.publish.call_count == 0
+
+    def test_answer_as_they_are_told_themselves(self, engine, entries):
+        client = record(engine.topic_client)
+        client.publish_batch.return_value = {"Successful": [], "Failed": []}
+
+        client.publish_batch(TopicArn="topic", PublishBatchRequestEntries=entries)
+
+        assert client.publish.call_count == 0
+        assert [name for name, _, _ in recorded_calls(client)] == ["publish_batch"]
+
+
+def test_calls_of_a_method_that_was_reset_are_forgotten(engine):
+    client, producer = record(engine.topic_client), recording_producer()
+    for text in ("before", "after"):
+        client.publish.reset_mock()
+        producer.produce.reset_mock()
+        client.publish(TopicArn="topic", Message=text)
+        producer.produce(text)
+
+    assert recorded_calls(client) == [("publish", (), {"TopicArn": "topic", "Message": "after"})]
+    assert recorded_calls(producer) == [("produce", ("after",), {})]
 
 
 def test_recording_producer_answers_with_distinct_ids():
@@ -136,9 +212,7 @@ def test_a_recorded_producer_has_what_a_producer_has_and_nothing_else():
 def test_what_stands_in_is_called_as_a_producer_is(name):
     stand_in, real = (signature(getattr(cls, name)) for cls in (ProducerStandIn, SNSProducer))
 
-    assert list(stand_in.parameters) == [
-        {"pubsub_message": "message"}.get(parameter, parameter) for parameter in real.parameters
-    ]
+    assert list(stand_in.parameters) == list(real.parameters)
     assert [each.default for each in stand_in.parameters.values()] == [
         each.default for each in real.parameters.values()
     ]
