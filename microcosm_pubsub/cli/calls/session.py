@@ -15,7 +15,6 @@ from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.cli.sql.session import URL_VARIABLE
@@ -24,7 +23,6 @@ from microcosm_pubsub.errors import ConfigurationError
 
 def add_graph_flags(parser: ArgumentParser) -> None:
     """Add the flags that choose where calls go, and how their result is printed."""
-    add_broker_flag(parser)
     parser.add_argument("--topic-arn", metavar="ARN", help="where calls are published; a broker has a topic for them")
     add_client_flags(parser)
     add_json_flag(parser)
