@@ -62,6 +62,9 @@ def list_tasks(args: Namespace) -> int:
     if args.json:
         print_json([describe(function) for function in functions])
         return 0
+    if not functions:
+        tell_none(args)
+        return 0
     # Few tasks are sent by their schedule alone.
     recurring = any(function.recurrence is not None for function in functions)
     table = make_table("task", "queue", "arguments", "attempts", "timeout", *(["when"] if recurring else []))
@@ -73,6 +76,13 @@ def list_tasks(args: Namespace) -> int:
         table.add_row(*cells, *([found["recurrence"] or ""] if recurring else []))
     print_table(table)
     return 0
+
+
+def tell_none(args: Namespace) -> None:
+    """Say where tasks may be, if none is declared."""
+    where = ", ".join([*(args.imports or []), *([args.daemon] if args.daemon else [])])
+    text = f"No task is declared in {where}" if where else "No module is named: name those of tasks with --import"
+    print(f"{text}; tasks that were sent are listed with --database-url", file=sys.stderr)
 
 
 def send(args: Namespace) -> int:

@@ -602,7 +602,7 @@ def test_a_function_that_is_no_task():
     with harness(Daemon) as app:
         with pytest.raises(ConfigurationError, match="len is no task: declare it with @task"):
             app.graph.pubsub_tasks.task(len, [])
-        with pytest.raises(CallError, match="No task 'x' is declared; there are none"):
+        with pytest.raises(CallError, match="No task 'x' is declared in what was imported; there are none"):
             app.graph.pubsub_tasks.find_function("x")
 
 
