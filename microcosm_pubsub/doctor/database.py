@@ -5,7 +5,6 @@ The database of handlers' transactions: whether it answers, and the version of o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, judge_absent, ok, warning

@@ -190,8 +190,33 @@ def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, 
     with pytest.raises(ClientError) as caught:
         queue.send("a")
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
+    path = file_url.removeprefix("sqlite:///")
+    assert (
+        f"{file_url} failed: database is locked: another program has not ended its transaction for -1 s; see which have "
+        f"it open (`fuser -v {path}`), and end the one that hangs"
+    ) in str(caught.value)
     transaction.execute("ROLLBACK")
     assert queue.drain() == []
+
+
+def test_a_locked_database_is_told_at_the_start_too(file_url, make_queue, lock, monkeypatch):
+    make_queue(file_url)
+    lock()
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
+    with pytest.raises(ConfigurationError, match=r"database is locked: another program has not ended its transaction"):
+        Store(file_url)
+
+
+def test_what_can_be_done_about_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ConfigurationError, match="unable to open database file: see that its folder is there"):
+        Store(f"sqlite:///{tmp_path}/nowhere/pubsub.db")
+
+
+def test_what_can_be_done_about_a_full_disk_is_said(file_url, make_queue):
+    queue = make_queue(file_url)
+    limit_pages(queue, 1)
+    with pytest.raises(ClientError, match="database or disk is full: make room on its disk"):
+        queue.send_all(["b" * 3000] * 10)
 
 
 def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
