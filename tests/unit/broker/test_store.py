@@ -192,8 +192,8 @@ def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, 
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     path = file_url.removeprefix("sqlite:///")
     assert (
-        f"{file_url} failed: database is locked: another program has not ended its transaction for -1 s; see which have "
-        f"it open (`fuser -v {path}`), and end the one that hangs"
+        f"{file_url} failed: database is locked: another program has not ended its transaction for -1 s; see "
+        f"which have it open (`fuser -v {path}`), and end the one that hangs"
     ) in str(caught.value)
     transaction.execute("ROLLBACK")
     assert queue.drain() == []

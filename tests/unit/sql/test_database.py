@@ -12,8 +12,7 @@ from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry import HandlerOptions
-from microcosm_pubsub.sql import Base, Database, TransactionError, current_session
-from microcosm_pubsub.sql import engine, passing
+from microcosm_pubsub.sql import Base, Database, TransactionError, current_session, engine, passing
 from microcosm_pubsub.sql.database import Settings
 from microcosm_pubsub.sql.outbox.store import OutboxStore
 from microcosm_pubsub.sql.sessionmaker import read_sessionmaker
@@ -128,7 +127,7 @@ def test_a_file_that_somebody_else_holds_is_an_error_that_says_so(tmp_path, monk
 def test_tables_that_are_missing_are_told_with_the_command_that_makes_them(tmp_path):
     database, _ = open_database(f"sqlite:///{tmp_path}/orders.db", wait_seconds=0)
 
-    with pytest.raises(TransactionError, match="no such table: pubsub_outbox.: run `pubsub db upgrade`"):
+    with pytest.raises(TransactionError, match=r"no such table: pubsub_outbox\): run `pubsub db upgrade`"):
         OutboxStore(database, 60).list_rows(1)
 
 
