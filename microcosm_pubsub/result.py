@@ -137,7 +137,9 @@ class MessageHandlingResult(Replaceable):
     def from_result(cls, message: SQSMessage, result: Any) -> MessageHandlingResult:
         """Turn the value of a handler into a result."""
         outcome = MessageHandlingResultType.SUCCEEDED if result else MessageHandlingResultType.SKIPPED
-        return cls(media_type=message.media_type, result=outcome)
+        # Who forgot to return something would otherwise see a handler that did its work, and a word that says it did not.
+        extra = {"reason": RETURNED_NONE} if result is None else {}
+        return cls(media_type=message.media_type, result=outcome, extra=extra)
 
     @classmethod
     def from_error(cls, message: SQSMessage, error: BaseException) -> MessageHandlingResult:
@@ -234,6 +236,8 @@ class MessageHandlingResult(Replaceable):
             message.ack()
         return self
 
+
+RETURNED_NONE = "The handler returned None, and not something truthy, as it must unless it is annotated with `-> None`"
 
 LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 

@@ -23,6 +23,8 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MAX_ERROR_LENGTH, MessageHandlingResult, MessageHandlingResultType, describe
 
 
+NOTHING = "The handler returned None, and not something truthy, as it must unless it is annotated with `-> None`"
+
 SUCCEEDED, SKIPPED, IGNORED, EXPIRED, RETRIED, FAILED = MessageHandlingResultType
 
 logger = getLogger("tests.result")
@@ -81,7 +83,7 @@ ERROR_1 = RuntimeError("broken")
         (lambda content: content["number"] == 7, SUCCEEDED, {}, None, ["ack"]),
         (lambda content: "an id", SUCCEEDED, {}, None, ["ack"]),
         (lambda content: False, SKIPPED, {}, None, ["ack"]),
-        (lambda content: None, SKIPPED, {}, None, ["ack"]),
+        (lambda content: None, SKIPPED, {"reason": NOTHING}, None, ["ack"]),
         (raising(SkipMessage("nothing new")), SKIPPED, {"reason": "nothing new"}, None, ["ack"]),
         (raising(IgnoreMessage("not ours", {"a": 1})), IGNORED, {"reason": "not ours", "a": 1}, None, ["ack"]),
         (raising(TTLExpired()), EXPIRED, {"reason": "TTL expired"}, None, ["ack"]),
