@@ -41,9 +41,12 @@ LASTING_ERRORS = {
     "OptInRequired": "enable the region for the AWS account",
 }
 
+#: Who tries this without AWS is told the first of its settings that is missing, and means none.
+WITHOUT_AWS = "without AWS, set PUBSUB_BROKER_URL to a broker's database"
+
 CREDENTIALS_ADVICE = (
     "provide AWS credentials by environment variables, a profile or a role; see "
-    "https://docs.aws.amazon.com/boto3/latest/guide/credentials.html"
+    f"https://docs.aws.amazon.com/boto3/latest/guide/credentials.html; {WITHOUT_AWS}"
 )
 
 
