@@ -6,6 +6,7 @@ from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from types import SimpleNamespace
 
 import pytest
+from microcosm.errors import LockedGraphError
 from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub.constants import PUBLISHED_KEY
@@ -200,6 +201,11 @@ class UnspeakableError(Exception):
     [
         (ValueError(), "ValueError"),
         (UnspeakableError(), "UnspeakableError: (its text cannot be told, since its __str__ raises)"),
+        (
+            LockedGraphError("pubsub_rpc"),
+            "LockedGraphError: the object graph has no pubsub_rpc, and makes nothing more once a daemon has started: add "
+            "'pubsub_rpc' to the daemon's `components`",
+        ),
         (ValueError("a\n  b"), "ValueError: a b"),
         (ValueError("x" * 999), f"ValueError: {'x' * MAX_ERROR_LENGTH}..."),
     ],
