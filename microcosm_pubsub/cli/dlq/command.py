@@ -97,7 +97,7 @@ def _add_redrive_flags(command: ArgumentParser) -> None:
 
 
 def _add_run_flags(command: ArgumentParser) -> None:
-    command.add_argument("id", metavar="ID", help="the message's id")
+    command.add_argument("id", metavar="ID", help="the message's id, or that by which the daemon's log names it")
     add_queue_flags(command)
     command.add_argument("--daemon", required=True, metavar=DAEMON, help="whose handler it is")
     command.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")
