@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from logging import getLogger
+from pathlib import Path
 from typing import Any, Protocol
 
 from microcosm.metadata import Metadata
@@ -75,11 +76,11 @@ def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | N
         worker.stop()
     warn_of_doubts(daemon)
     graph.logger.info(
-        "Starting daemon %s: %s, workers %d, transport %s",
+        "Starting daemon %s: %s, workers %d, %s",
         daemon.name,
         graph.sqs_consumer.sqs_queue_url,
         worker.settings.concurrency,
-        describe_client(graph.sqs_client),
+        describe_engine(graph),
     )
     try:
         services.start()
@@ -88,6 +89,15 @@ def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | N
         services.stop()
     say_end(daemon, ending)
     return choose_exit_code(ending, is_supervised=send_report is not None)
+
+
+def describe_engine(graph: PubSubGraph) -> str:
+    """Return where messages come from: the broker's database, or how calls of another engine are made."""
+    broker = graph.pubsub_broker
+    if broker is None or graph.sqs_client is not broker.queue_client:
+        return f"transport {describe_client(graph.sqs_client)}"
+    # The URL of a queue names no database, and a file is sought from where the program was started.
+    return f"broker {broker.broker.store}, seen from {Path.cwd()}"
 
 
 def measures_for_prometheus(daemon: Any) -> bool:
