@@ -237,7 +237,9 @@ class Worker:
         return None
 
     def _end(self, ending: Ending, on_watch: Callable[[], None]) -> Ending:
-        logger.info("Ending: %s", ending.reason)
+        busy, seconds = len(self.slots.busy), self.settings.shutdown_timeout_seconds
+        waiting = f"; waiting at most {seconds:g} s for handlers that run: {busy}" if busy else ""
+        logger.info("Ending: %s%s", ending.reason, waiting)
         self.receiver.stop()
         # A client that can end its receives at once has this method; others are waited for.
         interrupt = getattr(self.consumer.sqs_client, "interrupt", lambda: None)

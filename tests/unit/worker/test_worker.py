@@ -5,6 +5,7 @@ The worker.
 import asyncio
 from itertools import count
 from json import dumps
+from logging import INFO
 from threading import Barrier, Event, Thread, current_thread
 
 import pytest
@@ -762,7 +763,8 @@ class TestEndings:
         # nothing is stranded
         assert queue.hidden_for == [0] * (20 - done)
 
-    def test_told_again_it_does_not_wait_for_handlers(self, make_program, queue):
+    def test_told_again_it_does_not_wait_for_handlers(self, make_program, queue, caplog):
+        caplog.set_level(INFO)
         queue.send(parcel(1))
         began, go_on, lost = Event(), Event(), Event()
 
@@ -783,6 +785,8 @@ class TestEndings:
         assert queue.hidden_for == [0]
         go_on.set()
         assert lost.wait(SECONDS)
+        seconds = program.worker.settings.shutdown_timeout_seconds
+        assert f"Ending: told to stop; waiting at most {seconds:g} s for handlers that run: 1" in caplog.text
 
     def test_handlers_are_given_so_long(self, make_program, queue):
         queue.send(parcel(1))
