@@ -22,14 +22,17 @@ UNREADABLE_ANSWER = (AttributeError, LookupError, RecursionError, ResponseParser
 #: The errors of a client when a call fails.
 CLIENT_ERRORS = (BotoCoreError, ClientError, *UNREADABLE_ANSWER)
 
-#: Error codes that stay until somebody changes something, with what to change.
+#: Who tries this without AWS is told the first of its settings that is missing, and means none.
+WITHOUT_AWS = "without AWS, set PUBSUB_BROKER_URL to a broker's database"
+
+CREDENTIALS_ADVICE = (
+    "provide AWS credentials by environment variables, a profile or a role; see "
+    f"https://docs.aws.amazon.com/boto3/latest/guide/credentials.html; {WITHOUT_AWS}"
+)
+
+#: Error codes of any service that stay until somebody changes something, with what to change.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
-LASTING_ERRORS = {
-    "AWS.SimpleQueueService.NonExistentQueue": "create the queue, or correct sqs_consumer.sqs_queue_url",
-    "QueueDoesNotExist": "create the queue, or correct sqs_consumer.sqs_queue_url",
-    "InvalidAddress": "correct sqs_consumer.sqs_queue_url",
-    "AccessDenied": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
-    "AccessDeniedException": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+ACCOUNT_ERRORS = {
     "InvalidClientTokenId": "correct the AWS credentials",
     "UnrecognizedClientException": "correct the AWS credentials",
     "InvalidSecurity": "correct the AWS credentials",
@@ -41,13 +44,26 @@ LASTING_ERRORS = {
     "OptInRequired": "enable the region for the AWS account",
 }
 
-#: Who tries this without AWS is told the first of its settings that is missing, and means none.
-WITHOUT_AWS = "without AWS, set PUBSUB_BROKER_URL to a broker's database"
+#: Those of a receive.
+LASTING_ERRORS = {
+    "AWS.SimpleQueueService.NonExistentQueue": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "QueueDoesNotExist": "create the queue, or correct sqs_consumer.sqs_queue_url",
+    "InvalidAddress": "correct sqs_consumer.sqs_queue_url",
+    "AccessDenied": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    "AccessDeniedException": "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility",
+    **ACCOUNT_ERRORS,
+}
 
-CREDENTIALS_ADVICE = (
-    "provide AWS credentials by environment variables, a profile or a role; see "
-    f"https://docs.aws.amazon.com/boto3/latest/guide/credentials.html; {WITHOUT_AWS}"
-)
+#: Those of a publish. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors
+TOPIC_ERRORS = {
+    "NotFound": "create the topic, or correct sns_topic_arns",
+    "AuthorizationError": "allow sns:Publish on the topic",
+    "AccessDenied": "allow sns:Publish on the topic",
+    "AccessDeniedException": "allow sns:Publish on the topic",
+    "KMSAccessDenied": "allow kms:GenerateDataKey and kms:Decrypt on the topic's key",
+    "NoCredentialsError": CREDENTIALS_ADVICE,
+    **ACCOUNT_ERRORS,
+}
 
 
 def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:

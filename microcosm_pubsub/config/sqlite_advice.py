@@ -8,6 +8,7 @@ ADVICE = {
     "is locked": "another program has not ended its transaction for {seconds:g} s; see which have it open (`fuser -v "
     "{path}`), and end the one that hangs",
     "is full": "make room on its disk",
+    "disk I/O error": "see whether its disk is full, or fails",
     "readonly database": "let this user write the file, those beside it, and their folder",
     "unable to open": "see that its folder is there, and that this user may write in it",
 }
