@@ -54,6 +54,16 @@ LASTING_ERRORS = {
     **ACCOUNT_ERRORS,
 }
 
+#: Those of a look for the URL of a queue, by its name.
+NAME_ERRORS = {
+    "AWS.SimpleQueueService.NonExistentQueue": "create the queue, or correct its name or the region",
+    "QueueDoesNotExist": "create the queue, or correct its name or the region",
+    "AccessDenied": "allow sqs:GetQueueUrl, or give the whole URL",
+    "AccessDeniedException": "allow sqs:GetQueueUrl, or give the whole URL",
+    "NoCredentialsError": CREDENTIALS_ADVICE,
+    **ACCOUNT_ERRORS,
+}
+
 #: Those of a publish. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors
 TOPIC_ERRORS = {
     "NotFound": "create the topic, or correct sns_topic_arns",

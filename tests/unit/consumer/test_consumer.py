@@ -61,6 +61,22 @@ def make_consumer(graph):
     return make
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AWS.SimpleQueueService.NonExistentQueue", "create the queue, or correct its name or the region"),
+        ("QueueDoesNotExist", "create the queue, or correct its name or the region"),
+        ("AccessDenied", "allow sqs:GetQueueUrl, or give the whole URL"),
+        ("SignatureDoesNotMatch", "correct the AWS secret key, or this machine's clock"),
+        ("InternalError", "check the name, the region and that sqs:GetQueueUrl is allowed, or give the whole URL"),
+    ],
+)
+def test_a_name_that_cannot_be_looked_up_says_what_can_be_done(client_error, code, advice):
+    with pytest.raises(QueueAccessError) as raised:
+        resolve_queue_url(NameServer(client_error(code)), "orders", testing=False)
+    assert str(raised.value) == f"Cannot look up the URL of queue 'orders': {code}; {advice}"
+
+
 def test_consume(graph, queue):
     queue.send(parcel(1), parcel(2))
 
