@@ -15,6 +15,7 @@ from microcosm_pubsub.clients.codes import (
     UNREADABLE_ANSWER,
     convert_receive_error,
     error_code,
+    explain_code,
 )
 from microcosm_pubsub.clients.factory import configure_sns_client, configure_sqs_client, find_account_client
 from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
@@ -38,6 +39,7 @@ __all__ = [
     "describe_client",
     "endpoint_of",
     "error_code",
+    "explain_code",
     "find_account_client",
     "is_local_host",
     "make_client",

@@ -90,6 +90,16 @@ def convert_receive_error(error: Exception, queue_url: str) -> ReceiveError:
     return ReceiveError(f"Cannot receive from {queue_url} at the moment: {said}")
 
 
+def explain_code(code: str, right: str) -> str:
+    """
+    Return an error's code, with what can be done about it if that is known.
+
+    :param right: that the call needs
+    """
+    advice = f"allow {right}" if code.startswith("AccessDenied") else ACCOUNT_ERRORS.get(code)
+    return f"{code} ({advice})" if advice else code
+
+
 def error_code(error: Exception) -> str:
     """Return the code of a client's error, or its class name."""
     if isinstance(error, ClientError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from microcosm_pubsub.clients import explain_code
 from microcosm_pubsub.dead_letters import Reason
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
@@ -45,9 +46,14 @@ class Refusal:
     code: str
 
 
+#: The right that each way to settle a message needs.
+RIGHTS = {"delete": "sqs:DeleteMessage", "nack": "sqs:ChangeMessageVisibility"}
+
+
 def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
     """Return the error for a message that could not be settled, and that will be received again."""
+    why = explain_code(code, RIGHTS[verb])
     return SettleError(
-        f"Cannot {verb} message {message.message_id} ({message.media_type}): {code}; it will be received "
-        "again when its visibility timeout runs out"
+        f"Cannot {verb} message {message.message_id} ({message.media_type}): {why}; it will be received again when its "
+        "visibility timeout runs out"
     )

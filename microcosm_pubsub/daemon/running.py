@@ -97,7 +97,8 @@ def describe_engine(graph: PubSubGraph) -> str:
     if broker is None or graph.sqs_client is not broker.queue_client:
         return f"transport {describe_client(graph.sqs_client)}"
     # The URL of a queue names no database, and a file is sought from where the program was started.
-    return f"broker {broker.broker.store}, seen from {Path.cwd()}"
+    store = broker.broker.store
+    return f"broker {store}, seen from {Path.cwd()}" if store.is_sqlite else f"broker {store}"
 
 
 def measures_for_prometheus(daemon: Any) -> bool:
