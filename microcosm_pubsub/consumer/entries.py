@@ -52,8 +52,8 @@ RIGHTS = {"delete": "sqs:DeleteMessage", "nack": "sqs:ChangeMessageVisibility"}
 
 def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
     """Return the error for a message that could not be settled, and that will be received again."""
-    why = explain_code(code, RIGHTS[verb])
+    why, media_type = explain_code(code, RIGHTS[verb]), message.media_type or "unknown media type"
     return SettleError(
-        f"Cannot {verb} message {message.message_id} ({message.media_type}): {why}; it will be received again when its "
+        f"Cannot {verb} message {message.message_id} ({media_type}): {why}; it will be received again when its "
         "visibility timeout runs out"
     )

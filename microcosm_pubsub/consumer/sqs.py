@@ -215,7 +215,7 @@ class SQSConsumer:
             logger.warning(
                 "Sent message %s (%s) to the dead-letter queue %s: %s%s, attempts: %s",
                 each.message.message_id,
-                each.message.media_type,
+                each.message.media_type or "unknown media type",
                 name_of(url),
                 each.reason.outcome,
                 f", {each.reason.error}" if each.reason.error else "",

@@ -103,13 +103,14 @@ def test_what_fails_for_good_is_a_dead_letter(daemon_cls, capsys):
     assert sent in capsys.readouterr().out
 
 
-def test_a_body_as_it_is(daemon_cls):
+def test_a_body_as_it_is(daemon_cls, capsys):
     with harness(daemon_cls) as app:
         app.send("{nope")
         app.run()
 
         assert [result.result for result in app.results] == [FAILED]
         assert [message.body for message in app.dead_letters] == ["{nope"]
+    assert "(unknown media type) to the dead-letter queue orders-dead-letters: FAILED" in capsys.readouterr().out
 
 
 def test_fifo_keeps_the_order_of_a_group(daemon_cls):
