@@ -19,6 +19,7 @@ from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import RAN_OUT, Lease
+from microcosm_pubsub.worker.lanes import MAX_NAMED
 
 
 logger = getLogger(__name__)
@@ -42,9 +43,6 @@ LOST_CODES = frozenset(
         "ReceiptHandleIsInvalid",
     }
 )
-
-#: At most this many messages are named in a line of the log.
-MAX_NAMED = 3
 
 
 class LeaseKeeper:

@@ -647,6 +647,7 @@ class TestTimeouts:
 
         program = make_program(handle, {"timeout_seconds": 5}, clock=clock, max_abandoned=1)
         program.began, program.go_on, program.leases = began, go_on, leases
+        program.line = handle.__code__.co_firstlineno + 2
         program.worker.slots.start()
         program.receive(1)
         assert began.wait(SECONDS)
@@ -690,6 +691,7 @@ class TestTimeouts:
         (result,) = results
         assert isinstance(result.exc_info[1], HandlerTimeout)
         assert "took longer than its timeout of 5 s and was abandoned" in str(result.exc_info[1])
+        assert f"; it was at {__file__}:{stuck.line} in handle" in str(result.exc_info[1])
         assert result.elapsed_time == 6000
 
     def test_another_thread_takes_its_place_and_too_many_end_the_process(self, stuck, clock):
