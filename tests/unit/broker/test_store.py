@@ -9,10 +9,11 @@ from threading import Thread
 
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy import create_engine, make_url
 
 from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker import store as store_module
-from microcosm_pubsub.broker.store import Store
+from microcosm_pubsub.broker.store import Store, StoreError
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -230,6 +231,26 @@ def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
         queue.send("a")
     monkeypatch.undo()
     assert queue.drain() == []
+
+
+def test_a_user_without_rights_is_told_what_to_grant(postgres):
+    url = make_url(postgres.create_database())
+    with create_engine(url).connect() as connection:
+        connection.exec_driver_sql("DO $$ BEGIN CREATE ROLE poor LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+        connection.commit()
+
+    with pytest.raises(
+        ConfigurationError, match=r"permission denied for .*: grant poor CREATE on its schema, once, and"
+    ):
+        Store(url.set(username="poor").render_as_string(hide_password=False))
+
+
+def test_a_disk_that_fails_is_not_full(file_url, monkeypatch):
+    store = Store(file_url)
+    with pytest.raises(StoreError, match="disk I/O error: see whether its disk is full, or fails") as raised:
+        with store.begin():
+            raise sqlite3.OperationalError("disk I/O error")
+    assert not raised.value.full
 
 
 def test_server_that_goes_away(postgres, make_queue, make_broker):
