@@ -235,22 +235,22 @@ def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
 
 def test_a_user_without_rights_is_told_what_to_grant(postgres):
     url = make_url(postgres.create_database())
-    with create_engine(url).connect() as connection:
+    engine = create_engine(url)
+    with engine.begin() as connection:
         connection.exec_driver_sql("DO $$ BEGIN CREATE ROLE poor LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
-        connection.commit()
+    engine.dispose()
 
-    with pytest.raises(
-        ConfigurationError, match=r"permission denied for .*: grant poor CREATE on its schema, once, and"
-    ):
+    with pytest.raises(ConfigurationError, match=r"permission denied for .*: grant poor CREATE on its schema, once"):
         Store(url.set(username="poor").render_as_string(hide_password=False))
 
 
-def test_a_disk_that_fails_is_not_full(file_url, monkeypatch):
+def test_a_disk_that_fails_is_not_full(file_url):
     store = Store(file_url)
-    with pytest.raises(StoreError, match="disk I/O error: see whether its disk is full, or fails") as raised:
-        with store.begin():
-            raise sqlite3.OperationalError("disk I/O error")
+    told = "disk I/O error: see whether its disk is full, or fails"
+    with pytest.raises(StoreError, match=told) as raised, store.begin():
+        raise sqlite3.OperationalError("disk I/O error")
     assert not raised.value.full
+    store.close()
 
 
 def test_server_that_goes_away(postgres, make_queue, make_broker):
