@@ -15,8 +15,9 @@ from logging import getLogger
 from microcosm_pubsub.backoff import BackoffPolicy, growing
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.clients.protocols import can_administrate
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error
+from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error, tell_stranded
 from microcosm_pubsub.consumer.queue_calls import QueueCalls
 from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
 from microcosm_pubsub.dead_letters.sources import name_of
@@ -207,6 +208,9 @@ class SQSConsumer:
         """
         url = self.dead_letters.queue.find() if messages else None
         if url is None:
+            # Files and the like have no such queue, and one that could just not be looked up is told of elsewhere.
+            if messages and can_administrate(self.sqs_client) and self.dead_letters.queue.is_missing:
+                tell_stranded(messages, self.sqs_queue_url)
             return [], []
         source = self.dead_letters.queue.source
         errors = self.dead_letters.send([(each.message.raw, replace(each.reason, source=source)) for each in messages])
