@@ -67,8 +67,8 @@ def tell_stranded(messages: Iterable[GivenUp], queue_url: str) -> None:
     """Say which messages are given up, and have nowhere to go."""
     for each in messages:
         logger.warning(
-            "Message %s (%s) is given up, and comes again, since %s has no dead-letter queue that can be seen: give it a "
-            "redrive policy, or set sqs_consumer.dead_letter_queue_url",
+            "Message %s (%s) is given up, and comes again, since %s has no dead-letter queue that can be seen: give it "
+            "a redrive policy, or set sqs_consumer.dead_letter_queue_url",
             each.message.message_id,
             each.message.media_type or "unknown media type",
             queue_url,
