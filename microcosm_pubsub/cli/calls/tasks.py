@@ -16,6 +16,7 @@ from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.cli.calls import ledger
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.errors import PubSubError
@@ -87,6 +88,8 @@ def tell_none(args: Namespace) -> None:
 
 def send(args: Namespace) -> int:
     """Send a task, and print its id."""
+    # What is sent into a file that only this command has opened is lost.
+    args.broker_url = find_broker_url(args)
     with opening_tasks(args) as tasks:
         function = tasks.find_function(args.name)
         by_position, by_name = function.parameters.load(read_params(args.args))

@@ -156,6 +156,19 @@ def test_a_file_that_is_mistyped_is_told_and_not_made(words, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "words", [["tasks", "send", "jobs.add"], ["rpc", "call", "jobs.add"], ["rpc", "clean"]], ids=" ".join
+)
+def test_a_broker_that_is_mistyped_is_told_and_not_made(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as raised:
+        main([*words, "--broker-url", "sqlite:///broker.bd"])
+    assert raised.value.code == (
+        f"pubsub {words[0]}: There is no broker in the file broker.bd, seen from {tmp_path}: see --broker-url"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_list_of_no_tasks_says_where_they_may_be(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nothing.py").write_text("")
