@@ -264,10 +264,7 @@ def describe(error: BaseException) -> str:
         text = "(its text cannot be told, since its __str__ raises)"
     if isinstance(error, LockedGraphError):
         # It tells the name alone, and is met by who asks for a component while a message is handled.
-        text = (
-            f"the object graph has no {text}, and makes nothing more once a daemon has started: add {text!r} to the "
-            "daemon's `components`"
-        )
+        text = f"the graph has no {text}, and makes no more once it is locked: name it in the daemon's `components`"
     if len(text) > MAX_ERROR_LENGTH:
         text = f"{text[:MAX_ERROR_LENGTH]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
