@@ -203,8 +203,8 @@ class UnspeakableError(Exception):
         (UnspeakableError(), "UnspeakableError: (its text cannot be told, since its __str__ raises)"),
         (
             LockedGraphError("pubsub_rpc"),
-            "LockedGraphError: the graph has no pubsub_rpc, and makes no more once it is locked: name it in the daemon's "
-            "`components`",
+            "LockedGraphError: the graph has no pubsub_rpc, and makes no more once it is locked: name it in the "
+            "daemon's `components`",
         ),
         (ValueError("a\n  b"), "ValueError: a b"),
         (ValueError("x" * 999), f"ValueError: {'x' * MAX_ERROR_LENGTH}..."),
