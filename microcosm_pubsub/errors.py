@@ -168,6 +168,16 @@ class DeadLetter(HandlerSignal):
     default_reason = "Given up by its handler"
 
 
+def article(value: Any) -> str:
+    """Return the name of a value's class, after "a" or "an"."""
+    return with_article(type(value).__qualname__)
+
+
+def with_article(name: str) -> str:
+    """Return a name, after "a" or "an"."""
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
 def _iter_texts(found: Any) -> Iterator[str]:
     """Iterate over the faults, without their places."""
     if isinstance(found, Mapping):

@@ -18,6 +18,8 @@ from time import perf_counter, time
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
+from microcosm.errors import LockedGraphError
+
 from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
 from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
 from microcosm_pubsub.message import Replaceable, SQSMessage, find_value
@@ -137,7 +139,9 @@ class MessageHandlingResult(Replaceable):
     def from_result(cls, message: SQSMessage, result: Any) -> MessageHandlingResult:
         """Turn the value of a handler into a result."""
         outcome = MessageHandlingResultType.SUCCEEDED if result else MessageHandlingResultType.SKIPPED
-        return cls(media_type=message.media_type, result=outcome)
+        # Otherwise who forgot to return something would see that the handler did its work, and read that it did not.
+        extra = {"reason": RETURNED_NONE} if result is None else {}
+        return cls(media_type=message.media_type, result=outcome, extra=extra)
 
     @classmethod
     def from_error(cls, message: SQSMessage, error: BaseException) -> MessageHandlingResult:
@@ -240,6 +244,8 @@ class MessageHandlingResult(Replaceable):
         return self
 
 
+RETURNED_NONE = "The handler returned None, and not something truthy, as it must unless it is annotated with `-> None`"
+
 LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 
 #: Attributes of a log record, which an `extra` may not set.
@@ -261,6 +267,9 @@ def describe(error: BaseException) -> str:
     except Exception:
         # An error's own text is somebody's code, and what is told here only tells others.
         text = "(its text cannot be told, since its __str__ raises)"
+    if isinstance(error, LockedGraphError):
+        # It tells the name alone, and is met by who asks for a component while a message is handled.
+        text = f"the graph has no {text}, and makes no more once it is locked: name it in the daemon's `components`"
     if len(text) > MAX_ERROR_LENGTH:
         text = f"{text[:MAX_ERROR_LENGTH]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -7,7 +7,6 @@ SQLAlchemy is imported only by a graph that has a broker.
 from __future__ import annotations
 
 from os import environ
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microcosm.api import typed
@@ -65,15 +64,3 @@ def open_broker(url: str, synchronous: str = "NORMAL", max_receive_count: int = 
     except ModuleNotFoundError as error:
         extra = "postgres" if error.name == "psycopg" else "broker"
         raise ConfigurationError(f"The broker needs {error.name}: pip install 'microcosm_pubsub[{extra}]'") from error
-
-
-def open_existing_broker(url: str) -> BrokerClients:
-    """
-    Open a broker that is there: who mistypes the name of its file is to be told so, and not that its queues are empty.
-
-    :raises ConfigurationError: if there is none
-    """
-    name, _, path = url.partition(":///")
-    if name.startswith("sqlite") and path and not path.startswith(("file:", ":memory:")) and not Path(path).exists():
-        raise ConfigurationError(f"There is no broker in the file {path}, seen from {Path.cwd()}: see --broker-url")
-    return open_broker(url)

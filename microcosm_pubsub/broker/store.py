@@ -22,10 +22,12 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.broker.url import parse_url
 from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
+from microcosm_pubsub.config.sqlite_advice import find_sqlite_advice
 from microcosm_pubsub.errors import ConfigurationError, PubSubError
 
 
@@ -101,7 +103,9 @@ class Store:
             # The connections would stay open otherwise.
             self.close()
             if isinstance(error, self._errors):
-                raise ConfigurationError(f"Cannot use the broker's database {self}: {first_line(error)}") from error
+                raise ConfigurationError(
+                    f"Cannot use the broker's database {self}: {self._explain(first_line(error))}"
+                ) from error
             raise
 
     def __str__(self) -> str:
@@ -164,12 +168,21 @@ class Store:
             with connection.begin():
                 yield connection
         except self._errors as error:
-            text = first_line(error)
-            full = "is full" in text or "No space left" in text
+            said = first_line(error)
+            full = "is full" in said or "No space left" in said
             invalid = isinstance(said_by_driver(error), self._invalid)
-            raise StoreError(f"The broker's database {self} failed: {text}", full, invalid) from error
+            raise StoreError(f"The broker's database {self} failed: {self._explain(said)}", full, invalid) from error
         except UnicodeEncodeError as error:
             raise StoreError("Text must be UTF-8, without halves of surrogate pairs.", invalid=True) from error
+
+    def _explain(self, said: str) -> str:
+        """Return the text of a database's error, and what can be done about it."""
+        advice: str | None = None
+        if self.is_sqlite:
+            advice = find_sqlite_advice(said, str(self.url.database), sqlite.BUSY_TIMEOUT_SECONDS)
+        elif "permission denied" in said:
+            advice = f"grant {self.url.username} CREATE on its schema, once, and all rights on its tables pubsub_*"
+        return f"{said}: {advice}" if advice else said
 
     def _connect(self) -> Connection:
         connection = self._connection = self.engine.connect()

@@ -12,6 +12,10 @@ from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.message import SQSMessage
 
 
+#: What a function may raise: one that would end the program has failed, as a handler has that does.
+FAILURES = (Exception, SystemExit)
+
+
 class Run(Protocol):
     """One call of a function, for one message."""
 
@@ -22,7 +26,7 @@ class Run(Protocol):
         """Take the value that the function returned."""
         ...
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception | SystemExit) -> None:
         """Take the error that the function raised; raise the outcome of the message."""
         ...
 
@@ -66,7 +70,7 @@ class CallHandler:
             return True
         try:
             value = self.function(*run.args, **run.kwargs)
-        except Exception as error:
+        except FAILURES as error:
             run.fail(error)
             raise
         run.succeed(value)
@@ -83,7 +87,7 @@ class AsyncCallHandler(CallHandler):
             return True
         try:
             value = await self.function(*run.args, **run.kwargs)
-        except Exception as error:
+        except FAILURES as error:
             run.fail(error)
             raise
         run.succeed(value)

@@ -22,7 +22,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from microcosm_pubsub.calls.errors import InvalidParams
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.dispatcher.arguments import get_kind
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.fast.loader import Loader
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
@@ -240,12 +240,6 @@ class Parameters:
         known = self.signature.parameters
         others = {name: value for name, value in params.items() if name not in known}
         return {**{name: value for name, value in params.items() if name in known}, rest: others}
-
-
-def article(value: Any) -> str:
-    """Return the name of a value's class, after "a" or "an"."""
-    name = type(value).__qualname__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def is_component(kind: Any) -> bool:

@@ -30,7 +30,7 @@ from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config.fork import renew_lock_in_child
-from microcosm_pubsub.errors import Nack
+from microcosm_pubsub.errors import Nack, article
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.types import Handler
@@ -265,7 +265,7 @@ def write_result(message: SQSMessage, value: Any, field: Any = None) -> str:
     except (ValidationError, *ENCODING_ERRORS) as error:
         raise RpcError(
             INTERNAL_ERROR,
-            f"The result, a {type(value).__qualname__}, cannot be written as JSON ({error}): annotate what the method "
+            f"The result, {article(value)}, cannot be written as JSON ({error}): annotate what the method "
             "returns, or return something else",
         ) from error
     if len(text) > MAX_REPLY_BYTES:

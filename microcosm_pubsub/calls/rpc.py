@@ -18,14 +18,13 @@ from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
 from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.open_request import OpenRequest
-from microcosm_pubsub.calls.parameters import article
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue
 from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer import PubsubMessage
 

@@ -228,7 +228,7 @@ class TaskRun:
         if self.hooks:
             self._call_hooks("on_success", value)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception | SystemExit) -> None:
         """Tell the hooks the error that it raised, and let them say whether it is tried again."""
         self._call_hooks("on_error", error)
         self._limit_retries()

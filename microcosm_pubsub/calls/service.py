@@ -179,7 +179,7 @@ class MethodRun:
             refuse(self.replies, self.message, error)
         self.replies.end(self.message, text)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception | SystemExit) -> None:
         """
         Keep the error that it raised as the answer.
 

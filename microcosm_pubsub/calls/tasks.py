@@ -165,7 +165,7 @@ class Tasks(TaskSender):
             return self.registry.functions[name]
         except KeyError:
             known = ", ".join(sorted(self.registry.functions)) or "none"
-            raise CallError(f"No task {name!r} is declared; there are {known}") from None
+            raise CallError(f"No task {name!r} is declared in what was imported; there are {known}") from None
 
     def _write(self, task: Task, options: SendOptions) -> dict[str, Any]:
         params = task.serialize()

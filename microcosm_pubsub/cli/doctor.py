@@ -9,7 +9,6 @@ from collections import Counter
 
 from rich.markup import escape
 
-from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.provision import make_overrides
@@ -27,7 +26,6 @@ def add_flags(parser: ArgumentParser) -> None:
     parser.add_argument("daemon", metavar=DAEMON)
     parser.add_argument("--strict", action="store_true", help="exit 1 for a warning too")
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
-    add_broker_flag(parser)
     add_client_flags(parser)
     parser.set_defaults(call=main)
 

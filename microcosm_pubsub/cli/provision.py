@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.markup import escape
 
-from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.run import find_daemon
@@ -30,7 +29,6 @@ STYLES = {"missing": "bold red", "differs": "yellow", "there": "green", "unknown
 def add_flags(parser: ArgumentParser) -> None:
     """Add the flags that say where to look, and how to print the result."""
     parser.add_argument("--json", action="store_true", help="print the result for a machine")
-    add_broker_flag(parser)
     add_client_flags(parser)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.cli.flags import add_client_flags
+from microcosm_pubsub.cli.flags import add_client_flags, find_broker_url
 from microcosm_pubsub.envelope import CodecSQSEnvelope, find_media_type
 from microcosm_pubsub.message import SQSMessage
 
@@ -43,6 +43,7 @@ def main(args: Namespace) -> None:
     A message that cannot be decoded is printed with the reason, and is always left.
     """
     config = {
+        "pubsub_broker": {"url": find_broker_url(args)},
         "sqs_consumer": {
             "sqs_queue_url": args.queue_url,
             "profile_name": args.profile,

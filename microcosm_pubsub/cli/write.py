@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.cli.flags import add_client_flags
+from microcosm_pubsub.cli.flags import add_client_flags, find_broker_url
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.graph import PubSubGraph
 
@@ -29,6 +29,7 @@ def main(args: Namespace) -> None:
     """Publish one message, and print its id."""
     media_type = args.media_type if args.media_type.startswith("application") else created(args.media_type)
     config = {
+        "pubsub_broker": {"url": find_broker_url(args)},
         "sns_topic_arns": {"default": args.topic_arn},
         "sns_producer": {
             "profile_name": args.profile,

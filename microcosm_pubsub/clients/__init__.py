@@ -10,9 +10,12 @@ from microcosm_pubsub.clients.codes import (
     CLIENT_ERRORS,
     CREDENTIALS_ADVICE,
     LASTING_ERRORS,
+    NAME_ERRORS,
+    TOPIC_ERRORS,
     UNREADABLE_ANSWER,
     convert_receive_error,
     error_code,
+    explain_code,
 )
 from microcosm_pubsub.clients.factory import configure_sns_client, configure_sqs_client, find_account_client
 from microcosm_pubsub.clients.protocols import QueueClient, TopicClient
@@ -24,6 +27,8 @@ __all__ = [
     "CREDENTIALS_ADVICE",
     "LASTING_ERRORS",
     "LOCAL_REGION",
+    "NAME_ERRORS",
+    "TOPIC_ERRORS",
     "UNREADABLE_ANSWER",
     "QueueClient",
     "TopicClient",
@@ -34,6 +39,7 @@ __all__ = [
     "describe_client",
     "endpoint_of",
     "error_code",
+    "explain_code",
     "find_account_client",
     "is_local_host",
     "make_client",

@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
+from microcosm_pubsub.clients.codes import WITHOUT_AWS
 from microcosm_pubsub.clients.fork import start_client_anew
 from microcosm_pubsub.clients.urls import check_endpoint
 from microcosm_pubsub.config.fork import start_anew_in_child
@@ -99,9 +100,9 @@ def _explaining(service: str) -> Iterator[None]:
     try:
         yield
     except NoRegionError:
+        section = "sqs_consumer, or give the whole URL of the queue" if service == "sqs" else "sns_producer"
         raise ConfigurationError(
-            f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of "
-            f"{'sqs_consumer, or give the whole URL of the queue' if service == 'sqs' else 'sns_producer'}"
+            f"No AWS region for {service}: set AWS_DEFAULT_REGION, or region_name of {section}; {WITHOUT_AWS}"
         ) from None
     except ProfileNotFound as error:
         raise ConfigurationError(f"{error}: correct profile_name, or add it to ~/.aws/config") from error

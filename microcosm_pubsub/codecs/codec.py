@@ -16,7 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, missing
 
 from microcosm_pubsub.codecs.one_way import iter_load_only, without_dump_only
 from microcosm_pubsub.codecs.schema import PubSubMessageSchema, media_type_of
-from microcosm_pubsub.errors import MessageValidationError
+from microcosm_pubsub.errors import MessageValidationError, article
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.dumper import Dumper
 from microcosm_pubsub.fast.loader import Loader
@@ -97,7 +97,7 @@ class PubSubMessageCodec:
         :raises MessageValidationError: if it is no mapping
         """
         if not isinstance(content, Mapping):
-            raise self._refuse("encode", {"_schema": [f"Not a mapping, but a {type(content).__qualname__}."]})
+            raise self._refuse("encode", {"_schema": [f"Not a mapping, but {article(content)}."]})
         return dict(content)
 
     def has_field(self, name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from microcosm.api import typed
 
 from microcosm_pubsub.backoff import DEFAULT_TIMEOUT_SECONDS, make_backoff_policy
-from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients import CLIENT_ERRORS, NAME_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import QueueClient, as_admin
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
@@ -41,10 +41,11 @@ def resolve_queue_url(client: QueueClient, source: str | Reader, testing: bool) 
     try:
         return str(as_admin(client).get_queue_url(QueueName=source)["QueueUrl"])
     except CLIENT_ERRORS as error:
-        raise QueueAccessError(
-            f"Cannot look up the URL of queue {source!r}: {error_code(error)}; check the name, the region and "
-            "that sqs:GetQueueUrl is allowed, or give the whole URL"
-        ) from error
+        code = error_code(error)
+        advice = NAME_ERRORS.get(
+            code, "check the name, the region and that sqs:GetQueueUrl is allowed, or give the whole URL"
+        )
+        raise QueueAccessError(f"Cannot look up the URL of queue {source!r}: {code}; {advice}") from error
 
 
 def accept_source(value: Any) -> str | Reader:

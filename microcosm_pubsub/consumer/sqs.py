@@ -15,10 +15,12 @@ from logging import getLogger
 from microcosm_pubsub.backoff import BackoffPolicy, growing
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
+from microcosm_pubsub.clients.protocols import can_administrate
 from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
-from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error
+from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error, tell_stranded
 from microcosm_pubsub.consumer.queue_calls import QueueCalls
 from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
+from microcosm_pubsub.dead_letters.sources import name_of
 from microcosm_pubsub.envelope import SQSEnvelope, blank_message
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
@@ -205,18 +207,24 @@ class SQSConsumer:
 
         If there is no dead-letter queue, it takes none, and that is no error.
         """
-        if not messages or self.dead_letters.queue.find() is None:
+        url = self.dead_letters.queue.find() if messages else None
+        if url is None:
+            # Files and the like have no such queue, and one that could just not be looked up is told of elsewhere.
+            if messages and can_administrate(self.sqs_client) and self.dead_letters.queue.is_missing:
+                tell_stranded(messages, self.sqs_queue_url)
             return [], []
         source = self.dead_letters.queue.source
         errors = self.dead_letters.send([(each.message.raw, replace(each.reason, source=source)) for each in messages])
         sent = [each for each, error in zip(messages, errors, strict=True) if error is None]
         for each in sent:
             logger.warning(
-                "Sent message %s (%s) to the dead-letter queue: %s%s",
+                "Sent message %s (%s) to the dead-letter queue %s: %s%s, attempts: %s",
                 each.message.message_id,
-                each.message.media_type,
+                each.message.media_type or "unknown media type",
+                name_of(url),
                 each.reason.outcome,
                 f", {each.reason.error}" if each.reason.error else "",
+                each.reason.attempts,
             )
         return [each.message for each in sent], [error for error in errors if error is not None]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from logging import getLogger
+from pathlib import Path
 from typing import Any, Protocol
 
 from microcosm.metadata import Metadata
@@ -88,12 +89,22 @@ def say_start(daemon: PreparedDaemon, workers: int = 1) -> None:
     """Log that a daemon starts, and of what it is made."""
     graph = daemon.graph
     graph.logger.info(
-        "Starting daemon %s: %s, workers %d, transport %s",
+        "Starting daemon %s: %s, workers %d, %s",
         daemon.name,
         graph.sqs_consumer.sqs_queue_url,
         workers,
-        describe_client(graph.sqs_client),
+        describe_engine(graph),
     )
+
+
+def describe_engine(graph: PubSubGraph) -> str:
+    """Return where messages come from: the broker's database, or how calls of another engine are made."""
+    broker = graph.pubsub_broker
+    if broker is None or graph.sqs_client is not broker.queue_client:
+        return f"transport {describe_client(graph.sqs_client)}"
+    # The URL of a queue names no database, and a file is sought from where the program was started.
+    store = broker.broker.store
+    return f"broker {store}, seen from {Path.cwd()}" if store.is_sqlite else f"broker {store}"
 
 
 def measures_for_prometheus(daemon: Any) -> bool:

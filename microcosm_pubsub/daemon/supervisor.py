@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from logging import getLogger
+from logging import basicConfig, getLogger
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import Empty, SimpleQueue
-from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, pthread_sigmask, signal
+from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, Signals, pthread_sigmask, signal
 from time import monotonic
 from typing import Any, Protocol
 
@@ -35,6 +35,9 @@ from microcosm_pubsub.meters.prometheus import METRICS_PATH, SummedPage, summed
 
 
 logger = getLogger(__name__)
+
+#: That of microcosm's lines, which the children write.
+LOG_FORMAT = "%(asctime)s - %(name)s - [%(levelname)s] - %(message)s"
 
 #: The wait before a child is started again: doubled each time within these bounds, and forgotten when one has lived.
 MIN_RESTART_SECONDS = 0.5
@@ -118,6 +121,8 @@ class Supervisor:
 
         :raises ConfigurationError: if health checks cannot be served
         """
+        # This process has no graph, and so no configuration of the log.
+        basicConfig(format=LOG_FORMAT)
         with summed() if self.measures else nullcontext() as self.metrics:
             if self.health_server is not None:
                 if self.metrics is not None:
@@ -227,7 +232,7 @@ class Supervisor:
             # A signal kills a process that has nearly ended.
             child.ended = True
         elif self.stopping or code in (EXIT_LASTING, EXIT_USAGE):
-            self._fail(child, code, f"Process {pid} ended with code {code}")
+            self._fail(child, code, f"Process {pid} ended with code {say_code(code)}")
         else:
             self._restart(child, code, pid)
 
@@ -235,11 +240,12 @@ class Supervisor:
         lived = self.clock() - child.started_at >= LIVED_SECONDS
         child.deaths = 1 if lived else child.deaths + 1
         if child.deaths >= MAX_DEATHS:
-            self._fail(child, code, f"Process {pid} ended with code {code}, as {child.deaths} in a row did before long")
+            text = f"Process {pid} ended with code {say_code(code)}, as {child.deaths} in a row did before long"
+            self._fail(child, code, text)
             return
         seconds = min(MAX_RESTART_SECONDS, MIN_RESTART_SECONDS * 2 ** (child.deaths - 1))
         child.restart_at = self.clock() + seconds
-        logger.error("Process %s ended with code %s: starting another one in %g s", pid, code, seconds)
+        logger.error("Process %s ended with code %s: starting another one in %g s", pid, say_code(code), seconds)
 
     def _fail(self, child: Child, code: int, what: str) -> None:
         child.ended = True
@@ -248,6 +254,14 @@ class Supervisor:
         if not self.stopping:
             self._stop()
             self._send(SIGTERM)
+
+
+def say_code(code: int) -> str:
+    """Return an exit code, with the signal that ended the process if one did: SIGKILL, say, where memory is short."""
+    try:
+        return f"{code} ({Signals(-code).name})"
+    except ValueError:
+        return str(code)
 
 
 def run_child(target: Startable, connection: Connection) -> None:

@@ -61,6 +61,11 @@ class Letter:
         return told or self._attributes.get("DeadLetterQueueSourceArn")
 
     @property
+    def source_message_id(self) -> str | None:
+        """Return the id that it had there, which log lines name, if its reason says."""
+        return self.reason.message_id if self.reason is not None else None
+
+    @property
     def redrives(self) -> int:
         """Return how often it was sent back already."""
         return count_redrives(self.raw.get("MessageAttributes"))
@@ -98,6 +103,7 @@ class Letter:
             "last_time": _to_text(reason.last_time if reason else None),
             "sent_time": _to_text(self.sent_at),
             "source": self.source,
+            "source_message_id": self.source_message_id,
             "redrives": self.redrives,
             "group_id": self.group_id,
             "content": self.plain_content,

@@ -14,7 +14,7 @@ from threading import Lock
 from time import monotonic
 from urllib.parse import urlsplit
 
-from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code
+from microcosm_pubsub.clients import CLIENT_ERRORS, LASTING_ERRORS, error_code, explain_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient, QueueClient, can_administrate
 from microcosm_pubsub.config.fork import renew_lock_in_child
 from microcosm_pubsub.errors import ConfigurationError
@@ -26,6 +26,8 @@ LOOK_AGAIN_SECONDS = 300.0
 
 #: The queue is looked at again this many seconds after an error that may pass.
 TRY_AGAIN_SECONDS = 10.0
+
+RIGHTS = "sqs:GetQueueAttributes on it, and sqs:GetQueueUrl on its dead-letter queue"
 
 
 class DeadLetterQueue:
@@ -82,7 +84,8 @@ class DeadLetterQueue:
                     code = error_code(error)
                     self._unsure = code not in LASTING_ERRORS
                     wait = TRY_AGAIN_SECONDS if self._unsure else LOOK_AGAIN_SECONDS
-                    self.logger.info("Cannot read the redrive policy of %s: %s", self.source_url, code)
+                    why = explain_code(code, RIGHTS)
+                    self.logger.warning("Cannot read the redrive policy of %s: %s", self.source_url, why)
                 self._look_at = self.clock() + wait
             return self._found_url
 

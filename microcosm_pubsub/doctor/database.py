@@ -5,8 +5,6 @@ The database of handlers' transactions: whether it answers, and the version of o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.doctor.finding import Finding, error, judge_absent, ok, warning
@@ -30,7 +28,7 @@ def check_database(daemon: ConsumerDaemon) -> Iterator[Finding]:
     from microcosm_pubsub.sql.upgrade import HEAD, is_older
 
     automatic = database.settings.auto_upgrade
-    if (path := find_absent_file(database.url)) is not None:
+    if database.url is not None and (path := database.url.find_absent_file()) is not None:
         if automatic:
             yield judge_absent("database", path, "it")
         else:
@@ -59,11 +57,3 @@ def check_database(daemon: ConsumerDaemon) -> Iterator[Finding]:
         )
     if database.url is not None and database.url.is_memory:
         yield warning("database", "it is in memory: what is written ends with the process", "set pubsub_database.url")
-
-
-def find_absent_file(url: Any) -> str | None:
-    """Return the file of a database of SQLite that is not there: looking into it would make it."""
-    if url is None or not url.is_sqlite or url.is_memory:
-        return None
-    path = str(url.sync.database)
-    return None if path.startswith("file:") or Path(path).exists() else path

@@ -13,6 +13,7 @@ from typing import Any
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.plain import to_plain
+from microcosm_pubsub.errors import article
 from microcosm_pubsub.ledger.states import State
 from microcosm_pubsub.result import MessageHandlingResult, find_user_frames
 
@@ -132,7 +133,7 @@ def write_result(value: Any) -> str:
     try:
         text = dumps(to_plain(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise CallError(f"The result, a {type(value).__qualname__}, cannot be written as JSON: {error}") from error
+        raise CallError(f"The result, {article(value)}, cannot be written as JSON: {error}") from error
     if len(text) > MAX_RESULT_BYTES:
         raise CallError(f"The result has {len(text)} bytes, and {MAX_RESULT_BYTES} are kept at most")
     return text

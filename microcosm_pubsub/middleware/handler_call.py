@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from microcosm_pubsub.codecs import ContentCodec
-from microcosm_pubsub.errors import HandlerError
+from microcosm_pubsub.errors import HandlerError, article
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.types import Call, Handler
@@ -155,7 +155,7 @@ def call_batch_handler(
     firsts = [arguments.get_first(message) for message in messages]
     value = arguments.judge(await_value(loop, handler, handler(firsts, **arguments.get_others(messages))))
     if hasattr(type(value), "__next__"):
-        raise HandlerError(f"The batch handler returned a {type(value).__name__}, which nobody runs: return a list")
+        raise HandlerError(f"The batch handler returned {article(value)}, which nobody runs: return a list")
     if not isinstance(value, (list, tuple)):
         return [value] * len(messages)
     if len(value) != len(messages):

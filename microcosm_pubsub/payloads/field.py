@@ -12,6 +12,7 @@ from typing import Any, get_origin
 
 from marshmallow import Schema, ValidationError, fields
 
+from microcosm_pubsub.errors import article
 from microcosm_pubsub.fast.quick import AS_IS, READS, read_float, read_list
 
 
@@ -51,7 +52,7 @@ class Part(fields.Nested):
         if nested_obj is not None and not isinstance(nested_obj, (self.cls, Mapping)):
             lacking = next((name for name in self.schema.fields if not hasattr(nested_obj, name)), None)
             if lacking is not None:
-                raise TypeError(f"a {type(nested_obj).__qualname__} is no {self.cls.__qualname__}: it has no {lacking}")
+                raise TypeError(f"{article(nested_obj)} is no {self.cls.__qualname__}: it has no {lacking}")
         return super()._serialize(nested_obj, attr, obj, **kwargs)  # type: ignore[no-untyped-call, unused-ignore]
 
 

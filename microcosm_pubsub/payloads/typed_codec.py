@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from json import dumps, loads
 from typing import Any, Generic, NoReturn, TypeVar
 
-from microcosm_pubsub.errors import ConfigurationError, MessageValidationError
+from microcosm_pubsub.errors import ConfigurationError, MessageValidationError, article, with_article
 
 
 Content = TypeVar("Content")
@@ -134,7 +134,7 @@ class TypedCodec(ABC, Generic[Content]):
     def _check_type(self, content: Any, verb: str) -> Content:
         # A validator may return whatever it likes.
         if not isinstance(content, self.cls):
-            self.refuse(verb, {"_schema": [f"Not a {self.cls.__qualname__}, but a {type(content).__qualname__}."]})
+            self.refuse(verb, {"_schema": [f"Not {with_article(self.cls.__qualname__)}, but {article(content)}."]})
         return content
 
     def refuse(self, verb: str, messages: Mapping[str, Any], error: Exception | None = None) -> NoReturn:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.message.raw import MessageAttribute
 
 
@@ -94,7 +94,7 @@ class PublishOptions:
         for name, value in self.attributes.items():
             if not (isinstance(name, str) and isinstance(value, str) and name and value):
                 raise ConfigurationError(
-                    f"PublishOptions: the attribute {name!r} has a {type(value).__name__}, but its name and its value "
+                    f"PublishOptions: the attribute {name!r} has {article(value)}, but its name and its value "
                     "must be texts that are not empty"
                 )
 

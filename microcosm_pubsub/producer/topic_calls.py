@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from microcosm_pubsub.clients import CLIENT_ERRORS, TopicClient, error_code
+from botocore.exceptions import ClientError
+
+from microcosm_pubsub.clients import CLIENT_ERRORS, TOPIC_ERRORS, TopicClient, error_code
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES, MAX_BATCH_ENTRIES
 from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
@@ -96,8 +98,8 @@ def iter_chunks(messages: Sequence[PubsubMessage], limit_bytes: int) -> Iterator
 
 
 def publish_error(message: PubsubMessage, code: str) -> PublishError:
-    """Return the error for a message that was not published."""
-    why = code
+    """Return the error for a message that was not published, with what can be done about it."""
+    why = f"{code}; {TOPIC_ERRORS[code]}" if code in TOPIC_ERRORS else code
     if message.size_bytes > DEFAULT_TOPIC_SIZE_LIMIT_BYTES:
         why += (
             f"; the message has {message.size_bytes} bytes, and a topic takes {DEFAULT_TOPIC_SIZE_LIMIT_BYTES} unless "
@@ -107,6 +109,10 @@ def publish_error(message: PubsubMessage, code: str) -> PublishError:
 
 
 def _failed(message: PubsubMessage, cause: Exception) -> ProduceResult:
-    error = publish_error(message, error_code(cause))
+    code = error_code(cause)
+    if code == "ServiceUnavailable" and isinstance(cause, ClientError):
+        # The broker's database failed, and its text says why; that of other errors may quote the message.
+        code = f"{code}: {cause.response['Error'].get('Message')}"
+    error = publish_error(message, code)
     error.__cause__ = cause
     return ProduceResult(error=error)

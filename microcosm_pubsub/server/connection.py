@@ -18,6 +18,10 @@ from microcosm_pubsub.server.one_write import OneWrite
 from microcosm_pubsub.server.settings import Limits
 
 
+#: The least that the first line and the last one have beside the URL.
+AROUND_URL = len(b"GET  HTTP/1.1\r\n\r\n")
+
+
 def refusal(status: str, code: str, text: str) -> bytes:
     """Return a whole answer that closes the connection."""
     body = f"{code}: {text}\n"
@@ -37,6 +41,7 @@ class Connection(HttpToolsProtocol):
         self.limits = limits
         self._head_bytes = 0
         self._in_head = True
+        self._is_refused = False
         self._arriving: TimerHandle | None = None
         self._leaving: TimerHandle | None = None
 
@@ -64,8 +69,7 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > self.limits.header_bytes:
-            text = f"A request's head may have at most {self.limits.header_bytes} bytes."
-            self._refuse(refusal("431 Request Header Fields Too Large", "RequestHeaderTooLarge", text))
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         """Expect the rest of a request in time."""
@@ -74,12 +78,26 @@ class Connection(HttpToolsProtocol):
             self._expect()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Begin to answer, unless the head was too long and came at once."""
         self._in_head = False
+        if self._is_refused:
+            return
+        # The colon, the space and the end of the line of each, and what stands around the URL.
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) + AROUND_URL
+        if size > self.limits.header_bytes:
+            self._refuse_head()
+            return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, unless the request was refused."""
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Expect nothing any more."""
+        if self._is_refused:
+            return
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
@@ -107,7 +125,13 @@ class Connection(HttpToolsProtocol):
             text = f"The request did not arrive within {self.limits.request_seconds:g} seconds."
             self._refuse(refusal("408 Request Timeout", "RequestTimeout", text))
 
+    def _refuse_head(self) -> None:
+        text = f"A request's head may have at most {self.limits.header_bytes} bytes."
+        self._refuse(refusal("431 Request Header Fields Too Large", "RequestHeaderTooLarge", text))
+
     def _refuse(self, answer: bytes) -> None:
+        # The parser goes on to the end of the bytes that it was given.
+        self._is_refused = True
         self.transport.write(answer)
         self.transport.close()
 

@@ -71,7 +71,10 @@ class RepeatingThread:
         while not self._stopping:
             # A step is not worth a process: after an error it is tried again, and health checks tell of it.
             try:
-                wait, self.problem, failures = self.step(), None, 0
+                wait = self.step()
+                if failures:
+                    logger.warning("%s goes on again after %d failed attempts", self.name, failures)
+                self.problem, failures = None, 0
             except Exception as error:
                 failures += 1
                 wait = min(MAX_ERROR_SECONDS, MIN_ERROR_SECONDS * 2 ** (failures - 1))

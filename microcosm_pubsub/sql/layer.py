@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from sqlalchemy.exc import DBAPIError
+
 from microcosm_pubsub.dispatcher import stays
 from microcosm_pubsub.dispatcher.unit import make_release
 from microcosm_pubsub.errors import AttemptsExhausted, Nack
 from microcosm_pubsub.message import Groups, SQSMessage
 from microcosm_pubsub.result import MessageHandlingResult, describe
 from microcosm_pubsub.sql.inbox import HandlerInbox
-from microcosm_pubsub.sql.passing import is_passing
+from microcosm_pubsub.sql.passing import first_line, is_passing
 from microcosm_pubsub.sql.transaction import Transaction
 from microcosm_pubsub.types import UnitCall
 
@@ -131,4 +133,8 @@ def retry_passing(message: SQSMessage, result: MessageHandlingResult) -> Message
 
 def try_again(error: BaseException) -> Nack:
     """Return the error because of which a message is retried at once."""
-    return Nack(0, reason=f"The database asks to try again: {describe(error)}")
+    said = describe(error)
+    if isinstance(error, DBAPIError):
+        # Its own text holds the statement and its values.
+        said = f"{type(error.orig).__name__}: {first_line(error)}"
+    return Nack(0, reason=f"The database asks to try again: {said}")

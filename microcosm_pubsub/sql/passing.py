@@ -7,6 +7,8 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from microcosm_pubsub.config.sqlite_advice import find_sqlite_advice
+from microcosm_pubsub.sql.engine import BUSY_SECONDS
 from microcosm_pubsub.sql.errors import TransactionError
 
 
@@ -63,10 +65,17 @@ def describe(database: str, error: Exception) -> TransactionError:
 
     :param database: its URL, without the password
     """
-    hint = "correct pubsub_database.url, or the rights of its user" if is_lasting(error) else "see that it runs"
+    said = first_line(error)
+    return TransactionError(f"Cannot use the database {database}: {said}; {_find_advice(database, error, said)}")
+
+
+def _find_advice(database: str, error: Exception, said: str) -> str:
     if isinstance(error, PoolTimeoutError):
-        hint = "all connections are in use: raise pubsub_database.pool_size, or lower pubsub_worker.concurrency"
-    return TransactionError(f"Cannot use the database {database}: {first_line(error)}; {hint}")
+        return "all connections are in use: raise pubsub_database.pool_size, or lower pubsub_worker.concurrency"
+    name, _, path = database.partition(":///")
+    if name.startswith("sqlite") and (advice := find_sqlite_advice(said, path, BUSY_SECONDS)) is not None:
+        return advice
+    return "correct pubsub_database.url, or the rights of its user" if is_lasting(error) else "see that it runs"
 
 
 def find_state(error: DBAPIError) -> str | None:

@@ -5,6 +5,7 @@ The URL of a database, and the drivers that reach it, from threads and from coro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -45,6 +46,12 @@ class DatabaseURL:
     def is_memory(self) -> bool:
         """Return whether it is empty, and ends with its connection."""
         return self.is_sqlite and self.sync.database in (None, "", ":memory:")
+
+    def find_absent_file(self) -> str | None:
+        """Return the file of a database of SQLite that is not there: looking into it would make it."""
+        path = str(self.sync.database)
+        is_file = self.is_sqlite and not self.is_memory and not path.startswith("file:")
+        return path if is_file and not Path(path).exists() else None
 
 
 def parse_url(text: str) -> DatabaseURL:

@@ -183,17 +183,18 @@ class Handling:
 
     # These are called when something does not go as it should.
 
-    def time_out(self, unit: Unit, timeout: float, seconds: float) -> None:
+    def time_out(self, unit: Unit, timeout: float, seconds: float, place: str | None = None) -> None:
         """
         Finish with a unit whose handler was abandoned.
 
         :param timeout: how long it may take
         :param seconds: how long it has taken
+        :param place: where it was then
         """
         lose(unit.messages)
         error = HandlerTimeout(
             f"The handler took longer than its timeout of {timeout:g} s and was abandoned; its thread goes on until "
-            "the handler returns"
+            f"the handler returns{'' if place is None else f'; it was at {place}'}"
         )
         handled = []
         for message in unit.messages:

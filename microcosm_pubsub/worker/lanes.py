@@ -21,6 +21,9 @@ from microcosm_pubsub.registry import HandlerOptions, Route
 
 NONE = Groups()
 
+#: At most this many messages are named in a line of the log.
+MAX_NAMED = 3
+
 
 @dataclass(slots=True)
 class Lane:
@@ -43,6 +46,11 @@ class Unit:
     messages: list[SQSMessage]
     route: Route
     due: float = 0.0
+
+    def __str__(self) -> str:
+        names = ", ".join(f"{message.message_id} ({message.media_type})" for message in self.messages[:MAX_NAMED])
+        more = len(self.messages) - MAX_NAMED
+        return names if more <= 0 else f"{names} and {more} more"
 
     @property
     def options(self) -> HandlerOptions:

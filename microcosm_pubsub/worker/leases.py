@@ -13,12 +13,13 @@ from random import Random
 from threading import Condition, Event, Lock, Thread
 from time import monotonic
 
-from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients import CLIENT_ERRORS, error_code, explain_code
 from microcosm_pubsub.clients.batch_calls import read_failures, split_calls
 from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import RAN_OUT, Lease
+from microcosm_pubsub.worker.lanes import MAX_NAMED
 
 
 logger = getLogger(__name__)
@@ -172,7 +173,7 @@ class LeaseKeeper:
         try:
             failures = read_failures(getattr(self.consumer.sqs_client, method)(**call))
         except CLIENT_ERRORS as error:
-            logger.warning("Cannot extend the leases of %d messages: %s", len(extended), error_code(error))
+            self._tell(extended, explain_code(error_code(error), "sqs:ChangeMessageVisibility"), asked_at)
             self._try_again([message for message, _ in extended], asked_at)
             return
         for index, (message, timeout) in enumerate(extended):
@@ -185,6 +186,19 @@ class LeaseKeeper:
                 self._lose(message, failure.code)
             else:
                 self._try_again([message], asked_at)
+
+    def _tell(self, extended: Sequence[tuple[SQSMessage, int]], why: str, now: float) -> None:
+        messages = [message for message, _ in extended]
+        names = ", ".join(str(message.message_id) for message in messages[:MAX_NAMED])
+        more = f" and {len(messages) - MAX_NAMED} more" if len(messages) > MAX_NAMED else ""
+        logger.warning(
+            "Cannot extend the leases of %d messages (%s%s): %s; the first runs out in %.0f s",
+            len(messages),
+            names,
+            more,
+            why,
+            min(message.lease.deadline for message in messages) - now,
+        )
 
     def _extension(self, lease: Lease, now: float) -> int:
         """Return for how many seconds a lease may be extended; 0 if it has all that it may have."""

@@ -210,6 +210,9 @@ class Receiver:
         """Choose how many receives may be under way, and do not ask an empty queue too often."""
         with self._lock:
             self._failing_since = None
+            if self.failed_receives:
+                queue = self.consumer.sqs_queue_url
+                logger.warning("Receiving from %s again after %d failed receives", queue, self.failed_receives)
             self.failed_receives = 0
             if received:
                 self.empty_receives = 0

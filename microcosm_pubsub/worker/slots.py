@@ -92,7 +92,8 @@ class Slot:
                 self.unit = None
         if not is_ours:
             logger.warning(
-                "A handler ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
+                "The handler of %s ended %.1f s after it began, when it had been abandoned; its outcome is dropped",
+                unit,
                 self.clock() - self.started_at,
             )
             self.slots.work.drop(handled)

@@ -25,7 +25,7 @@ from microcosm_pubsub.worker.assembly import assemble, only_enabled
 from microcosm_pubsub.worker.breaker import State
 from microcosm_pubsub.worker.gauges import Gauges
 from microcosm_pubsub.worker.handling import lose
-from microcosm_pubsub.worker.lanes import Unit
+from microcosm_pubsub.worker.place import find_place
 from microcosm_pubsub.worker.settings import INTERVALS, Intervals, WorkerSettings
 from microcosm_pubsub.worker.slots import Slot
 
@@ -208,10 +208,10 @@ class Worker:
         timeout = unit.options.timeout_seconds if unit is not None else None
         if unit is None or timeout is None or slot.seconds(now) <= timeout:
             return
-        seconds = slot.seconds(now)
+        seconds, place = slot.seconds(now), find_place(slot.thread)
         if self.slots.abandon(slot, unit, replace=self.ending is None):
             self.dispatcher.loop.cancel(slot.thread)
-            self.handling.time_out(unit, timeout, seconds)
+            self.handling.time_out(unit, timeout, seconds, place)
 
     def _find_ending(self, now: float) -> Ending | None:
         settings = self.settings
@@ -237,7 +237,9 @@ class Worker:
         return None
 
     def _end(self, ending: Ending, on_watch: Callable[[], None]) -> Ending:
-        logger.info("Ending: %s", ending.reason)
+        busy, seconds = len(self.slots.busy), self.settings.shutdown_timeout_seconds
+        waiting = f"; waiting at most {seconds:g} s for handlers that run: {busy}" if busy else ""
+        logger.info("Ending: %s%s", ending.reason, waiting)
         self.receiver.stop()
         # A client that can end its receives at once has this method; others are waited for.
         interrupt = getattr(self.consumer.sqs_client, "interrupt", lambda: None)
@@ -268,7 +270,7 @@ class Worker:
                 abandoned += 1
                 lose(unit.messages)
                 self.handling.keep_left_over(unit.messages)
-                logger.error("Abandoning a handler that still runs: %s", describe(unit))
+                logger.error("Abandoning a handler that still runs: %s", unit)
         for unit in self.slots.dropped:
             self.handling.keep_left_over(unit.messages)
         unsent = self.handling.departures.wait(self.intervals.grace_seconds)
@@ -277,9 +279,3 @@ class Worker:
         self.parts.keeper.stop()
         self.parts.reactor.close()
         return Ending(ending.reason, ending.error, abandoned, unsettled, ending.recycled)
-
-
-def describe(unit: Unit) -> str:
-    """Return which messages a unit holds, in a few words."""
-    names = ", ".join(f"{message.message_id} ({message.media_type})" for message in unit.messages[:3])
-    return names if len(unit.messages) <= 3 else f"{names} and {len(unit.messages) - 3} more"

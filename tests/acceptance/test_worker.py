@@ -102,7 +102,7 @@ def test_a_killed_child_is_replaced_and_loses_nothing(run, queue):
 
     os.kill(child, SIGKILL)
 
-    daemon.read_until(rf"Process {child} ended with code -9: starting another one")
+    daemon.read_until(rf"\[ERROR\] - Process {child} ended with code -9 \(SIGKILL\): starting another one")
     while set(numbers(daemon, "handled")) != set(range(400)):
         daemon.read_until("handled")
     # What the killed child had handled, and not deleted, comes again when its lease is over.

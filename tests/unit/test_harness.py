@@ -89,7 +89,7 @@ def test_time_passes_when_it_is_told_to(daemon_cls):
         assert [result.result for result in app.run()] == [SUCCEEDED]
 
 
-def test_what_fails_for_good_is_a_dead_letter(daemon_cls):
+def test_what_fails_for_good_is_a_dead_letter(daemon_cls, capsys):
     with harness(daemon_cls) as app:
         app.publish(created("harness_order"), uri="https://x/broken")
         app.run()
@@ -99,15 +99,18 @@ def test_what_fails_for_good_is_a_dead_letter(daemon_cls):
         assert [result.result for result in app.results] == [FAILED, FAILED]
         assert len(app.dead_letters) == 1
         assert app.queue == []
+    sent = f"({created('harness_order')}) to the dead-letter queue orders-dead-letters: FAILED, ValueError, attempts: 2"
+    assert sent in capsys.readouterr().out
 
 
-def test_a_body_as_it_is(daemon_cls):
+def test_a_body_as_it_is(daemon_cls, capsys):
     with harness(daemon_cls) as app:
         app.send("{nope")
         app.run()
 
         assert [result.result for result in app.results] == [FAILED]
         assert [message.body for message in app.dead_letters] == ["{nope"]
+    assert "(unknown media type) to the dead-letter queue orders-dead-letters: FAILED" in capsys.readouterr().out
 
 
 def test_fifo_keeps_the_order_of_a_group(daemon_cls):

@@ -6,6 +6,7 @@ from logging import DEBUG, ERROR, INFO, WARNING, getLogger
 from types import SimpleNamespace
 
 import pytest
+from microcosm.errors import LockedGraphError
 from microcosm_logging.formatters import ExtraConsoleFormatter
 
 from microcosm_pubsub.constants import PUBLISHED_KEY
@@ -22,6 +23,8 @@ from microcosm_pubsub.errors import (
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.result import MAX_ERROR_LENGTH, MessageHandlingResult, MessageHandlingResultType, describe
 
+
+NOTHING = "The handler returned None, and not something truthy, as it must unless it is annotated with `-> None`"
 
 SUCCEEDED, SKIPPED, IGNORED, EXPIRED, RETRIED, FAILED = MessageHandlingResultType
 
@@ -81,7 +84,7 @@ ERROR_1 = RuntimeError("broken")
         (lambda content: content["number"] == 7, SUCCEEDED, {}, None, ["ack"]),
         (lambda content: "an id", SUCCEEDED, {}, None, ["ack"]),
         (lambda content: False, SKIPPED, {}, None, ["ack"]),
-        (lambda content: None, SKIPPED, {}, None, ["ack"]),
+        (lambda content: None, SKIPPED, {"reason": NOTHING}, None, ["ack"]),
         (raising(SkipMessage("nothing new")), SKIPPED, {"reason": "nothing new"}, None, ["ack"]),
         (raising(IgnoreMessage("not ours", {"a": 1})), IGNORED, {"reason": "not ours", "a": 1}, None, ["ack"]),
         (raising(TTLExpired()), EXPIRED, {"reason": "TTL expired"}, None, ["ack"]),
@@ -198,6 +201,11 @@ class UnspeakableError(Exception):
     [
         (ValueError(), "ValueError"),
         (UnspeakableError(), "UnspeakableError: (its text cannot be told, since its __str__ raises)"),
+        (
+            LockedGraphError("pubsub_rpc"),
+            "LockedGraphError: the graph has no pubsub_rpc, and makes no more once it is locked: name it in the "
+            "daemon's `components`",
+        ),
         (ValueError("a\n  b"), "ValueError: a b"),
         (ValueError("x" * 999), f"ValueError: {'x' * MAX_ERROR_LENGTH}..."),
     ],

@@ -10,6 +10,7 @@ from microcosm_pubsub.calls.cleaning import MAX_AGE_SECONDS
 from microcosm_pubsub.calls.errors import RpcError
 from microcosm_pubsub.cli.calls.session import add_graph_flags, open_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.errors import QueueAccessError
 
@@ -41,6 +42,7 @@ def add_flags(parser: ArgumentParser) -> None:
 
 def call(args: Namespace) -> int:
     """Call a method, and print its answer."""
+    args.broker_url = find_broker_url(args)
     rpc = open_graph(args, "pubsub_rpc").pubsub_rpc
     params = read_params(args.args)
     by_position, by_name = (params, {}) if isinstance(params, list) else ([], params)
@@ -59,6 +61,7 @@ def call(args: Namespace) -> int:
 
 def clean(args: Namespace) -> int:
     """Remove reply queues, and print which."""
+    args.broker_url = find_broker_url(args)
     queues = open_graph(args, "pubsub_rpc").pubsub_rpc.queues
     try:
         removed = queues.clean(args.max_age_seconds)

@@ -15,16 +15,14 @@ from typing import Any
 
 from microcosm.api import create_object_graph, load_from_dict
 
-from microcosm_pubsub.cli.dlq.flags import add_broker_flag
 from microcosm_pubsub.cli.flags import add_client_flags
 from microcosm_pubsub.cli.run import find_daemon
-from microcosm_pubsub.cli.sql.session import URL_VARIABLE
+from microcosm_pubsub.cli.sql.session import URL_VARIABLE, require_file
 from microcosm_pubsub.errors import ConfigurationError
 
 
 def add_graph_flags(parser: ArgumentParser) -> None:
     """Add the flags that choose where calls go, and how their result is printed."""
-    add_broker_flag(parser)
     parser.add_argument("--topic-arn", metavar="ARN", help="where calls are published; a broker has a topic for them")
     add_client_flags(parser)
     add_json_flag(parser)
@@ -40,6 +38,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     Return an object graph as the flags say, or that of the daemon that they name.
 
     :param components: the components that are used
+    :raises ConfigurationError: if they choose a database that is not there
     """
     if getattr(args, "daemon", None):
         return find_daemon(args).create_for_lambda(broker_url=args.broker_url).graph
@@ -56,6 +55,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     graph = create_object_graph("pubsub", loader=load_from_dict(config))
     graph.use("opaque", "pubsub_database", *components)
     graph.lock()
+    require_file(graph.pubsub_database)
     return graph
 
 

@@ -16,6 +16,7 @@ from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.cli.calls import ledger
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
+from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
 from microcosm_pubsub.errors import PubSubError
@@ -62,6 +63,9 @@ def list_tasks(args: Namespace) -> int:
     if args.json:
         print_json([describe(function) for function in functions])
         return 0
+    if not functions:
+        tell_none(args)
+        return 0
     # Few tasks are sent by their schedule alone.
     recurring = any(function.recurrence is not None for function in functions)
     table = make_table("task", "queue", "arguments", "attempts", "timeout", *(["when"] if recurring else []))
@@ -75,8 +79,17 @@ def list_tasks(args: Namespace) -> int:
     return 0
 
 
+def tell_none(args: Namespace) -> None:
+    """Say where tasks may be, if none is declared."""
+    where = ", ".join([*(args.imports or []), *([args.daemon] if args.daemon else [])])
+    text = f"No task is declared in {where}" if where else "No module is named: name those of tasks with --import"
+    print(f"{text}; tasks that were sent are listed with --database-url", file=sys.stderr)
+
+
 def send(args: Namespace) -> int:
     """Send a task, and print its id."""
+    # What is sent into a file that only this command has opened is lost.
+    args.broker_url = find_broker_url(args)
     with opening_tasks(args) as tasks:
         function = tasks.find_function(args.name)
         by_position, by_name = function.parameters.load(read_params(args.args))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from microcosm_pubsub.cli.dlq.files import export, import_
 from microcosm_pubsub.cli.dlq.flags import (
-    add_broker_flag,
     add_decoding_flags,
     add_filter_flags,
     add_json_flag,
@@ -38,7 +37,6 @@ def add_flags(parser: ArgumentParser) -> None:
     def add(name: str, call: Callable[[Namespace], int], text: str) -> ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         command.set_defaults(call=main, dlq_call=call)
-        add_broker_flag(command)
         add_client_flags(command)
         return command
 
@@ -99,7 +97,7 @@ def _add_redrive_flags(command: ArgumentParser) -> None:
 
 
 def _add_run_flags(command: ArgumentParser) -> None:
-    command.add_argument("id", metavar="ID", help="the message's id")
+    command.add_argument("id", metavar="ID", help="the message's id, or that by which the daemon's log names it")
     add_queue_flags(command)
     command.add_argument("--daemon", required=True, metavar=DAEMON, help="whose handler it is")
     command.add_argument("--envelope", metavar="NAME", help="how bodies are read: the class of an envelope")

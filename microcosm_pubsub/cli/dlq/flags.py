@@ -15,13 +15,6 @@ from microcosm_pubsub.dead_letters.filters import Filter, parse_since, parse_whe
 from microcosm_pubsub.errors import ConfigurationError
 
 
-def add_broker_flag(parser: ArgumentParser) -> None:
-    """Add the flag of users without AWS."""
-    parser.add_argument(
-        "--broker-url", metavar="URL", help="the embedded broker's database, such as sqlite:///pubsub.db"
-    )
-
-
 def add_queue_flags(parser: ArgumentParser, receives: bool = True) -> None:
     """Add the flags that choose a queue."""
     parser.add_argument(

@@ -17,6 +17,7 @@ from microcosm_pubsub.cli.dlq.session import Session, open_session, print_json
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
 from microcosm_pubsub.daemon.start_error import GRAPH_ERRORS, describe
+from microcosm_pubsub.dead_letters.reason import Reason
 from microcosm_pubsub.dead_letters.scan import Scan
 from microcosm_pubsub.errors import PubSubError
 from microcosm_pubsub.message import SQSMessage
@@ -37,7 +38,7 @@ def run(args: Namespace) -> int:
     with open_session(args, deferred=False) as session:
         queue = session.find_queue_to_receive_from()
         with session.scan(queue) as scan:
-            raw = next((raw for raw in scan if raw["MessageId"] == args.id), None)
+            raw = next((raw for raw in scan if is_named(raw, args.id)), None)
             scan.release(keeping=raw)
             if raw is None:
                 raise PubSubError(
@@ -52,6 +53,12 @@ def run(args: Namespace) -> int:
         session.note_unreleased(scan)
     report(args, session, message, result, deleted)
     return 0 if done and deleted == args.ack else 1
+
+
+def is_named(raw: RawMessage, name: str) -> bool:
+    """Return whether a message has an id: its own, or the one that it had in the queue that it came from."""
+    reason = Reason.from_attributes(raw.get("MessageAttributes"))
+    return name in (raw["MessageId"], reason.message_id if reason is not None else None)
 
 
 def make_graph(daemon: ConsumerDaemon, args: Namespace) -> None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from json import dumps
-from os import environ
 from typing import Any
 
 from microcosm.api import create_object_graph, load_each, load_from_dict
 from rich.console import Console
 
-from microcosm_pubsub.broker.factory import URL_VARIABLE, open_existing_broker
+from microcosm_pubsub.broker.factory import open_broker
 from microcosm_pubsub.cli.dlq.interrupts import Interrupts
+from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.cli.run import find_daemon
 from microcosm_pubsub.clients import (
     CLIENT_ERRORS,
@@ -135,8 +135,8 @@ def open_session(args: Namespace, deferred: bool = True) -> Iterator[Session]:
     :raises PubSubError: if a call fails
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    broker_url = args.broker_url or environ.get(URL_VARIABLE)
-    broker = open_existing_broker(broker_url) if broker_url else None
+    broker_url = find_broker_url(args)
+    broker = open_broker(broker_url) if broker_url else None
     try:
         client = broker.queue_client if broker is not None else make_queue_client(args)
         with Interrupts(deferred) as interrupts:

@@ -37,6 +37,7 @@ def make_letter_table(letters: Iterable[Letter], now: datetime) -> Table:
             letter.message_id,
             letter.media_type or UNKNOWN,
             *([f"group {letter.group_id}"] * bool(letter.group_id)),
+            *([f"logged as {letter.source_message_id}"] * bool(letter.source_message_id)),
         ]
         table.add_row(*(escape("\n".join(lines)) for lines in (message, why, [shorten(letter)])))
     return table

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from microcosm_pubsub.cli.dlq.flags import add_broker_flag, positive_integer
+from microcosm_pubsub.cli.dlq.flags import positive_integer
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.dlq.tables import to_age
 from microcosm_pubsub.cli.flags import add_client_flags
@@ -56,7 +56,6 @@ def add_flags(parser: ArgumentParser) -> None:
         command.add_argument("--failed", action="store_true", help="all that could not be published so far")
     command = add("relay", publish, "publish what waits, until told to stop")
     command.add_argument("--once", action="store_true", help="exit when nothing is due")
-    add_broker_flag(command)
     add_client_flags(command)
 
 

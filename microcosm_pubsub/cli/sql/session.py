@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import environ
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microcosm.api import create_object_graph, load_from_dict
@@ -35,11 +36,12 @@ def add_database_flags(parser: ArgumentParser) -> None:
 
 
 @contextmanager
-def open_graph(args: Namespace) -> Iterator[Any]:
+def open_graph(args: Namespace, is_made: bool = True) -> Iterator[Any]:
     """
     Give an object graph with the database that the flags choose.
 
-    :raises ConfigurationError: if they choose none
+    :param is_made: whether its file must be there
+    :raises ConfigurationError: if they choose none, or it is not there
     """
     if args.daemon:
         graph = find_daemon(args).create_for_lambda(broker_url=getattr(args, "broker_url", None)).graph
@@ -48,6 +50,8 @@ def open_graph(args: Namespace) -> Iterator[Any]:
         graph.use("opaque", "sns_producer", "pubsub_database", "pubsub_outbox")
         graph.lock()
     require_database(graph.pubsub_database)
+    if is_made and not args.daemon:
+        require_file(graph.pubsub_database)
     try:
         yield graph
     finally:
@@ -66,14 +70,27 @@ def require_database(found: object) -> None:
         )
 
 
+def require_file(database: Database | None) -> None:
+    """
+    Do nothing if a database is there, or is none, and raise otherwise: who mistypes its file is not to make one.
+
+    :raises ConfigurationError: if its file is not there
+    """
+    if database is not None and database.url is not None and (path := database.url.find_absent_file()) is not None:
+        raise ConfigurationError(
+            f"There is no database in the file {path}, seen from {Path.cwd()}: see --database-url and {URL_VARIABLE}, "
+            "or make it with `pubsub db upgrade`"
+        )
+
+
 @contextmanager
 def open_database(args: Namespace) -> Iterator[Database]:
     """
-    Give the database that the flags choose.
+    Give the database that the flags choose, which may be made by that.
 
     :raises ConfigurationError: if they choose none
     """
-    with open_graph(args) as graph:
+    with open_graph(args, is_made=False) as graph:
         yield graph.pubsub_database
 
 

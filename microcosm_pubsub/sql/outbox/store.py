@@ -75,7 +75,7 @@ class OutboxStore:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             return self._take(connection, free)
 
     def take_ordered(self, limit: int) -> list[Row]:
@@ -100,7 +100,7 @@ class OutboxStore:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             groups = [tuple(group) for group in connection.execute(firsts)]
             if not groups:
                 return []
@@ -132,7 +132,7 @@ class OutboxStore:
             with self.database.autocommitting() as connection:
                 connection.execute(self._delete, {"done": done})
             return
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             if done:
                 connection.execute(self._delete, {"done": done})
             if failed:
@@ -157,7 +157,7 @@ class OutboxStore:
         """Return how many rows there are, how many of them have failed, and how long the oldest one is due."""
         table, now = self.table, self.now_ms()
         due = func.min(func.coalesce(func.nullif(table.c.due_at, 0), table.c.created_at))
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             waiting, failed, oldest = connection.execute(select(func.count(), func.count(table.c.error), due)).one()
         return {
             "outbox_waiting": waiting,
@@ -173,12 +173,12 @@ class OutboxStore:
         query = select(table).order_by(table.c.id).limit(limit)
         if only_failed:
             query = query.where(table.c.error.is_not(None))
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             return [dict(values) for values in connection.execute(query).mappings()]
 
     def find(self, name: str) -> Mapping[str, Any] | None:
         """Return the row of an id: its own, or its message's."""
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             found = connection.execute(select(self.table).where(self._is(name))).mappings().first()
         return None if found is None else dict(found)
 
@@ -193,7 +193,7 @@ class OutboxStore:
 
     def _change(self, change: Any, names: Sequence[str] | None) -> int:
         chosen = self.table.c.error.is_not(None) if names is None else or_(*map(self._is, names))
-        with self.database.connect() as connection:
+        with self.database.connect() as connection, explaining(str(self.database)):
             return int(connection.execute(change.where(chosen)).rowcount)
 
     def _is(self, name: str) -> Any:

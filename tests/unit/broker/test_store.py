@@ -9,10 +9,11 @@ from threading import Thread
 
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy import create_engine, make_url
 
 from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker import store as store_module
-from microcosm_pubsub.broker.store import Store
+from microcosm_pubsub.broker.store import Store, StoreError
 from microcosm_pubsub.errors import ConfigurationError
 
 
@@ -190,8 +191,33 @@ def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, 
     with pytest.raises(ClientError) as caught:
         queue.send("a")
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
+    path = file_url.removeprefix("sqlite:///")
+    assert (
+        f"{file_url} failed: database is locked: another program has not ended its transaction for -1 s; see "
+        f"which have it open (`fuser -v {path}`), and end the one that hangs"
+    ) in str(caught.value)
     transaction.execute("ROLLBACK")
     assert queue.drain() == []
+
+
+def test_a_locked_database_is_told_at_the_start_too(file_url, make_queue, lock, monkeypatch):
+    make_queue(file_url)
+    lock()
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
+    with pytest.raises(ConfigurationError, match=r"database is locked: another program has not ended its transaction"):
+        Store(file_url)
+
+
+def test_what_can_be_done_about_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ConfigurationError, match="unable to open database file: see that its folder is there"):
+        Store(f"sqlite:///{tmp_path}/nowhere/pubsub.db")
+
+
+def test_what_can_be_done_about_a_full_disk_is_said(file_url, make_queue):
+    queue = make_queue(file_url)
+    limit_pages(queue, 1)
+    with pytest.raises(ClientError, match="database or disk is full: make room on its disk"):
+        queue.send_all(["b" * 3000] * 10)
 
 
 def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
@@ -205,6 +231,26 @@ def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
         queue.send("a")
     monkeypatch.undo()
     assert queue.drain() == []
+
+
+def test_a_user_without_rights_is_told_what_to_grant(postgres):
+    url = make_url(postgres.create_database())
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DO $$ BEGIN CREATE ROLE poor LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    engine.dispose()
+
+    with pytest.raises(ConfigurationError, match=r"permission denied for .*: grant poor CREATE on its schema, once"):
+        Store(url.set(username="poor").render_as_string(hide_password=False))
+
+
+def test_a_disk_that_fails_is_not_full(file_url):
+    store = Store(file_url)
+    told = "disk I/O error: see whether its disk is full, or fails"
+    with pytest.raises(StoreError, match=told) as raised, store.begin():
+        raise sqlite3.OperationalError("disk I/O error")
+    assert not raised.value.full
+    store.close()
 
 
 def test_server_that_goes_away(postgres, make_queue, make_broker):

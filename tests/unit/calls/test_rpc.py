@@ -3,6 +3,7 @@ Requests and their answers.
 """
 
 import asyncio
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -50,6 +51,12 @@ def make_service():
 
         def on_fail(self, message):
             raise NotImplementedError("I was never created")
+
+        def on_leave(self, message):
+            sys.exit("No more work today")
+
+        async def on_leave_later(self, message):
+            raise SystemExit(3)
 
         def on_refuse(self, message):
             raise RpcError(-31000, "No more bolts", {"left": 0})
@@ -111,8 +118,10 @@ def test_types_go_both_ways(rpc):
         ("simple.add", {"one": "x"}, InvalidParams, -32602, "one: Not a valid integer"),
         ("simple.add", {"one": 1, "three": 3}, InvalidParams, -32602, "three: Unknown field"),
         ("simple.fail", {}, RemoteError, -32000, "NotImplementedError: I was never created"),
+        ("simple.leave", {}, RemoteError, -32000, "SystemExit: No more work today"),
+        ("simple.leave_later", {}, RemoteError, -32000, "SystemExit: 3"),
         ("simple.refuse", {}, RemoteError, -31000, "No more bolts"),
-        ("simple.odd", {}, RemoteError, -32603, "a object, cannot be written as JSON"),
+        ("simple.odd", {}, RemoteError, -32603, "an object, cannot be written as JSON"),
     ],
 )
 def test_errors_are_answers(rpc, method, params, error, code, text):

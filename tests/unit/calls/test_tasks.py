@@ -330,6 +330,17 @@ class TestHooks:
             ("success", "done"),
         ]
 
+    def test_of_a_task_that_would_end_the_program(self, calls):
+        @task(retry=RetryPolicy(max_attempts=2, backoff=0), on_error=self.make(calls)["on_error"])
+        def leave():
+            raise SystemExit(3)
+
+        with harness(Daemon) as app:
+            leave.send()
+            app.run()
+
+        assert calls == [("error", "SystemExit", 1), ("error", "SystemExit", 0)]
+
     def test_of_a_daemon(self, calls):
         @task
         def work():
@@ -591,7 +602,7 @@ def test_a_function_that_is_no_task():
     with harness(Daemon) as app:
         with pytest.raises(ConfigurationError, match="len is no task: declare it with @task"):
             app.graph.pubsub_tasks.task(len, [])
-        with pytest.raises(CallError, match="No task 'x' is declared; there are none"):
+        with pytest.raises(CallError, match="No task 'x' is declared in what was imported; there are none"):
             app.graph.pubsub_tasks.find_function("x")
 
 

@@ -10,6 +10,7 @@ from json import dumps, loads
 import pytest
 from microcosm import api
 
+from microcosm_pubsub.broker.factory import open_broker
 from microcosm_pubsub.cli import main as cli
 from microcosm_pubsub.cli import publish_naive, read, write
 from microcosm_pubsub.cli.run import load_daemon
@@ -85,6 +86,36 @@ def test_flags_become_configuration(graphs):
 
     for config in (graphs[0].config.sns_producer, graphs[1].config.sqs_consumer):
         assert (config.profile_name, config.region_name, config.endpoint_url) == ("p", "r", "http://e")
+
+
+class TestOnABroker:
+    def test_what_is_written_is_read(self, tmp_path, capsys):
+        url = f"sqlite:///{tmp_path}/broker.db"
+        clients = open_broker(url)
+        topic = clients.default_topic_arn
+        clients.provision_queue("orders")
+        clients.provision_subscriptions("orders", {created("order"): topic})
+        clients.close()
+
+        flags = ["--topic-arn", topic, "--uri", "http://x", "--media-type", "order"]
+        assert not run("write", *flags, "--broker-url", url)
+        capsys.readouterr()
+        assert not run("read", "--queue-url", "orders", "--broker-url", url)
+        assert loads(capsys.readouterr().out)["content"]["uri"] == "http://x"
+
+    @pytest.mark.parametrize("flags", [["--broker-url", "sqlite:///pubsub.bd"], []])
+    @pytest.mark.parametrize(
+        "command",
+        [["read", "--queue-url", "q"], ["write", "--topic-arn", TOPIC_ARN, "--uri", "u", "--media-type", "order"]],
+    )
+    def test_a_file_that_is_mistyped_is_told_and_not_made(self, tmp_path, monkeypatch, command, flags):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PUBSUB_BROKER_URL", "sqlite:///pubsub.bd")
+
+        source = "--broker-url" if flags else "PUBSUB_BROKER_URL"
+        told = f"pubsub {command[0]}: There is no broker in the file pubsub.bd, seen from {tmp_path}: see {source}"
+        assert run(*command, *flags) == told
+        assert not list(tmp_path.iterdir())
 
 
 UNKNOWN = {"mediaType": "application/vnd.cli.unknown", "secret": 1}

@@ -41,7 +41,7 @@ def test_lasting_errors_say_what_to_change(client_error, code):
 @pytest.mark.parametrize(
     ("cause", "text"),
     [
-        (NoCredentialsError(), "provide AWS credentials"),
+        (NoCredentialsError(), "/credentials.html; without AWS, set PUBSUB_BROKER_URL"),
         (PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), "AWS_SECRET_ACCESS_KEY"),
         (ParamValidationError(report="limit"), "limit"),
     ],
@@ -138,8 +138,16 @@ def test_an_engine_on_this_machine_needs_no_region(monkeypatch):
 @pytest.mark.parametrize(
     ("service", "settings", "text"),
     [
-        ("sqs", {"region_name": None}, "AWS_DEFAULT_REGION, or region_name of sqs_consumer"),
-        ("sns", {"region_name": None}, "AWS_DEFAULT_REGION, or region_name of sns_producer"),
+        (
+            "sqs",
+            {"region_name": None},
+            "AWS_DEFAULT_REGION, or region_name of sqs_consumer, .* set PUBSUB_BROKER_URL",
+        ),
+        (
+            "sns",
+            {"region_name": None},
+            "AWS_DEFAULT_REGION, or region_name of sns_producer; .* set PUBSUB_BROKER_URL",
+        ),
         ("sqs", {"profile_name": "nope"}, r"nope.*profile_name"),
         ("sqs", {"region_name": "no region"}, "no region"),
         ("sns", {"endpoint_url": "not a url"}, "not a url"),

@@ -14,6 +14,7 @@ from microcosm.api import create_object_graph, load_from_dict
 from microcosm_pubsub.backoff import BackoffPolicy, NaiveBackoffPolicy
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.consumer import SQSConsumer, resolve_queue_url
+from microcosm_pubsub.consumer.entries import settle_error
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.decorators import schema
 from microcosm_pubsub.envelope import RawMessageBodyParser, SQSEnvelope
@@ -59,6 +60,40 @@ def make_consumer(graph):
         return SQSConsumer(client, "queue", graph.sqs_envelope, NaiveBackoffPolicy(7), **more)
 
     return make
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "told"),
+    [
+        ("delete", "AccessDenied", "AccessDenied (allow sqs:DeleteMessage)"),
+        ("nack", "AccessDeniedException", "AccessDeniedException (allow sqs:ChangeMessageVisibility)"),
+        ("delete", "ExpiredToken", "ExpiredToken (renew the AWS session token)"),
+        ("delete", "InternalError", "InternalError"),
+    ],
+)
+def test_what_cannot_be_settled_says_what_can_be_done(make_consumer, verb, code, told):
+    (message,) = make_consumer(SQSJsonReader(parcel(1))).consume()
+
+    assert str(settle_error(verb, message, code)) == (
+        f"Cannot {verb} message {message.message_id} ({message.media_type}): {told}; it will be received again when "
+        "its visibility timeout runs out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AWS.SimpleQueueService.NonExistentQueue", "create the queue, or correct its name or the region"),
+        ("QueueDoesNotExist", "create the queue, or correct its name or the region"),
+        ("AccessDenied", "allow sqs:GetQueueUrl, or give the whole URL"),
+        ("SignatureDoesNotMatch", "correct the AWS secret key, or this machine's clock"),
+        ("InternalError", "check the name, the region and that sqs:GetQueueUrl is allowed, or give the whole URL"),
+    ],
+)
+def test_a_name_that_cannot_be_looked_up_says_what_can_be_done(client_error, code, advice):
+    with pytest.raises(QueueAccessError) as raised:
+        resolve_queue_url(NameServer(client_error(code)), "orders", testing=False)
+    assert str(raised.value) == f"Cannot look up the URL of queue 'orders': {code}; {advice}"
 
 
 def test_consume(graph, queue):

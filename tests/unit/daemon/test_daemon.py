@@ -8,6 +8,7 @@ from argparse import Namespace
 from io import BytesIO, TextIOWrapper
 from json import dumps
 from logging import getLogger
+from pathlib import Path
 from signal import SIGINT, SIGTERM, SIGUSR2, getsignal, signal
 from threading import Thread
 
@@ -430,3 +431,9 @@ class TestStopping:
         thread, codes = self.run(daemon)
         thread.join(30)
         assert codes == [0]
+
+    def test_its_first_line_says_which_broker_it_has(self, daemon, tmp_path, capsys):
+        daemon.stop()
+        thread, _ = self.run(daemon)
+        thread.join(30)
+        assert f"workers 1, broker sqlite:///{tmp_path}/broker.db, seen from {Path.cwd()}\n" in capsys.readouterr().out

@@ -113,6 +113,12 @@ def module(tmp_path, monkeypatch):
             class OrdersDaemon(ConsumerDaemon):
                 name = "orders"
                 settings = WorkerSettings(concurrency=4)
+
+            class OddDaemon(OrdersDaemon):
+                def make_arg_parser(self):
+                    parser = super().make_arg_parser()
+                    parser.add_argument("--json", action="store_true")
+                    return parser
             """
         )
     )
@@ -121,9 +127,19 @@ def module(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("module")
-def test_the_command_prints_json(capsys):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--json", "--changed", "orders_config:OrdersDaemon", "--workers", "5"],
+        ["orders_config:OrdersDaemon", "--workers", "5", "--changed", "--json"],
+        ["--changed", "orders_config:OrdersDaemon", "--json", "--workers", "5"],
+        ["--json", "orders_config:OddDaemon", "--json", "--workers", "5", "--changed"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_prints_json(capsys, words):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["config", "--json", "--changed", "orders_config:OrdersDaemon", "--workers", "5"])
+        cli.main(["config", *words])
 
     assert ended.value.code is None
     found = loads(capsys.readouterr().out)
@@ -134,7 +150,8 @@ def test_the_command_prints_json(capsys):
 @pytest.mark.usefixtures("module")
 def test_the_command_prints_a_table(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["config", "orders_config:OrdersDaemon"])
+        # A flag that the daemon has too is the daemon's.
+        cli.main(["config", "orders_config:OddDaemon", "--json"])
 
     lines = capsys.readouterr().out.splitlines()
     assert any("pubsub_worker.concurrency" in line and "4" in line and "class" in line for line in lines)

@@ -66,7 +66,7 @@ def test_one_that_dies_again_and_again_ends_them_all(supervisor, caplog):
 
     assert (supervisor.exit_code, supervisor.stopping) == (1, True)
     assert supervisor.sent == [(4711, SIGTERM)]
-    assert "Process 4711 ended with code -11, as 5 in a row did before long: stopping" in caplog.text
+    assert "Process 4711 ended with code -11 (SIGSEGV), as 5 in a row did before long: stopping" in caplog.text
 
 
 def test_deaths_are_forgotten_when_one_has_lived(supervisor, clock):

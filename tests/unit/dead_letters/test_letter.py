@@ -83,7 +83,7 @@ class TestReading:
         assert wrapped.content["number"] == 1
 
     def test_with_its_reason(self, make_letter):
-        reason = Reason("FAILED", "KeyError", "handler", 3, NOW, NOW, "arn:aws:sqs:local:0:orders", 2)
+        reason = Reason("FAILED", "KeyError", "handler", 3, NOW, NOW, "arn:aws:sqs:local:0:orders", 2, "was")
         letter = make_letter(
             "{no json", reason, SentTimestamp="1000", DeadLetterQueueSourceArn="other", MessageGroupId="g"
         )
@@ -99,6 +99,7 @@ class TestReading:
             "last_time": "2026-01-31T12:00:00.000+00:00",
             "sent_time": "1970-01-01T00:00:01.000+00:00",
             "source": "arn:aws:sqs:local:0:orders",
+            "source_message_id": "was",
             "redrives": 2,
             "group_id": "g",
             "content": "{no json",

@@ -46,7 +46,7 @@ class Failing:
     ],
     ids=str,
 )
-def test_a_message_comes_again_before_long(box, graph, failing, seconds):
+def test_a_message_comes_again_before_long(box, graph, failing, seconds, caplog):
     consumer = SQSConsumer(
         Failing(box.client, **failing), box.source, graph.sqs_envelope, NaiveBackoffPolicy(7), wait_seconds=0
     )
@@ -62,3 +62,5 @@ def test_a_message_comes_again_before_long(box, graph, failing, seconds):
     assert consumer.receive(1) == []
     box.clock.advance(1)
     assert len(consumer.receive(1)) == 1
+    told = f"Message {message.message_id} (unknown media type) is given up, and comes again, since {box.source} has no"
+    assert (told in caplog.text) is (seconds > 7)

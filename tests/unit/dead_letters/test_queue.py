@@ -56,11 +56,13 @@ def test_without_a_policy_there_is_none_until_somebody_sets_one(box, spoil, cloc
     assert queue.find() == box.dead
 
 
-def test_denied_means_none(box, spoil, clock):
+def test_denied_means_none(box, spoil, clock, caplog):
     client = spoil(box.client, down={"get_queue_attributes": [DENIED]})
     queue = queue_of(client, box)
 
     assert queue.find() is None
+    right = "AccessDenied (allow sqs:GetQueueAttributes on it, and sqs:GetQueueUrl on its dead-letter queue)"
+    assert f"Cannot read the redrive policy of {box.source}: {right}" in caplog.text
     clock.advance(299)
     assert queue.find() is None
     assert len(client.calls) == 1

@@ -457,8 +457,8 @@ def test_producing_instances():
     [
         ((Returned(1),), "Cannot produce Returned alone"),
         ((5,), "Cannot produce int alone: a media type must be text"),
-        ((ORDER, Returned(1)), "Not a Order, but a Returned"),
-        ((ORDER, 5), "Not a Order, but a int"),
+        ((ORDER, Returned(1)), "Not an Order, but a Returned"),
+        ((ORDER, 5), "Not an Order, but an int"),
         ((f"{ORDER}.plain", Returned(1)), "Not a mapping, but a Returned"),
     ],
 )

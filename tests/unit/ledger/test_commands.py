@@ -110,7 +110,7 @@ def test_tasks_are_cancelled_and_sent_once_more(run, daemon, program):
     assert "No task nothing is in the ledger of" in run("tasks", "show", "nothing")[0]
 
 
-def test_what_a_task_raises_here_and_now_is_told_with_its_own_frames_alone(program, capsys, url):
+def test_what_a_task_raises_here_and_now_is_told_with_its_own_frames_alone(program, daemon, capsys, url):
     add = f"{program.__name__}.add"
     with pytest.raises(SystemExit) as raised:
         main(["tasks", "run", add, "--args", "[-1]", "--database-url", url, "--broker-url", "sqlite://"])
@@ -131,6 +131,55 @@ def test_what_is_declared_is_listed_without_a_database(program, capsys, monkeypa
         main(["tasks", "show", "x"])
     with pytest.raises(SystemExit, match="No database: give --database-url"):
         main(["schedules", "list"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tasks", "list"],
+        ["tasks", "show", "x"],
+        ["tasks", "run", "jobs.add"],
+        ["schedules", "list"],
+        ["outbox", "list"],
+        ["outbox", "relay", "--once"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_is_mistyped_is_told_and_not_made(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as raised:
+        main([*words, "--database-url", "sqlite:///jobs.bd"])
+    assert raised.value.code == (
+        f"pubsub {words[0]}: There is no database in the file jobs.bd, seen from {tmp_path}: see --database-url and "
+        "PUBSUB_DATABASE_URL, or make it with `pubsub db upgrade`"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["tasks", "send", "jobs.add"], ["rpc", "call", "jobs.add"], ["rpc", "clean"]], ids=" ".join
+)
+def test_a_broker_that_is_mistyped_is_told_and_not_made(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as raised:
+        main([*words, "--broker-url", "sqlite:///broker.bd"])
+    assert raised.value.code == (
+        f"pubsub {words[0]}: There is no broker in the file broker.bd, seen from {tmp_path}: see --broker-url"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_list_of_no_tasks_says_where_they_may_be(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nothing.py").write_text("")
+    for words, told in (
+        ([], "No module is named: name those of tasks with --import"),
+        (["--import", "nothing"], "No task is declared in nothing"),
+    ):
+        with pytest.raises(SystemExit) as raised:
+            main(["tasks", "list", *words])
+        assert raised.value.code == 0
+        assert capsys.readouterr().err == f"{told}; tasks that were sent are listed with --database-url\n"
 
 
 def test_schedules_are_listed_paused_resumed_and_run(run, daemon, program):

@@ -240,7 +240,7 @@ def test_a_result_that_cannot_be_kept(make_app):
     handles = [strange.send(0), strange.send(2_000_000)]
     assert outcomes(app.run()) == ["SUCCEEDED", "SUCCEEDED"]
     assert [handle.state for handle in handles] == ["completed", "completed"]
-    with pytest.raises(CallError, match="has completed: The result, a object, cannot be written as JSON"):
+    with pytest.raises(CallError, match="has completed: The result, an object, cannot be written as JSON"):
         handles[0].result()
     with pytest.raises(CallError, match="The result has 2000002 bytes, and 1048576 are kept at most"):
         handles[1].result()

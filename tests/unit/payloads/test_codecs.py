@@ -17,7 +17,7 @@ import pytest
 from marshmallow import fields
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from microcosm_pubsub.errors import ConfigurationError, MessageValidationError
+from microcosm_pubsub.errors import ConfigurationError, MessageValidationError, article, with_article
 from microcosm_pubsub.payloads.annotation import SchemaMaker
 from microcosm_pubsub.payloads.dataclass import make_dataclass_codec
 from microcosm_pubsub.payloads.msgspec_struct import make_struct_codec
@@ -179,14 +179,14 @@ def test_a_part_is_an_instance_or_what_has_its_fields():
 
 @pytest.mark.parametrize("given", [5, "a", [], object()])
 def test_what_has_none_of_the_fields_of_a_part_is_not_written_as_nothing(given):
-    with pytest.raises(TypeError, match=f"a {type(given).__name__} is no Line: it has no article"):
+    with pytest.raises(TypeError, match=f"{article(given)} is no Line: it has no article"):
         SchemaMaker().make_field(Line).serialize("line", {"line": given})
 
 
 @pytest.mark.parametrize("cls", [Order, OrderModel, OrderStruct, PydanticOrder])
 @pytest.mark.parametrize("content", [5, Line("tea"), LineModel(article="tea"), None, object()])
 def test_what_is_no_content(cls, content):
-    with pytest.raises(MessageValidationError, match=f"Not a {cls.__qualname__}, but a {type(content).__qualname__}"):
+    with pytest.raises(MessageValidationError, match=f"Not {with_article(cls.__qualname__)}, but {article(content)}"):
         make_codec(cls).to_mapping(content)
 
 
@@ -229,7 +229,7 @@ class Odd(pydantic.BaseModel):
 
 
 def test_a_model_that_gives_something_else():
-    with pytest.raises(MessageValidationError, match="Not a Odd, but a dict"):
+    with pytest.raises(MessageValidationError, match="Not an Odd, but a dict"):
         make_codec(Odd).decode({"number": 1})
 
 

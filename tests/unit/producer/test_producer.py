@@ -8,10 +8,12 @@ Publish messages, each to the topic of its media type.
 from json import loads
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from marshmallow import ValidationError, fields
 from microcosm.api import create_object_graph, load_from_dict
 
 from microcosm_pubsub.batch import MessageBatchSchema
+from microcosm_pubsub.clients import CREDENTIALS_ADVICE
 from microcosm_pubsub.codecs import PubSubMessageSchema
 from microcosm_pubsub.context import handling
 from microcosm_pubsub.conventions import changed, created, deleted, media_type
@@ -436,6 +438,23 @@ class TestBatch:
         assert str(second.error) == f"Cannot publish {MEDIA_TYPE} to topic: InternalError"
         assert "no answer" in str(third.error)
         assert second.message_id is third.message_id is None
+
+    @pytest.mark.parametrize(
+        ("cause", "told"),
+        [
+            ("AuthorizationError", "AuthorizationError; allow sns:Publish on the topic"),
+            ("NotFound", "NotFound; create the topic, or correct sns_topic_arns"),
+            ("ExpiredToken", "ExpiredToken; renew the AWS session token"),
+            ("StorageFull", "StorageFull; make room on the broker's disk"),
+            ("ServiceUnavailable", "ServiceUnavailable: ..."),
+            ("InternalError", "InternalError"),
+            (NoCredentialsError(), f"NoCredentialsError; {CREDENTIALS_ADVICE}"),
+        ],
+    )
+    def test_what_can_be_done_about_it_is_said(self, make_producer, client_error, cause, told):
+        error = client_error(cause) if isinstance(cause, str) else cause
+        (result,) = make_producer(FlakyTopicClient(error, fail=1)).produce_batch([parcel(1)])
+        assert str(result.error) == f"Cannot publish {MEDIA_TYPE} to topic: {told}"
 
     def test_a_call_that_fails_stands_for_itself(self, make_producer, client_error):
         client = FlakyTopicClient(client_error("Throttled"), fail=3)

@@ -33,6 +33,26 @@ def test_a_long_head_is_refused(strict):
     assert said.startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("first", [b"", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize(
+    "rest", [b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", b"GET /?a="])
+def test_a_long_head_is_refused_that_comes_at_once(strict, first, head, rest):
+    if b"X-Long" not in head:
+        rest = b" HTTP/1.1\r\nHost: a" + rest
+    said = strict.send_raw(first + head + b"a" * 2000 + rest)
+    assert said.startswith(b"HTTP/1.1 431 ")
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert said.endswith(b"RequestHeaderTooLarge: A request's head may have at most 2000 bytes.\n")
+
+
+def test_a_head_that_just_fits_is_taken(strict):
+    head = b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Long: "
+    said = strict.send_raw(head + b"a" * (2000 - len(head) - 4) + b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_long_body_is_refused(strict):
     answer, _ = strict.request("POST", "/", b"a" * 5001)
     assert answer.status == 413

@@ -2,6 +2,8 @@
 Which database it is, and what is said when it cannot be used.
 """
 
+from sqlite3 import connect
+
 import pytest
 from microcosm.api import binding, create_object_graph, load_from_dict
 from sqlalchemy import create_engine, make_url, text
@@ -10,8 +12,9 @@ from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry import HandlerOptions
-from microcosm_pubsub.sql import Base, Database, TransactionError, current_session
+from microcosm_pubsub.sql import Base, Database, TransactionError, current_session, engine, passing
 from microcosm_pubsub.sql.database import Settings
+from microcosm_pubsub.sql.outbox.store import OutboxStore
 from microcosm_pubsub.sql.sessionmaker import read_sessionmaker
 from microcosm_pubsub.sql.url import parse_url
 from tests.unit.sql.app import ORDER, Order
@@ -101,8 +104,31 @@ def test_what_does_not_exist_is_not_waited_for(postgres, part):
 def test_a_file_that_cannot_be_opened_is_an_error():
     database, _ = open_database("sqlite:////nonexistent/orders.db")
 
-    with pytest.raises(TransactionError, match="unable to open database file"), database.transaction():
+    with pytest.raises(TransactionError, match="unable to open database file; see that its folder is there"):
+        database.check()
+
+
+def test_a_file_that_somebody_else_holds_is_an_error_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(passing, "BUSY_SECONDS", 0.01)
+    database, _ = open_database(f"sqlite:///{tmp_path}/orders.db", wait_seconds=0)
+    database.upgrade()
+    other = connect(tmp_path / "orders.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    told = rf"database is locked; another program has not ended .* \(`fuser -v {tmp_path}/orders\.db`\)"
+
+    with pytest.raises(TransactionError, match=told), database.connect():
         pass
+
+    other.close()
+    database.close()
+
+
+def test_tables_that_are_missing_are_told_with_the_command_that_makes_them(tmp_path):
+    database, _ = open_database(f"sqlite:///{tmp_path}/orders.db", wait_seconds=0)
+
+    with pytest.raises(TransactionError, match=r"no such table: pubsub_outbox\): run `pubsub db upgrade`"):
+        OutboxStore(database, 60).list_rows(1)
 
 
 def test_a_lost_connection_is_tried_again_at_once(app, kind):

@@ -64,7 +64,7 @@ def test_a_database_that_cannot_be_used_keeps_a_daemon_from_starting(make_graph)
         service.start()
 
 
-def test_work_that_fails_is_tried_again():
+def test_work_that_fails_is_tried_again(caplog):
     def step():
         steps.append(1)
         if len(steps) == 1:
@@ -78,4 +78,5 @@ def test_work_that_fails_is_tried_again():
     assert "ValueError: no" in work.problem
     work.wake()
     wait_until(lambda: len(steps) == 2 and work.problem is None)
+    wait_until(lambda: "goes on again after 1 failed attempts" in caplog.text)
     work.stop()

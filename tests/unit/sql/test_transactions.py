@@ -2,18 +2,20 @@
 What is acked is committed; what stays, or was raised, is undone.
 """
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, PendingRollbackError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, IgnoreMessage, LeaseLost, Nack, SkipMessage
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry import HandlerOptions
 from microcosm_pubsub.sql import TransactionError, current_session
+from microcosm_pubsub.sql.layer import try_again
 from tests.unit.sql.app import ORDER, Order
 
 
@@ -484,3 +486,17 @@ def test_a_handler_that_asks_for_a_session_and_has_no_transaction_is_refused_at_
         ConfigurationError, match=r"store asks for `session`: it has no transaction; add transaction=True"
     ):
         app.graph.sqs_message_dispatcher.find_routes(app.handlers)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OperationalError("UPDATE parcel SET name=?", ["a secret"], sqlite3.OperationalError("database is locked")),
+            "OperationalError: database is locked",
+        ),
+        (ValueError("no more bolts"), "ValueError: no more bolts"),
+    ],
+)
+def test_what_the_database_says_is_told_without_the_statement_and_its_values(error, said):
+    assert try_again(error).reason == f"The database asks to try again: {said}"

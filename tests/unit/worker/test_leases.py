@@ -144,7 +144,18 @@ def test_a_queue_that_does_not_answer_costs_leases_in_the_end(keeper, hold, clie
 
     assert [message.lease.lost_reason for message in messages] == ["its visibility timeout ran out"] * 3
     assert len(keeper) == 0
-    assert "Cannot extend the leases of 3 messages" in caplog.text
+    ids = ", ".join(message.message_id for message in messages)
+    code = "EndpointConnectionError" if down else "ServiceUnavailable"
+    assert f"Cannot extend the leases of 3 messages ({ids}): {code}; the first runs out in" in caplog.text
+
+
+def test_who_may_not_extend_leases_is_told_what_to_allow(keeper, hold, client, client_error, clock, caplog):
+    hold(4)
+    client.down = client_error("AccessDenied")
+    clock.advance(29)
+    keeper.renew()
+
+    assert " and 1 more): AccessDenied (allow sqs:ChangeMessageVisibility); the first runs out in 1 s" in caplog.text
 
 
 def test_what_is_dropped_is_not_extended(keeper, hold, client, clock):

@@ -207,7 +207,7 @@ def test_receives_that_are_under_way_together_are_empty_once(make_receiver, answ
 
 
 class TestFailures:
-    def test_waits_grow_and_end_with_a_success(self, make_receiver, answer, clock):
+    def test_waits_grow_and_end_with_a_success(self, make_receiver, answer, clock, caplog):
         receiver = make_receiver()
         receiver.run_due()
         waits = []
@@ -222,6 +222,10 @@ class TestFailures:
         assert receiver.failed_receives == 12
         answer(1)
         assert receiver.failed_receives == 0
+        receiver.run_due()
+        answer(1)
+        (told,) = (each.getMessage() for each in caplog.records if "again after" in each.getMessage())
+        assert told == f"Receiving from {receiver.consumer.sqs_queue_url} again after 12 failed receives"
 
     def test_one_alone_goes_on(self, make_receiver, answer, asked, clock):
         receiver = make_receiver()

@@ -124,7 +124,9 @@ def test_a_handler_that_is_given_up_is_replaced_and_its_outcome_dropped(make_slo
     assert not work.settled[0].is_set()
     assert work.dropped == [0]
     assert (slots.abandoned, slots.error) == (0, None)
-    assert "A handler ended 7.0 s after it began, when it had been abandoned; its outcome is dropped" in caplog.text
+    told = f"The handler of {unit} ended 7.0 s after it began, when it had been abandoned; its outcome is dropped"
+    assert told in caplog.text
+    assert str(unit) == f"{unit.messages[0].message_id} ({unit.messages[0].media_type})"
 
 
 def test_without_another_thread_in_its_place(make_slots, put, work):

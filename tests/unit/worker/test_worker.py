@@ -5,6 +5,7 @@ The worker.
 import asyncio
 from itertools import count
 from json import dumps
+from logging import INFO
 from threading import Barrier, Event, Thread, current_thread
 
 import pytest
@@ -646,6 +647,7 @@ class TestTimeouts:
 
         program = make_program(handle, {"timeout_seconds": 5}, clock=clock, max_abandoned=1)
         program.began, program.go_on, program.leases = began, go_on, leases
+        program.line = handle.__code__.co_firstlineno + 2
         program.worker.slots.start()
         program.receive(1)
         assert began.wait(SECONDS)
@@ -689,6 +691,7 @@ class TestTimeouts:
         (result,) = results
         assert isinstance(result.exc_info[1], HandlerTimeout)
         assert "took longer than its timeout of 5 s and was abandoned" in str(result.exc_info[1])
+        assert f"; it was at {__file__}:{stuck.line} in handle" in str(result.exc_info[1])
         assert result.elapsed_time == 6000
 
     def test_another_thread_takes_its_place_and_too_many_end_the_process(self, stuck, clock):
@@ -762,7 +765,8 @@ class TestEndings:
         # nothing is stranded
         assert queue.hidden_for == [0] * (20 - done)
 
-    def test_told_again_it_does_not_wait_for_handlers(self, make_program, queue):
+    def test_told_again_it_does_not_wait_for_handlers(self, make_program, queue, caplog):
+        caplog.set_level(INFO)
         queue.send(parcel(1))
         began, go_on, lost = Event(), Event(), Event()
 
@@ -783,6 +787,8 @@ class TestEndings:
         assert queue.hidden_for == [0]
         go_on.set()
         assert lost.wait(SECONDS)
+        seconds = program.worker.settings.shutdown_timeout_seconds
+        assert f"Ending: told to stop; waiting at most {seconds:g} s for handlers that run: 1" in caplog.text
 
     def test_handlers_are_given_so_long(self, make_program, queue):
         queue.send(parcel(1))

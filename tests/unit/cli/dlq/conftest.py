@@ -36,10 +36,12 @@ class Engine:
             attributes["RedrivePolicy"] = dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
         return self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
-    def bury(self, *bodies, url=None, attributes=None, redrives=0, **options):
+    def bury(self, *bodies, url=None, attributes=None, redrives=0, message_id=None, **options):
         """Put messages into the dead-letter queue, as a daemon does."""
         for body in bodies:
-            reason = Reason("FAILED", "KeyError", "order_created", 3, source=self.source, redrives=redrives)
+            reason = Reason(
+                "FAILED", "KeyError", "order_created", 3, source=self.source, redrives=redrives, message_id=message_id
+            )
             self.client.send_message(
                 QueueUrl=url or self.dead,
                 MessageBody=body if isinstance(body, str) else dumps(body),

@@ -115,13 +115,14 @@ class TestPeek:
 
     def test_for_people(self, engine, dlq):
         engine.bury("[bold]\x9b31m\nred", attributes={})
-        engine.bury({"mediaType": ORDER, "uri": "x" * 1000}, redrives=2, MessageGroupId="tenant")
+        engine.bury({"mediaType": ORDER, "uri": "x" * 1000}, redrives=2, MessageGroupId="tenant", message_id="was")
 
         answer = dlq("peek")
 
         assert "[bold]�31m red" in answer.out
         assert "sent back 2 times" in answer.out
         assert "group tenant" in answer.out
+        assert "logged as was" in answer.out
         assert "x..." in answer.out.replace("\n", "")
         assert "\x9b" not in answer.out
 

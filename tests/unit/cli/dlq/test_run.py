@@ -121,6 +121,12 @@ def test_under_a_debugger(run, monkeypatch, media_type):
     assert "SUCCEEDED" in answer.out
 
 
+def test_by_the_id_that_the_log_of_the_daemon_has(engine, dlq):
+    engine.bury({"mediaType": "application/vnd.dlq.stack", "number": 1}, message_id="logged")
+
+    assert "SUCCEEDED" in dlq("run", "logged", "--daemon", "dlq_stack:StackDaemon").out
+
+
 def test_another_id(engine, dlq):
     engine.bury("a")
 
