@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # one more requirement, to test with a certain version of a dependency: make test WITH='marshmallow==3.20.*'
 WITH ?=
 
+# tests at a time: for two cores, as tests often wait for programs that they started
+PROCESSES ?= 3
+
 # the tests start many programs, which need not compile everything each time
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -58,18 +61,18 @@ in_tests = $(wildcard $(addprefix tests/,$(1)))
 SLOW := postgres or fuzz or test_rights or found_and_named or test_diff or test_delivery or test_rpc or test_concurrency or test_supervisor
 .PHONY: test
 test: $(VENV)/dev ## Pass most tests that start no programs, and a small demonstration, in two minutes
-	$(BIN)/pytest --numprocesses 2 -k 'not ($(SLOW))' $(call in_tests,$(UNITS)) tests/acceptance/test_demo.py::test_every_message_is_accounted_for
+	$(BIN)/pytest --numprocesses $(PROCESSES) -k 'not ($(SLOW))' $(call in_tests,$(UNITS)) tests/acceptance/test_demo.py::test_every_message_is_accounted_for
 
 .PHONY: test-units
 test-units: $(VENV)/dev ## Pass the tests that start no programs
-	$(BIN)/pytest --numprocesses 2 $(call in_tests,$(UNITS))
+	$(BIN)/pytest --numprocesses $(PROCESSES) $(call in_tests,$(UNITS))
 
 # what the short ways stand in for
 CORE := $(addprefix unit/,clients codecs consumer context dispatcher envelope message middleware payloads producer worker)
 
 .PHONY: test-plain
 test-plain: $(VENV)/dev ## Pass the tests of the core without the short ways (PUBSUB_PLAIN=1)
-	PUBSUB_PLAIN=1 $(BIN)/pytest --numprocesses 2 $(call in_tests,$(CORE))
+	PUBSUB_PLAIN=1 $(BIN)/pytest --numprocesses $(PROCESSES) $(call in_tests,$(CORE))
 
 .PHONY: wheel
 wheel: $(VENV)/dev ## Build the wheel, and run the demonstration with it in an empty environment
@@ -88,14 +91,14 @@ newest: ## Pass the tests of the clients with the newest boto3 that the registry
 	$(MAKE) install VENV=$(VENV)-newest WITH='$(PINNED)'
 	$(VENV)-newest/bin/pip install --quiet --disable-pip-version-check --upgrade $(PINNED)
 	$(VENV)-newest/bin/pip list 2>/dev/null | grep -iE '^(boto3|botocore) '
-	$(VENV)-newest/bin/pytest --numprocesses 2 $(call in_tests,$(LEANS))
+	$(VENV)-newest/bin/pytest --numprocesses $(PROCESSES) $(call in_tests,$(LEANS))
 
 .PHONY: test-all
 test-all: $(VENV)/dev ## Pass all tests, and print what they cover; SHARD='acceptance chaos' takes these folders
 ifeq ($(strip $(SHARD)),)
-	$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered $(addprefix tests/,$(FOLDERS))
+	$(BIN)/pytest --numprocesses $(PROCESSES) --cov --cov-report=term:skip-covered $(addprefix tests/,$(FOLDERS))
 else
-	COVERAGE_FILE=.coverage.$(firstword $(SHARD)) $(BIN)/pytest --numprocesses 2 --cov --cov-report= --cov-fail-under=0 $(call in_tests,$(SHARD))
+	COVERAGE_FILE=.coverage.$(firstword $(SHARD)) $(BIN)/pytest --numprocesses $(PROCESSES) --cov --cov-report= --cov-fail-under=0 $(call in_tests,$(SHARD))
 endif
 
 .PHONY: coverage
