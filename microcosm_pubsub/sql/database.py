@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from threading import Lock, get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import finalize
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -97,7 +98,10 @@ class Database(Connections):
 
         :raises ConfigurationError: if its driver is not installed
         """
-        return cls(make_engine(url, **settings.options), settings, url, **options)
+        database = cls(make_engine(url, **settings.options), settings, url, **options)
+        # One that is not closed, such as that of a daemon, is closed when it is no longer used.
+        finalize(database, database.engine.dispose)
+        return database
 
     # Transactions.
 

@@ -2,11 +2,12 @@
 Which database it is, and what is said when it cannot be used.
 """
 
+from gc import collect
 from sqlite3 import connect
 
 import pytest
 from microcosm.api import binding, create_object_graph, load_from_dict
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import StaticPool
 
@@ -122,6 +123,20 @@ def test_a_file_that_somebody_else_holds_is_an_error_that_says_so(tmp_path, monk
 
     other.close()
     database.close()
+
+
+def test_one_that_is_not_closed_is_closed_when_it_is_no_longer_used(tmp_path):
+    database, _ = open_database(f"sqlite:///{tmp_path}/orders.db")
+    closed = []
+    event.listen(database.engine, "close", lambda *args: closed.append(args))
+    with database.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    assert closed == []
+
+    del database, connection
+    collect()
+
+    assert len(closed) == 1
 
 
 def test_tables_that_are_missing_are_told_with_the_command_that_makes_them(tmp_path):
