@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 
 
 #: Takes the arguments of the one that waits, and those of the one that is sent, by name; returns what it has then.
@@ -52,7 +52,5 @@ def merge_arguments(name: str, merge: str | Merge, waiting: Any, sent: Any) -> A
     chosen = MERGES[merge] if isinstance(merge, str) else merge
     merged: Any = chosen(waiting, sent)
     if not isinstance(merged, dict):
-        raise ConfigurationError(
-            f"{name}: merge gave a {type(merged).__qualname__}, but must give the arguments by name, a dict"
-        )
+        raise ConfigurationError(f"{name}: merge gave {article(merged)}, but must give the arguments by name, a dict")
     return merged

@@ -24,7 +24,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.dispatcher import SQSMessageDispatcher
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 
@@ -171,7 +171,7 @@ class Tasks(TaskSender):
         params = task.serialize()
         if not isinstance(params, (dict, list)):
             raise InvalidParams(
-                f"{type(task).__qualname__}.serialize() of {task.name} gave a {type(params).__qualname__}, but must "
+                f"{type(task).__qualname__}.serialize() of {task.name} gave {article(params)}, but must "
                 "give a dict or a list"
             )
         call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.function.name, "params": params}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from json import JSONDecoder, loads
 from typing import Any
 
-from microcosm_pubsub.errors import DecodeError
+from microcosm_pubsub.errors import DecodeError, article
 
 
 DECODER = JSONDecoder()
@@ -41,5 +41,5 @@ def load_object(text: Any, what: str) -> dict[str, Any]:
     """
     loaded = load_json(text, what)
     if not isinstance(loaded, dict):
-        raise DecodeError(f"The {what} is JSON, but a {type(loaded).__name__} where an object must be")
+        raise DecodeError(f"The {what} is JSON, but {article(loaded)} where an object must be")
     return loaded

@@ -12,7 +12,7 @@ from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.envelope.json_text import load_json
 from microcosm_pubsub.envelope.media_type import find_media_type
 from microcosm_pubsub.envelope.transforms import BodyTransform, decode_body
-from microcosm_pubsub.errors import DecodeError, MessageValidationError
+from microcosm_pubsub.errors import DecodeError, MessageValidationError, article
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
 
@@ -59,7 +59,7 @@ class SNSMessageBodyParser(MessageBodyParser):
             # The envelope has a `parse_body` that gives text.
             body = load_json(body, "body")
         if not isinstance(body, dict):
-            raise DecodeError(f"The body is JSON, but a {type(body).__name__} where an object must be")
+            raise DecodeError(f"The body is JSON, but {article(body)} where an object must be")
         text = body.get("Message")
         if not isinstance(text, str) or "mediaType" in body:
             return body
@@ -68,7 +68,7 @@ class SNSMessageBodyParser(MessageBodyParser):
             text = decode_body(self.transforms, text, attributes)
         message = load_json(text, "SNS message")
         if not isinstance(message, dict):
-            raise DecodeError(f"The SNS message is JSON, but a {type(message).__name__} where an object must be")
+            raise DecodeError(f"The SNS message is JSON, but {article(message)} where an object must be")
         if message.get("mediaType") is None and isinstance(attributes, Mapping) and MEDIA_TYPE_ATTRIBUTE in attributes:
             message["mediaType"] = find_media_type(message, attributes)
         return message

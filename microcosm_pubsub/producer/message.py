@@ -112,7 +112,7 @@ class PublishOptions:
         if delay is not None and not (type(delay) in (int, float) and 0 <= delay <= MAX_DELAY_SECONDS):
             raise ConfigurationError(f"delay_seconds is {delay!r}, but must be a number of seconds from 0")
         if self.at is not None and not isinstance(self.at, datetime):
-            raise ConfigurationError(f"at is a {type(self.at).__name__}, but must be a datetime")
+            raise ConfigurationError(f"at is {article(self.at)}, but must be a datetime")
         if self.at is not None and self.at.utcoffset() is None:
             raise ConfigurationError(
                 f"at is {self.at.isoformat()}, a time without a zone, which means another moment elsewhere: give it "

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import sessionmaker
 
-from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.errors import ConfigurationError, article
 
 
 def read_sessionmaker(maker: Any) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def read_sessionmaker(maker: Any) -> dict[str, Any]:
     """
     if not isinstance(maker, sessionmaker):
         raise ConfigurationError(
-            f"The graph's `sessionmaker` is a {type(maker).__name__}, but must be a sqlalchemy.orm.sessionmaker; or "
+            f"The graph's `sessionmaker` is {article(maker)}, but must be a sqlalchemy.orm.sessionmaker; or "
             "set pubsub_database.url"
         )
     options = dict(maker.kw)

@@ -142,6 +142,7 @@ def test_a_message_that_has_a_field_of_the_name_message(envelope):
         (raw(""), DecodeError, "body is not JSON"),
         (raw("[" * 100_000), DecodeError, "body is not JSON, of 100000 characters"),
         (raw([1]), DecodeError, "body is JSON, but a list"),
+        (raw(12), DecodeError, "body is JSON, but an int where an object must be"),
         (raw("null"), DecodeError, "body is JSON, but a NoneType"),
         ({}, DecodeError, "body is missing"),
         ({"Body": None}, DecodeError, "body is missing"),
