@@ -28,6 +28,9 @@ RECEIPT_HANDLE_KEY: Final = "receipt_handle"
 #: The message attribute that carries the media type, for subscription filter policies.
 MEDIA_TYPE_ATTRIBUTE: Final = "media_type"
 
+#: Stands in log lines and errors for that of a message which does not say it.
+UNKNOWN_MEDIA_TYPE: Final = "unknown media type"
+
 #: A fetched resource stays in the resource cache for this many seconds.
 DEFAULT_RESOURCE_CACHE_TTL: Final = 60
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 from microcosm.errors import LockedGraphError
 
-from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY
+from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY, UNKNOWN_MEDIA_TYPE
 from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
 from microcosm_pubsub.message import Replaceable, SQSMessage, find_value
 
@@ -204,7 +204,7 @@ class MessageHandlingResult(Replaceable):
         method = self.extra.get("method")
         args = (
             outcome,
-            self.media_type or "unknown media type",
+            self.media_type or UNKNOWN_MEDIA_TYPE,
             f" {method} {self.extra.get('task_id') or ''}".rstrip() if method else "",
             entry.get(MESSAGE_ID_KEY),
             f": {why}" if why else "",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from logging import getLogger
 
 from microcosm_pubsub.clients import explain_code
+from microcosm_pubsub.constants import UNKNOWN_MEDIA_TYPE
 from microcosm_pubsub.dead_letters import Reason
 from microcosm_pubsub.errors import SettleError
 from microcosm_pubsub.message import SQSMessage
@@ -56,7 +57,7 @@ RIGHTS = {"delete": "sqs:DeleteMessage", "nack": "sqs:ChangeMessageVisibility"}
 
 def settle_error(verb: str, message: SQSMessage, code: str) -> SettleError:
     """Return the error for a message that could not be settled, and that will be received again."""
-    why, media_type = explain_code(code, RIGHTS[verb]), message.media_type or "unknown media type"
+    why, media_type = explain_code(code, RIGHTS[verb]), message.media_type or UNKNOWN_MEDIA_TYPE
     return SettleError(
         f"Cannot {verb} message {message.message_id} ({media_type}): {why}; it will be received again when its "
         "visibility timeout runs out"
@@ -70,6 +71,6 @@ def tell_stranded(messages: Iterable[GivenUp], queue_url: str) -> None:
             "Message %s (%s) is given up, and comes again, since %s has no dead-letter queue that can be seen: give it "
             "a redrive policy, or set sqs_consumer.dead_letter_queue_url",
             each.message.message_id,
-            each.message.media_type or "unknown media type",
+            each.message.media_type or UNKNOWN_MEDIA_TYPE,
             queue_url,
         )

@@ -117,7 +117,7 @@ class QueueCalls:
             code = error_code(error)
             return [Refusal(entry, settle_error(verb, entry[0], code), False, code) for entry in entries]
         told: Any = answer
-        if not isinstance(told, (dict, Mapping)):
+        if not isinstance(told, Mapping):
             # A test's mock, which answers with another one, is asked by single calls.
             return [Refusal(entry, settle_error(verb, entry[0], NO_ANSWER), True, NO_ANSWER) for entry in entries]
         if not answer.get("Failed"):

@@ -16,7 +16,7 @@ from microcosm_pubsub.backoff import BackoffPolicy, growing
 from microcosm_pubsub.clients import CLIENT_ERRORS, QueueClient, error_code
 from microcosm_pubsub.clients.batch_calls import split_calls
 from microcosm_pubsub.clients.protocols import can_administrate
-from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES
+from microcosm_pubsub.constants import MAX_RECEIVE_MESSAGES, UNKNOWN_MEDIA_TYPE
 from microcosm_pubsub.consumer.entries import Entry, GivenUp, Refusal, settle_error, tell_stranded
 from microcosm_pubsub.consumer.queue_calls import QueueCalls
 from microcosm_pubsub.dead_letters import DeadLetterQueue, DeadLetterSender
@@ -220,7 +220,7 @@ class SQSConsumer:
             logger.warning(
                 "Sent message %s (%s) to the dead-letter queue %s: %s%s, attempts: %s",
                 each.message.message_id,
-                each.message.media_type or "unknown media type",
+                each.message.media_type or UNKNOWN_MEDIA_TYPE,
                 name_of(url),
                 each.reason.outcome,
                 f", {each.reason.error}" if each.reason.error else "",

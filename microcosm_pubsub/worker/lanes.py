@@ -9,7 +9,7 @@ each other. How many messages to ask for is decided elsewhere (`admission`), by 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Condition, Lock
 from time import monotonic
@@ -23,6 +23,13 @@ NONE = Groups()
 
 #: At most this many messages are named in a line of the log.
 MAX_NAMED = 3
+
+
+def name_messages(messages: Sequence[SQSMessage]) -> str:
+    """Return the names of messages, for a line of the log."""
+    names = ", ".join(f"{message.message_id} ({message.media_type})" for message in messages[:MAX_NAMED])
+    more = len(messages) - MAX_NAMED
+    return names if more <= 0 else f"{names} and {more} more"
 
 
 @dataclass(slots=True)
@@ -48,9 +55,7 @@ class Unit:
     due: float = 0.0
 
     def __str__(self) -> str:
-        names = ", ".join(f"{message.message_id} ({message.media_type})" for message in self.messages[:MAX_NAMED])
-        more = len(self.messages) - MAX_NAMED
-        return names if more <= 0 else f"{names} and {more} more"
+        return name_messages(self.messages)
 
     @property
     def options(self) -> HandlerOptions:

@@ -19,7 +19,7 @@ from microcosm_pubsub.constants import MAX_VISIBILITY_TIMEOUT_SECONDS
 from microcosm_pubsub.consumer import SQSConsumer
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.lease import RAN_OUT, Lease
-from microcosm_pubsub.worker.lanes import MAX_NAMED
+from microcosm_pubsub.worker.lanes import name_messages
 
 
 logger = getLogger(__name__)
@@ -189,13 +189,10 @@ class LeaseKeeper:
 
     def _tell(self, extended: Sequence[tuple[SQSMessage, int]], why: str, now: float) -> None:
         messages = [message for message, _ in extended]
-        names = ", ".join(str(message.message_id) for message in messages[:MAX_NAMED])
-        more = f" and {len(messages) - MAX_NAMED} more" if len(messages) > MAX_NAMED else ""
         logger.warning(
-            "Cannot extend the leases of %d messages (%s%s): %s; the first runs out in %.0f s",
+            "Cannot extend the leases of %d messages, %s: %s; the first runs out in %.0f s",
             len(messages),
-            names,
-            more,
+            name_messages(messages),
             why,
             min(message.lease.deadline for message in messages) - now,
         )

@@ -7,7 +7,8 @@ https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import time
 from typing import Any
 
@@ -75,7 +76,7 @@ class OutboxStore:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             return self._take(connection, free)
 
     def take_ordered(self, limit: int) -> list[Row]:
@@ -100,7 +101,7 @@ class OutboxStore:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             groups = [tuple(group) for group in connection.execute(firsts)]
             if not groups:
                 return []
@@ -132,7 +133,7 @@ class OutboxStore:
             with self.database.autocommitting() as connection:
                 connection.execute(self._delete, {"done": done})
             return
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             if done:
                 connection.execute(self._delete, {"done": done})
             if failed:
@@ -157,7 +158,7 @@ class OutboxStore:
         """Return how many rows there are, how many of them have failed, and how long the oldest one is due."""
         table, now = self.table, self.now_ms()
         due = func.min(func.coalesce(func.nullif(table.c.due_at, 0), table.c.created_at))
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             waiting, failed, oldest = connection.execute(select(func.count(), func.count(table.c.error), due)).one()
         return {
             "outbox_waiting": waiting,
@@ -173,12 +174,12 @@ class OutboxStore:
         query = select(table).order_by(table.c.id).limit(limit)
         if only_failed:
             query = query.where(table.c.error.is_not(None))
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             return [dict(values) for values in connection.execute(query).mappings()]
 
     def find(self, name: str) -> Mapping[str, Any] | None:
         """Return the row of an id: its own, or its message's."""
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             found = connection.execute(select(self.table).where(self._is(name))).mappings().first()
         return None if found is None else dict(found)
 
@@ -191,9 +192,15 @@ class OutboxStore:
         """Delete rows without publishing them, and return how many; None are all that have failed."""
         return self._change(delete(self.table), names)
 
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """Give a connection with a short transaction, which says how to make our tables if they are missing."""
+        with self.database.connect() as connection, explaining(str(self.database)):
+            yield connection
+
     def _change(self, change: Any, names: Sequence[str] | None) -> int:
         chosen = self.table.c.error.is_not(None) if names is None else or_(*map(self._is, names))
-        with self.database.connect() as connection, explaining(str(self.database)):
+        with self._connect() as connection:
             return int(connection.execute(change.where(chosen)).rowcount)
 
     def _is(self, name: str) -> Any:

@@ -144,9 +144,9 @@ def test_a_queue_that_does_not_answer_costs_leases_in_the_end(keeper, hold, clie
 
     assert [message.lease.lost_reason for message in messages] == ["its visibility timeout ran out"] * 3
     assert len(keeper) == 0
-    ids = ", ".join(message.message_id for message in messages)
+    names = ", ".join(f"{message.message_id} ({message.media_type})" for message in messages)
     code = "EndpointConnectionError" if down else "ServiceUnavailable"
-    assert f"Cannot extend the leases of 3 messages ({ids}): {code}; the first runs out in" in caplog.text
+    assert f"Cannot extend the leases of 3 messages, {names}: {code}; the first runs out in" in caplog.text
 
 
 def test_who_may_not_extend_leases_is_told_what_to_allow(keeper, hold, client, client_error, clock, caplog):
@@ -155,7 +155,7 @@ def test_who_may_not_extend_leases_is_told_what_to_allow(keeper, hold, client, c
     clock.advance(29)
     keeper.renew()
 
-    assert " and 1 more): AccessDenied (allow sqs:ChangeMessageVisibility); the first runs out in 1 s" in caplog.text
+    assert " and 1 more: AccessDenied (allow sqs:ChangeMessageVisibility); the first runs out in 1 s" in caplog.text
 
 
 def test_what_is_dropped_is_not_extended(keeper, hold, client, clock):
