@@ -25,7 +25,7 @@ def keep_groups(connection: Connection, queue_id: int, available_at: Mapping[str
     :param available_at: by group, from when on it is available; if it is known, its time stays
     """
     keys = [{"queue_row": queue_id, "group": group, "until": until} for group, until in available_at.items()]
-    KEEP[connection.dialect.name].execute(connection, keys)
+    KEEP.execute(connection, keys)
 
 
 def available_groups(connection: Connection, queue_id: int, now: int, limit: int) -> list[str]:
@@ -49,19 +49,17 @@ def update_group(connection: Connection, queue_id: int, group_id: str, now: int)
 IS_GROUP = and_(groups.c.queue_id == bindparam("queue_row"), groups.c.group_id == bindparam("group"))
 
 
-def _make_keep(insert: Any) -> PreparedStatement:
+def _make_keep(insert: Any) -> Any:
     statement = insert(groups).values(
         queue_id=bindparam("queue_row"), group_id=bindparam("group"), available_at=bindparam("until")
     )
     # An update, even one that changes nothing, waits for a transaction that is deleting the row.
-    return PreparedStatement(
-        statement.on_conflict_do_update(
-            index_elements=["queue_id", "group_id"], set_={"available_at": groups.c.available_at}
-        )
+    return statement.on_conflict_do_update(
+        index_elements=["queue_id", "group_id"], set_={"available_at": groups.c.available_at}
     )
 
 
-KEEP = {"postgresql": _make_keep(postgresql_insert), "sqlite": _make_keep(sqlite_insert)}
+KEEP = PreparedStatement(_make_keep(sqlite_insert), postgresql=_make_keep(postgresql_insert))
 
 AVAILABLE = PreparedStatement(
     select(groups.c.group_id)

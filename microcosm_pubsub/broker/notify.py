@@ -15,9 +15,13 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import bindparam, select
+
 from microcosm_pubsub.broker.bells import Bell, Bells
 from microcosm_pubsub.broker.hearing import Hearing
 from microcosm_pubsub.broker.held_news import HeldNews, News
+from microcosm_pubsub.broker.postgresql import CHANNEL, tell_of
+from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.store import Store
 from microcosm_pubsub.config.fork import start_anew_in_child
 
@@ -33,8 +37,6 @@ MIN_WAIT_SECONDS = 0.01
 
 #: With more queues than this, those for which nobody waits are forgotten.
 MAX_HEARINGS = 1000
-
-CHANNEL = "pubsub_messages"
 
 
 class Notifier:
@@ -232,7 +234,7 @@ class PostgresNotifier(Notifier):
 
     def notify(self, connection: Any, queue: str = "") -> None:
         """Tell other processes, with the transaction, that a queue has messages."""
-        connection.connection.cursor().execute("SELECT pg_notify(%s, %s)", (CHANNEL, queue))
+        NOTIFY.execute(connection, {"queue_name": queue})
 
     def wait(self, news: Event, deadline: float, due_seconds: float | None = None) -> bool:
         """Wait for news; see `Notifier.wait`."""
@@ -284,6 +286,9 @@ class PostgresNotifier(Notifier):
                     self.wake([notice.payload] if notice.payload else None)
         finally:
             driver.close()
+
+
+NOTIFY = PreparedStatement(select(tell_of(bindparam("queue_name"))))
 
 
 def make_notifier(store: Store) -> Notifier:

@@ -29,13 +29,14 @@ class PreparedStatement:
     A statement that is compiled once for each kind of database.
 
     :param statement: has no parameter that expands, such as that of an IN
+    :param postgresql: what it is there, if that is another one
     """
 
-    def __init__(self, statement: Any) -> None:
-        self.statement = statement
+    def __init__(self, statement: Any, postgresql: Any = None) -> None:
+        self._statements = {"sqlite": statement, "postgresql": statement if postgresql is None else postgresql}
         self._compiled: dict[str, tuple[str, Callable[[Parameters], Any]]] = {}
-        #: Makes a row of what SQLite's driver gives.
-        self._make_row: Callable[[Any], Any] | None = None
+        #: Makes a row of what each driver gives.
+        self._make_row: dict[str, Callable[[Any], Any]] = {}
 
     def execute(
         self,
@@ -56,7 +57,7 @@ class PreparedStatement:
         try:
             if len(each) == 1:
                 cursor.execute(sql, each[0])
-            elif self.statement.is_insert and dialect.name == "sqlite":
+            elif dialect.name == "sqlite" and self._statements["sqlite"].is_insert:
                 insert_rows(cursor, sql, each)
             else:
                 cursor.executemany(sql, each)
@@ -64,13 +65,14 @@ class PreparedStatement:
             raise IntegrityError(sql, None, error) from error
         if cursor.description is None:
             return []
-        if self._make_row is None:
+        make_row = self._make_row.get(dialect.name)
+        if make_row is None:
             row: Any = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
-            self._make_row = row._make
-        return [self._make_row(values) for values in cursor]
+            make_row = self._make_row[dialect.name] = row._make
+        return [make_row(values) for values in cursor]
 
     def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Parameters], Any]]:
-        compiled = self.statement.compile(dialect=dialect)
+        compiled = self._statements[dialect.name].compile(dialect=dialect)
         constants = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
         names = list(compiled.positiontup) if compiled.positional else None
         entry = self._compiled[dialect.name] = (str(compiled), make_arrange(constants, names))

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker import sqlite
+from microcosm_pubsub.broker.postgresql import set_autocommit
 from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.broker.url import parse_url
@@ -47,7 +48,7 @@ MAX_CHECKPOINT_TRANSACTIONS = 2 * CHECKPOINT_TRANSACTIONS
 
 class StoreError(PubSubError):
     """
-    Raised when the database failed; nothing of the call was done.
+    Raised when the database failed; nothing of the call was done, but that a receive may have hidden messages already.
 
     :param full: whether it has no room any more
     :param invalid: whether it cannot hold a value of the call, such as text with a zero byte
@@ -112,10 +113,12 @@ class Store:
         return self.url.render_as_string(hide_password=True)
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, autocommit: bool = False) -> Iterator[Connection]:
         """
         Give a connection with a transaction, which is committed at a clean end of the block, and rolled back otherwise.
 
+        :param autocommit: whether it begins with `ensure_transaction` on PostgreSQL, where each statement before that
+            is a transaction of its own; on SQLite it begins with the block in any case
         :raises StoreError: if the database fails
         :raises Busy: in a block of `hasty`, if it would have to wait
         """
@@ -135,7 +138,7 @@ class Store:
             finally:
                 self._turn.release()
         else:
-            with self._begin() as connection:
+            with self._begin(autocommit) as connection:
                 yield connection
 
     @contextmanager
@@ -157,10 +160,11 @@ class Store:
                 raise RolledBack
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _begin(self, autocommit: bool = False) -> Iterator[Connection]:
         try:
             if self._turn is None:
                 with self.engine.begin() as connection:
+                    set_autocommit(connection, autocommit)
                     yield connection
                 return
             connection = self._connection or self._connect()

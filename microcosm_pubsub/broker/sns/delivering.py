@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal
+from microcosm_pubsub.broker.postgresql import ensure_transaction
 from microcosm_pubsub.broker.sns.deliveries import add_deliveries
 from microcosm_pubsub.broker.sns.notification import Notification
 from microcosm_pubsub.broker.sns.subscription import Subscription
@@ -116,6 +117,8 @@ class Delivery:
 
     def insert(self, broker: Broker, connection: Connection) -> list[str]:
         """Put the messages into their queues, whose names are returned, or on their way to other endpoints."""
+        if self._elsewhere or len(self._drafts) > 1:
+            ensure_transaction(connection)
         for subscription, notifications in self._elsewhere:
             add_deliveries(broker, connection, subscription, notifications)
         found = [queue for queue in self._queues.values() if queue is not None and queue.name in self._drafts]

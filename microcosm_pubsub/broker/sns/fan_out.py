@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from microcosm_pubsub.broker.broker import Broker, Refusal
 from microcosm_pubsub.broker.deduplications import forget_old, remember
+from microcosm_pubsub.broker.postgresql import ensure_transaction
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import topics
 from microcosm_pubsub.broker.sns.delivering import Delivery
@@ -39,7 +40,7 @@ def publish_to(broker: Broker, topic_arn: str, make: Make) -> list[Notification]
     """
     known = broker.reached.get(topic_arn)
     prepared = None if known is None else _prepare(known, make)
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
         reach = read_reach(connection, topic_arn, known)
         topic = reach.topic
         if prepared is None or reach is not known:
@@ -85,6 +86,7 @@ def _number(
 
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
     """
+    ensure_transaction(connection)
     # This locks the topic's row: a message that is numbered first is also delivered first.
     (numbered,) = TAKE_NUMBERS.execute(connection, {"topic_row": topic.id, "count": len(notifications)})
     last = numbered.sequence

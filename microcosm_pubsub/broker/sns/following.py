@@ -48,7 +48,7 @@ def was_taken(broker: Broker, message_id: str) -> bool | None:
     places = None if broker.followed is None else broker.followed.get(message_id)
     if places is None:
         return None
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
         return any(not UNRECEIVED.execute(connection, place) for place in places)
 
 

@@ -87,7 +87,7 @@ def recall_queue(broker: Broker, url_or_arn: str) -> Queue:
     known = cache.get(name)
     now = monotonic()
     if known is None or known[0] < now:
-        with broker.store.begin() as connection:
+        with broker.store.begin(autocommit=True) as connection:
             known = cache[name] = (now + RECALL_SECONDS, find_queue(connection, name))
     return known[1]
 

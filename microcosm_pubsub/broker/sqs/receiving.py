@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, update
 from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import keep_groups, update_group
+from microcosm_pubsub.broker.postgresql import ensure_transaction
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import to_handle
 from microcosm_pubsub.broker.schema import messages
@@ -23,7 +24,7 @@ from microcosm_pubsub.broker.sqs.message_attributes import digest, load_attribut
 from microcosm_pubsub.broker.sqs.queues import Queue, look_up_queue, recall_queue
 from microcosm_pubsub.broker.sqs.readiness import find_next
 from microcosm_pubsub.broker.sqs.sending import SEQUENCE_BASE
-from microcosm_pubsub.broker.sqs.taking import RECEIVE_AND_DELETE, REPEAT, show, take, take_groups
+from microcosm_pubsub.broker.sqs.taking import RECEIVE_AND_DELETE, REPEAT, get_next, show, take, take_groups
 from microcosm_pubsub.constants import (
     MAX_RECEIVE_MESSAGES,
     MAX_VISIBILITY_TIMEOUT_SECONDS,
@@ -76,13 +77,15 @@ def receive_now(
     wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
     seconds = queue.number("VisibilityTimeout") if VisibilityTimeout is None else VisibilityTimeout
     next_at = None
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
+        if queue.fifo or seconds == 0:
+            ensure_transaction(connection)
         rows = _receive(
             broker, connection, queue, receipt, MaxNumberOfMessages, seconds, ReceiveRequestAttemptId is not None
         )
         is_all = wait > 0 and len(rows) < MaxNumberOfMessages and (seconds > 0 or not rows)
         if is_all:
-            next_at = find_next(broker, connection, queue)
+            next_at = get_next(rows) or find_next(broker, connection, queue)
     wanted = {*AttributeNames, *MessageSystemAttributeNames}
     return Received([_to_message(row, wanted, MessageAttributeNames) for row in rows], wait, next_at, is_all)
 
@@ -103,7 +106,7 @@ def receive_and_delete_now(
     wait = queue.number("ReceiveMessageWaitTimeSeconds") if WaitTimeSeconds is None else WaitTimeSeconds
     now = broker.now()
     next_at = None
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
         _sweep(broker, connection, now)
         rows = RECEIVE_AND_DELETE.execute(connection, {"now": now, "queue_row": queue.id, "count": MaxNumberOfMessages})
         is_all = wait > 0 and len(rows) < MaxNumberOfMessages
@@ -160,9 +163,10 @@ def _move_dead_letters(
         # The queue itself would give them again at once, and a FIFO queue never, since they have no group.
         return rows
     dead = [row for row in rows if row.receive_count > policy[1]]
+    ensure_transaction(connection)
     for row in dead:
-        values = {"row": row.id, "target": target.id, "now": now, "source": names.stored_queue_arn(queue.name)}
-        MOVE.execute(connection, values)
+        values = {"target": target.id, "now": now, "source": names.stored_queue_arn(queue.name)}
+        MOVE.execute(connection, {**values, "row": row.id, "given": row.receipt})
         if target.fifo and row.group_id is not None:
             keep_groups(connection, target.id, {row.group_id: now})
     if queue.fifo:
@@ -236,7 +240,7 @@ def _require_within(name: str, value: int | None, minimum: int, maximum: int) ->
 
 MOVE = PreparedStatement(
     update(messages)
-    .where(messages.c.id == bindparam("row"))
+    .where(messages.c.id == bindparam("row"), messages.c.receipt == bindparam("given"))
     .values(
         queue_id=bindparam("target"),
         visible_at=bindparam("now"),

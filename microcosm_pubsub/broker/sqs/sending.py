@@ -19,6 +19,7 @@ from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.deduplications import forget_old, remember
 from microcosm_pubsub.broker.groups import keep_groups
 from microcosm_pubsub.broker.ids import new_id
+from microcosm_pubsub.broker.postgresql import ensure_transaction, tell_of
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import messages, queues
 from microcosm_pubsub.broker.sqs.batches import answer_batch, check_entries
@@ -75,7 +76,7 @@ def send_message(broker: Broker, QueueUrl: str, **parameters: Any) -> dict[str, 
     """Send a message."""
     queue = recall_queue(broker, QueueUrl)
     draft = make_draft(queue, **parameters)
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
         insert_drafts(broker, connection, queue, [draft])
     broker.notifier.wake([queue.name])
     return draft.to_answer()
@@ -98,7 +99,7 @@ def send_message_batch(broker: Broker, QueueUrl: str, Entries: Sequence[Mapping[
             "BatchRequestTooLong",
             f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {total} bytes.",
         )
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
         insert_drafts(broker, connection, queue, drafts)
     broker.notifier.wake([queue.name])
     return answer_batch(Entries, [item.to_answer() if isinstance(item, Draft) else item for item in outcomes])
@@ -182,6 +183,8 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     """Put messages into a queue, and give each its id; duplicates get the id of the first."""
     if not drafts:
         return
+    if queue.fifo or len(drafts) > 1:
+        ensure_transaction(connection)
     now = broker.now()
     fresh = list(drafts)
     if queue.fifo:
@@ -192,6 +195,7 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
     rows = [
         {
             "queue_id": queue.id,
+            "queue_name": queue.name,
             "message_id": draft.message_id,
             "body": draft.body,
             "md5_of_body": draft.md5_of_body,
@@ -216,7 +220,6 @@ def insert_drafts(broker: Broker, connection: Connection, queue: Queue, drafts: 
         raise Refusal("QueueDoesNotExist", "The specified queue does not exist.") from None
     if queue.fifo:
         keep_groups(connection, queue.id, {str(draft.group_id): now + draft.delay_ms for draft in reversed(fresh)})
-    broker.notifier.notify(connection, queue.name)
 
 
 def _number(connection: Connection, queue: Queue, drafts: Sequence[Draft], now: int) -> list[Draft]:
@@ -255,7 +258,10 @@ INSERTED = (
     "sequence",
 )
 
-INSERT_MESSAGE = PreparedStatement(insert(messages).values({name: bindparam(name) for name in INSERTED}))
+INSERT = insert(messages).values({name: bindparam(name) for name in INSERTED})
+
+#: On PostgreSQL other processes are told as well.
+INSERT_MESSAGE = PreparedStatement(INSERT, postgresql=INSERT.returning(tell_of(bindparam("queue_name"))))
 
 TAKE_NUMBERS = PreparedStatement(
     update(queues)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from microcosm_pubsub.broker.batches import EntryAnswer
 from microcosm_pubsub.broker.broker import Broker, Refusal, invalid_value
 from microcosm_pubsub.broker.groups import update_group
+from microcosm_pubsub.broker.postgresql import ensure_transaction
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.receipts import Receipt, parse_handle
 from microcosm_pubsub.broker.schema import messages
@@ -64,7 +65,9 @@ def _delete(broker: Broker, queue_url: str, entries: Sequence[Mapping[str, Any]]
     valid = [receipt for receipt in receipts if isinstance(receipt, Receipt)]
     if not valid:
         return [item if isinstance(item, Refusal) else {} for item in receipts]
-    with broker.store.begin() as connection:
+    with broker.store.begin(autocommit=True) as connection:
+        if queue.fifo or len(valid) > 1:
+            ensure_transaction(connection)
         if not queue.fifo:
             DELETE.execute(connection, [{"row": receipt.row_id, "given": receipt.receipt} for receipt in valid])
             return [item if isinstance(item, Refusal) else {} for item in receipts]

@@ -4,25 +4,24 @@ The choice of the messages that a receive takes: the oldest visible ones, and, o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     and_,
     bindparam,
     delete,
     func,
     literal,
-    null,
     or_,
     select,
     update,
 )
-from sqlalchemy.ext.compiler import compiles
 
 from microcosm_pubsub.broker.groups import available_groups, update_group
+from microcosm_pubsub.broker.postgresql import NOBODY_WAITS_FOR_THE_DISK
 from microcosm_pubsub.broker.prepared_statement import PreparedStatement
 from microcosm_pubsub.broker.schema import messages
 from microcosm_pubsub.broker.sqs.queues import Queue
@@ -42,6 +41,18 @@ def show(connection: Connection, queue: Queue, rows: list[Any], now: int) -> Non
 def take(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
     """Receive messages of a standard queue, and return their rows."""
     return TAKE.execute(connection, {**values, "count": limit})
+
+
+def get_next(rows: Sequence[Any]) -> int | None:
+    """
+    Return when the next message of the queue from which messages were taken can be received.
+
+    :returns: in milliseconds since the epoch, or None if that was not found with them; it may be one of them
+    """
+    if not rows or not hasattr(rows[0], "next_at"):
+        return None
+    seen_again_at: int = rows[0].visible_at
+    return seen_again_at if rows[0].next_at is None else min(seen_again_at, rows[0].next_at)
 
 
 def take_groups(connection: Connection, values: dict[str, Any], limit: int) -> list[Any]:
@@ -79,30 +90,6 @@ IS_READY = and_(
 )
 
 
-class _NobodyWaitsForTheDisk(ColumnElement[None]):
-    """
-    A column that lets the end of a transaction of PostgreSQL not wait for the disk, if a row is returned.
-
-    What is lost of a receive, if the database's machine fails just then, is that there was one: the messages are still
-    there, and are received again. A delete that comes after it is not written before it. Messages of a FIFO queue would
-    be handled beside those that come after them; their receives wait.
-
-    https://www.postgresql.org/docs/current/wal-async-commit.html
-    """
-
-    inherit_cache = True
-
-
-@compiles(_NobodyWaitsForTheDisk)
-def _compile_nothing(element: Any, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(null(), **options))
-
-
-@compiles(_NobodyWaitsForTheDisk, "postgresql")
-def _compile_setting(element: Any, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(func.set_config("synchronous_commit", "off", True), **options))
-
-
 READY = (
     select(messages.c.id)
     .where(IS_READY)
@@ -111,8 +98,18 @@ READY = (
     .with_for_update(skip_locked=True)
 )
 
+OTHERS = messages.alias("others")
+
+#: On PostgreSQL the same round trip finds when the next message is to come.
+NEXT = select(func.min(OTHERS.c.visible_at)).where(
+    OTHERS.c.queue_id == bindparam("queue_row"), OTHERS.c.visible_at > bindparam("now")
+)
+
+TAKING = update(messages).where(messages.c.id.in_(READY)).values(RECEIVED)
+
 TAKE = PreparedStatement(
-    update(messages).where(messages.c.id.in_(READY)).values(RECEIVED).returning(*messages.c, _NobodyWaitsForTheDisk())
+    TAKING.returning(*messages.c),
+    postgresql=TAKING.returning(*messages.c, NEXT.scalar_subquery().label("next_at"), NOBODY_WAITS_FOR_THE_DISK),
 )
 
 RECEIVE_AND_DELETE = PreparedStatement(
@@ -145,6 +142,7 @@ STOP = (
     .scalar_subquery()
 )
 
+#: Its transaction waits for the disk: a message that comes again would be handled beside those that come after it.
 TAKE_GROUP = PreparedStatement(
     update(messages)
     .where(

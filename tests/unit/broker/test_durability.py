@@ -1,39 +1,56 @@
 """For which calls PostgreSQL waits until its disk has them."""
 
 import pytest
-from sqlalchemy import event
+
+
+#: Notes how each transaction ends that changes messages, when it ends.
+NOTING = (
+    "CREATE TABLE ends (change text, setting text)",
+    """
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO ends VALUES (TG_OP, current_setting('synchronous_commit'));
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER noting AFTER INSERT OR UPDATE OR DELETE ON pubsub_messages
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()
+    """,
+)
 
 
 @pytest.fixture
-def settings(postgres, make_queue):
-    """A queue, and what PostgreSQL was told at the end of each transaction."""
+def make(postgres, make_queue):
+    """Make a queue, and what tells how PostgreSQL ended each transaction that changed messages."""
 
     def make(fifo=False):
         queue = make_queue(postgres.create_database(), fifo=fifo)
-        told = []
+        with queue.broker.store.begin() as connection:
+            for statement in NOTING:
+                connection.exec_driver_sql(statement)
 
-        def note(connection):
-            told.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+        def get_ends():
+            with queue.broker.store.begin() as connection:
+                return [tuple(row) for row in connection.exec_driver_sql("SELECT change, setting FROM ends")]
 
-        event.listen(queue.broker.store.engine, "commit", note)
-        return queue, told
+        return queue, get_ends
 
     return make
 
 
-def test_a_send_and_a_delete_wait_for_the_disk_but_a_receive_does_not_on_postgres(settings):
-    queue, told = settings()
+def test_a_send_and_a_delete_wait_for_the_disk_but_a_receive_does_not_on_postgres(make):
+    queue, get_ends = make()
     queue.send("a")
     (message,) = queue.receive()
     queue.delete(message)
-    assert [setting for setting in told if setting == "off"] == ["off"]
-    assert told[0] == told[-1] == "on"
-    assert queue.receive() == []
-    assert told[-1] == "on"
+    assert get_ends() == [("INSERT", "on"), ("UPDATE", "off"), ("DELETE", "on")]
+    queue.send("b")
+    assert get_ends()[-1] == ("INSERT", "on")
 
 
-def test_a_receive_from_a_fifo_queue_waits_on_postgres(settings):
-    queue, told = settings(fifo=True)
+def test_a_receive_from_a_fifo_queue_waits_on_postgres(make):
+    queue, get_ends = make(fifo=True)
     queue.send("a", MessageGroupId="g")
     queue.receive()
-    assert set(told) == {"on"}
+    assert get_ends() == [("INSERT", "on"), ("UPDATE", "on")]

@@ -43,7 +43,6 @@ def test_rows_have_names(any_url, make_broker):
 
 def test_more_rows_than_one_statement_takes_are_all_inserted(any_url, make_broker):
     store = make_broker(any_url).store
-    keep = KEEP["sqlite" if store.is_sqlite else "postgresql"]
     with store.begin() as connection:
         INSERT.execute(connection, [topic(f"t{number}") for number in range(25)])
         assert [row.name for row in SELECT.execute(connection, {})] == [f"t{number}" for number in range(25)]
@@ -53,7 +52,7 @@ def test_more_rows_than_one_statement_takes_are_all_inserted(any_url, make_broke
         # what stands behind the values stays behind them
         for until in (1, 2):
             keys = [{"queue_row": queue_id, "group": f"g{number}", "until": until} for number in range(25)]
-            assert keep.execute(connection, keys) == []
+            assert KEEP.execute(connection, keys) == []
         rows = connection.execute(select(groups.c.group_id, groups.c.available_at)).all()
     assert sorted(rows) == sorted((f"g{number}", 1) for number in range(25))
 

@@ -16,6 +16,7 @@ from sqlalchemy import update
 from microcosm_pubsub.broker.names import queue_arn
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.schema import queues
+from microcosm_pubsub.broker.sqs.receiving import MOVE
 
 
 def policy_for(name, count=1):
@@ -130,4 +131,31 @@ def test_a_message_without_a_group_does_not_move_into_a_fifo_queue(account):
     account.send("dead", "a")
     account.client.start_message_move_task(SourceArn=queue_arn("dead"))
     assert account.task("dead")["Status"] == "FAILED"
+    assert account.bodies("dead") == ["a"]
+
+
+def test_a_receiver_that_was_overtaken_does_not_take_a_dead_letter_from_who_has_it(
+    postgres, clock, make_broker, monkeypatch
+):
+    url = postgres.create_database()
+    account, other = (Account(make_broker(url, clock=clock)) for _ in range(2))
+    account.create("dead")
+    account.create("orders", **policy_for("dead"))
+    account.send("orders", "a")
+    assert account.bodies("orders", VisibilityTimeout=1) == ["a"]
+    clock.advance(2)
+    move = MOVE.execute
+
+    def move_late(connection, values):
+        monkeypatch.undo()
+        clock.advance(31)
+        assert other.bodies("orders") == []
+        assert other.bodies("dead", VisibilityTimeout=30) == ["a"]
+        move(connection, values)
+
+    monkeypatch.setattr(MOVE, "execute", move_late)
+    assert account.bodies("orders") == []
+    # whoever has it has it for its time
+    assert account.bodies("dead") == []
+    clock.advance(31)
     assert account.bodies("dead") == ["a"]

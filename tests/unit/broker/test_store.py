@@ -220,19 +220,6 @@ def test_what_can_be_done_about_a_full_disk_is_said(file_url, make_queue):
         queue.send_all(["b" * 3000] * 10)
 
 
-def test_failed_call_leaves_nothing(any_url, make_queue, monkeypatch):
-    queue = make_queue(any_url)
-
-    def fail(*args):
-        raise RuntimeError("interrupted")
-
-    monkeypatch.setattr(queue.broker.notifier, "notify", fail)
-    with pytest.raises(RuntimeError, match="interrupted"):
-        queue.send("a")
-    monkeypatch.undo()
-    assert queue.drain() == []
-
-
 def test_a_user_without_rights_is_told_what_to_grant(postgres):
     url = make_url(postgres.create_database())
     engine = create_engine(url)
