@@ -1,5 +1,5 @@
 """
-PostgreSQL: what spares round trips to it.
+PostgreSQL: what spares round trips to it, and what can be done when it refuses.
 
 A call whose only change is one statement needs no transaction around that, nor around what it reads before: each
 statement of PostgreSQL sees what is committed by then, within a transaction as well.
@@ -22,6 +22,30 @@ CHANNEL = "pubsub_messages"
 #: there, and are received again. A delete that comes after it is not written before it.
 #: https://www.postgresql.org/docs/current/wal-async-commit.html
 NOBODY_WAITS_FOR_THE_DISK: ColumnElement[Any] = func.set_config("synchronous_commit", "off", True)
+
+#: What an operator can do about an error, by what PostgreSQL or its driver says.
+ADVICE = {
+    "permission denied": "grant {user} CREATE on its schema, once, and all rights on its tables pubsub_*",
+    "Connection refused": "see that PostgreSQL runs there",
+    "failed to resolve host": "correct the host of the URL",
+    "timeout expired": "see that it runs, and that no firewall is in the way",
+    "authentication failed": "correct the user or the password of the URL",
+    "no password supplied": "add the password to the URL, or to ~/.pgpass",
+    'relation "pubsub_': "its tables were dropped while it was open: restart whatever has it open",
+    "does not exist": "create it, or correct the URL",
+    "too many clients": "raise its max_connections, or run fewer processes",
+}
+
+
+def find_postgresql_advice(said: str, user: str | None) -> str | None:
+    """
+    Return what can be done about an error; None if nobody knows.
+
+    :param said: by the database or its driver
+    :param user: of the URL
+    """
+    advice = next((advice for text, advice in ADVICE.items() if text in said), None)
+    return None if advice is None else advice.format(user=user or "its user")
 
 
 def tell_of(queue_name: Any) -> ColumnElement[Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker import sqlite
-from microcosm_pubsub.broker.postgresql import set_autocommit
+from microcosm_pubsub.broker.postgresql import find_postgresql_advice, set_autocommit
 from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.broker.url import parse_url
@@ -184,9 +184,9 @@ class Store:
         advice: str | None = None
         if self.is_sqlite:
             advice = find_sqlite_advice(said, str(self.url.database), sqlite.BUSY_TIMEOUT_SECONDS)
-        elif "permission denied" in said:
-            advice = f"grant {self.url.username} CREATE on its schema, once, and all rights on its tables pubsub_*"
-        return f"{said}: {advice}" if advice else said
+        else:
+            advice = find_postgresql_advice(said, self.url.username)
+        return f"{said}; {advice}" if advice else said
 
     def _connect(self) -> Connection:
         connection = self._connection = self.engine.connect()

@@ -28,13 +28,22 @@ def test_server_that_does_not_answer(closed_port):
     with pytest.raises(ConfigurationError) as caught:
         Store(f"postgresql+psycopg://user:sesame@127.0.0.1:{closed_port}/pubsub")
     assert f"postgresql+psycopg://user:***@127.0.0.1:{closed_port}/pubsub" in str(caught.value)
+    assert str(caught.value).endswith("; see that PostgreSQL runs there")
     assert "sesame" not in str(caught.value)
 
 
 def test_database_that_is_not_there(postgres):
     url = postgres.create_database() + "_missing"
-    with pytest.raises(ConfigurationError, match="_missing"):
+    with pytest.raises(ConfigurationError, match=r'_missing" does not exist; create it, or correct the URL'):
         Store(url)
+
+
+def test_tables_that_were_dropped(postgres, make_queue):
+    queue = make_queue(postgres.create_database())
+    with queue.broker.store.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE pubsub_messages")
+    with pytest.raises(ClientError, match=r'"pubsub_messages" does not exist; .* restart whatever has it open'):
+        queue.send("a")
 
 
 def test_folder_that_is_not_there(tmp_path):
@@ -193,7 +202,7 @@ def test_locked_database_is_not_waited_for_for_ever(file_url, make_queue, lock, 
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     path = file_url.removeprefix("sqlite:///")
     assert (
-        f"{file_url} failed: database is locked: another program has not ended its transaction for -1 s; see "
+        f"{file_url} failed: database is locked; another program has not ended its transaction for -1 s; see "
         f"which have it open (`fuser -v {path}`), and end the one that hangs"
     ) in str(caught.value)
     transaction.execute("ROLLBACK")
@@ -204,19 +213,19 @@ def test_a_locked_database_is_told_at_the_start_too(file_url, make_queue, lock, 
     make_queue(file_url)
     lock()
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
-    with pytest.raises(ConfigurationError, match=r"database is locked: another program has not ended its transaction"):
+    with pytest.raises(ConfigurationError, match=r"database is locked; another program has not ended its transaction"):
         Store(file_url)
 
 
 def test_what_can_be_done_about_a_folder_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ConfigurationError, match="unable to open database file: see that its folder is there"):
+    with pytest.raises(ConfigurationError, match="unable to open database file; see that its folder is there"):
         Store(f"sqlite:///{tmp_path}/nowhere/pubsub.db")
 
 
 def test_what_can_be_done_about_a_full_disk_is_said(file_url, make_queue):
     queue = make_queue(file_url)
     limit_pages(queue, 1)
-    with pytest.raises(ClientError, match="database or disk is full: make room on its disk"):
+    with pytest.raises(ClientError, match="database or disk is full; make room on its disk"):
         queue.send_all(["b" * 3000] * 10)
 
 
@@ -227,13 +236,13 @@ def test_a_user_without_rights_is_told_what_to_grant(postgres):
         connection.exec_driver_sql("DO $$ BEGIN CREATE ROLE poor LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
     engine.dispose()
 
-    with pytest.raises(ConfigurationError, match=r"permission denied for .*: grant poor CREATE on its schema, once"):
+    with pytest.raises(ConfigurationError, match=r"permission denied for .*; grant poor CREATE on its schema, once"):
         Store(url.set(username="poor").render_as_string(hide_password=False))
 
 
 def test_a_disk_that_fails_is_not_full(file_url):
     store = Store(file_url)
-    told = "disk I/O error: see whether its disk is full, or fails"
+    told = "disk I/O error; see whether its disk is full, or fails"
     with pytest.raises(StoreError, match=told) as raised, store.begin():
         raise sqlite3.OperationalError("disk I/O error")
     assert not raised.value.full
