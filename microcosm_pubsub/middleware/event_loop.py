@@ -34,7 +34,9 @@ class EventLoop:
     def _start(self) -> None:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[Thread, Future[Any]] = {}
+        #: The thread of the loop, if it has begun.
+        self.thread: Thread | None = None
+        self._waiting: dict[Thread, tuple[Future[Any], Coroutine[Any, Any, Any]]] = {}
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
@@ -46,7 +48,7 @@ class EventLoop:
         with self._lock:
             # Both under one lock, for the coroutine may be abandoned as soon as it runs.
             future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
-            self._waiting[current_thread()] = future
+            self._waiting[current_thread()] = future, coroutine
         try:
             return future.result()
         finally:
@@ -55,16 +57,23 @@ class EventLoop:
     def cancel(self, thread: Thread) -> None:
         """Cancel the coroutine that a thread is waiting for, if it is; the thread waits until the loop does so."""
         with self._lock:
-            future = self._waiting.get(thread)
+            future, _ = self._waiting.get(thread, (None, None))
         if future is not None:
             # The loop cancels it: while the loop is blocked, the thread is not free either.
             self._ensure_loop().call_soon_threadsafe(future.cancel)
+
+    def find_coroutine(self, thread: Thread) -> Coroutine[Any, Any, Any] | None:
+        """Return the coroutine that a thread is waiting for, if it is."""
+        with self._lock:
+            _, coroutine = self._waiting.get(thread, (None, None))
+        return coroutine
 
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                Thread(target=_run_forever, args=(self._loop,), name="event-loop", daemon=True).start()
+                self.thread = Thread(target=_run_forever, args=(self._loop,), name="event-loop", daemon=True)
+                self.thread.start()
             return self._loop
 
 

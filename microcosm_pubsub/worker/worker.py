@@ -208,7 +208,7 @@ class Worker:
         timeout = unit.options.timeout_seconds if unit is not None else None
         if unit is None or timeout is None or slot.seconds(now) <= timeout:
             return
-        seconds, place = slot.seconds(now), find_place(slot.thread)
+        seconds, place = slot.seconds(now), find_place(slot.thread, self.dispatcher.loop)
         if self.slots.abandon(slot, unit, replace=self.ending is None):
             self.dispatcher.loop.cancel(slot.thread)
             self.handling.time_out(unit, timeout, seconds, place)
