@@ -31,15 +31,19 @@ class LedgerHandle:
     :param ledger: has it
     :param task_id: identifies it
     :param name: of its function
-    :param is_new: whether it was written now; False if one that waited already stands for it, None if that is not known
-        before the transaction of a coroutine handler ends
     """
 
-    def __init__(self, ledger: Ledger, task_id: str, name: str, is_new: bool | None = False) -> None:
+    def __init__(self, ledger: Ledger, task_id: str, name: str) -> None:
         self.ledger = ledger
         self.task_id = task_id
         self.name = name
-        self.is_new = is_new
+        #: Whether this handle's sender has written it; False if one that waited already stands for what was sent; None
+        #: if that is not known, as before the end of the transaction of a coroutine handler.
+        self.is_new: bool | None = None
+
+    def note_written(self, task_id: str, is_new: bool) -> None:
+        """Note which task stands for what was sent."""
+        self.task_id, self.is_new = task_id, is_new
 
     @property
     def row(self) -> TaskRow:

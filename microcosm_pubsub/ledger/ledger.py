@@ -83,8 +83,9 @@ class Ledger:
         :raises CallError: if its id is in the ledger already
         :raises PublishError: if it cannot be published
         """
-        row, is_new = self.writer.enter(new)
-        return LedgerHandle(self, new.id if row is None else row.id, new.name, is_new)
+        handle = LedgerHandle(self, new.id, new.name)
+        self.writer.enter(new, handle.note_written)
+        return handle
 
     def send_call(self, task: Task, call: Mapping[str, Any], options: SendOptions) -> LedgerHandle:
         """

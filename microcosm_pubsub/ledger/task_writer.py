@@ -10,18 +10,16 @@ from functools import partial
 from json import dumps, loads
 from logging import getLogger
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.merging import Merge, merge_arguments
 from microcosm_pubsub.constants import DEFAULT_TOPIC_SIZE_LIMIT_BYTES
-from microcosm_pubsub.errors import ConfigurationError, TopicNotDefinedError
+from microcosm_pubsub.errors import TopicNotDefinedError
 from microcosm_pubsub.ledger.books import Books
 from microcosm_pubsub.ledger.rows import Millis, TaskRow, write_error
 from microcosm_pubsub.ledger.states import State
-from microcosm_pubsub.sql.outbox.rows import find_identity
 from microcosm_pubsub.sql.transaction import Transaction, current_transaction
 from microcosm_pubsub.sql.upgrade import explaining
 
@@ -74,38 +72,44 @@ class TaskWriter:
         self.turns = books.turns
         self.terms = books.terms
         self.publish = publish
-        self._later: WeakKeyDictionary[Transaction, list[NewTask]] = WeakKeyDictionary()
 
-    def enter(self, new: NewTask) -> tuple[TaskRow | None, bool | None]:
+    def enter(self, new: NewTask, note: Callable[[str, bool], None]) -> None:
         """
         Write a task, and publish it if it is due and its turn.
 
-        :returns: its row, and whether it is new: if one of its name waits for its key already, it is that one. Within
-            the transaction of a coroutine handler neither is known before the end of that.
-        :raises CallError: if its id is in the ledger already
+        Within the transaction of a coroutine handler that is done at its end: here nobody can wait for the database.
+
+        :param note: is told the id of its row, and whether it is new: if one of its name waits for its key already, it
+            is that one
+        :raises CallError: if its id is in the ledger already, or it is too long
         :raises PublishError: if it cannot be published; the transaction that is open cannot be committed then
         """
         open_here = current_transaction()
         if open_here is not None and open_here.owner is self.database and open_here.is_async:
-            self._enter_at_end(open_here, new)
-            return None, None
+            write_call(new.name, new.call)
+            open_here.outgoing.add(lambda connection: note(*self._enter_on(connection, open_here, new)))
+            return
         transaction = self.database.current()
         if transaction is not None:
             # The session makes its savepoints on the connection only when that is used.
             transaction.session.connection()
-            return self.enter_in(transaction, new)
+            note(*self.enter_in(transaction, new))
+            return
         with self.database.open(self.database.make_transaction()) as own:
             entered = self.enter_in(own, new)
             own.commit()
-        return entered
+        note(*entered)
 
-    def enter_in(self, transaction: Transaction, new: NewTask) -> tuple[TaskRow, bool]:
-        """Write a task in a transaction, as `enter` does."""
+    def enter_in(self, transaction: Transaction, new: NewTask) -> tuple[str, bool]:
+        """Write a task in a transaction, as `enter` does, and return what is noted."""
+        return transaction.run(lambda connection: self._enter_on(connection, transaction, new))
+
+    def _enter_on(self, connection: Connection, transaction: Transaction, new: NewTask) -> tuple[str, bool]:
         with explaining(str(self.database)):
-            row, is_new, is_published = transaction.run(lambda connection: self.write(connection, new))
+            row, is_new, is_published = self.write(connection, new)
         if is_published:
             self.publish_in(transaction, row)
-        return row, is_new
+        return row.id, is_new
 
     def publish_in(self, transaction: Transaction, row: TaskRow) -> None:
         """
@@ -219,28 +223,6 @@ class TaskWriter:
         if callable(new.merge):
             new.check(call["params"])
         return write_call(new.name, call)
-
-    # Coroutines cannot wait for the database here.
-
-    def _enter_at_end(self, transaction: Transaction, new: NewTask) -> None:
-        if new.cursor_key is not None or new.due_at > self.terms.now_ms():
-            raise ConfigurationError(
-                f"{new.name}: within the transaction of a coroutine handler a task has no cursor_key, and no time: "
-                "send it from a handler that is declared with `def`"
-            )
-        tasks = self._later.get(transaction)
-        if tasks is None:
-            tasks = self._later[transaction] = []
-            transaction.before_commit.append(lambda connection: self._write_later(connection, transaction))
-        tasks.append(new)
-        self.publish_in(transaction, self._make_row(new, self.terms.say_published()))
-
-    def _write_later(self, connection: Connection, transaction: Transaction) -> None:
-        # Leave out those that went with a savepoint.
-        kept = {find_identity(message) for message in transaction.outgoing.messages}
-        for new in self._later.pop(transaction, []):
-            if new.id in kept:
-                self.write(connection, new)
 
 
 def write_call(name: str, call: Mapping[str, Any]) -> str:

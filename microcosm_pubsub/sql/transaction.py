@@ -147,6 +147,7 @@ class Transaction:
                 "leave commit and rollback of the connection to the framework"
             )
         self.session.commit()
+        self.outgoing.write(root.connection)
         for call in self.before_commit:
             call(root.connection)
         root.commit()

@@ -56,7 +56,7 @@ class Outbox:
                 )
             )
         self._attend(transaction)
-        transaction.outgoing.messages.append(message)
+        transaction.outgoing.add(message)
         return ProduceResult(message_id=find_identity(message))
 
     def _attend(self, transaction: Transaction) -> None:
@@ -68,9 +68,9 @@ class Outbox:
         written: list[Row] = []
 
         def write(connection: Connection) -> None:
-            if outgoing.messages:
-                ids = self.store.write(connection, outgoing.messages)
-                written.extend(Row(id, each, is_ordered(each)) for id, each in zip(ids, outgoing.messages, strict=True))
+            if messages := outgoing.messages:
+                ids = self.store.write(connection, messages)
+                written.extend(Row(id, each, is_ordered(each)) for id, each in zip(ids, messages, strict=True))
 
         def publish() -> None:
             due = [row for row in written if row.message.due_at is None]

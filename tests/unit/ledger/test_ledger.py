@@ -495,28 +495,6 @@ def test_a_list_of_one_key_is_read_from_an_index(make_app, kind):
         assert "TEMP B-TREE" not in plan
 
 
-def test_coroutines_send_tasks(make_app, add, kind, url, calls):
-    @task(name="parent", ledger=True)
-    async def parent(a: int) -> None:
-        add.send(a)
-        if a < 0:
-            raise TooBad
-
-    if kind == "sqlite":
-        pytest.skip("needs a driver for coroutines in the URL")
-    app = make_app(Daemon)
-    parent.send(1)
-    parent.send(-1)
-    app.run()
-    assert calls == [(1, 1)]
-    assert sorted((each.name, str(each.state)) for each in app.graph.pubsub_tasks.list()) == [
-        ("add", "completed"),
-        ("parent", "completed"),
-        ("parent", "pending"),
-    ]
-    app.graph.pubsub_event_loop.run(app.graph.pubsub_database.get_async_engine().dispose())
-
-
 def test_a_task_that_is_given_up_counts_its_own_attempts(make_app, calls):
     @task(name="fail", ledger=True, retry=RetryPolicy(max_attempts=2, backoff=0))
     def fail(message: SQSMessage) -> None:
