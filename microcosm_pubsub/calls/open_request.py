@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future
 from itertools import pairwise
+from logging import getLogger
 from threading import Lock
 from typing import Any
 
 from microcosm_pubsub.calls.errors import RpcTimeout
+
+
+logger = getLogger(__name__)
 
 
 class OpenRequest:
@@ -65,12 +69,16 @@ class OpenRequest:
         self._result, self._error = result, error
         if self.future is None:
             return True
-        if not self.future.set_running_or_notify_cancel():
-            return False
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
+        # What a future calls when it is done is user code, and whatever that raises is not the next call's affair.
+        try:
+            if not self.future.set_running_or_notify_cancel():
+                return False
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
+        except BaseException:
+            logger.exception("What was to be called with the answer to %s has failed", self.method)
         return True
 
     def wake(self) -> None:

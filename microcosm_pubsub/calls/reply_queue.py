@@ -15,7 +15,7 @@ from json import loads
 from logging import getLogger
 from math import ceil
 from os import getpid
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -81,11 +81,16 @@ class ReplyQueue:
         :param method: as it is called
         :param seconds: for how long
         :param future: gets the answer, if no thread waits for it
-        :raises CallError: if the queue cannot be made
+        :raises CallError: if the queue cannot be made, or the thread would wait for itself
         """
         if getpid() != self.pid:
             # This is a forked child, which needs a queue of its own.
             self._start()
+        if future is None and current_thread() is self._reader:
+            raise CallError(
+                f"Cannot call {method} from what a future calls when it is done: that runs in the thread that reads "
+                "the answers, and would wait for itself; use call_soon, or call from another thread"
+            )
         with self._changed:
             if self._closed:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")

@@ -4,6 +4,7 @@ Requests and their answers.
 
 import asyncio
 import sys
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json import dumps, loads
@@ -28,6 +29,7 @@ from microcosm_pubsub.calls.rpc import find_was_taken
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
+from tests.waiting import SECONDS
 
 
 @dataclass
@@ -670,3 +672,41 @@ def test_how_a_service_wants_requests_is_known_before_it_is_made():
 
     with harness(CarefulDaemon) as app:
         assert Careful.options in list(app.graph.sqs_message_handler_registry.iter_options())
+
+
+class TestFutures:
+    """What a future calls when it is done runs in the thread that reads the answers."""
+
+    @pytest.fixture
+    def call_then(self, rpc):
+        def call_then(callback):
+            future = Future()
+            # Before the request is sent, so that the answer cannot be there yet.
+            future.add_done_callback(callback)
+            rpc.requests.send(rpc._expect("simple.ping", (), {}, None, future)[2])
+            return future.result(SECONDS)
+
+        return call_then
+
+    def test_it_must_not_wait_for_an_answer(self, rpc, call_then):
+        refused = Future()
+
+        def call(_):
+            try:
+                refused.set_result(rpc.call("simple.ping"))
+            except CallError as error:
+                refused.set_exception(error)
+
+        assert call_then(call) == "pong"
+        with pytest.raises(CallError, match="Cannot call simple.ping from what a future calls .* use call_soon"):
+            refused.result(SECONDS)
+
+    def test_it_may_call_soon(self, rpc, call_then):
+        called = Future()
+
+        assert call_then(lambda _: called.set_result(rpc.call_soon("simple.ping"))) == "pong"
+        assert called.result(SECONDS).result(SECONDS) == "pong"
+
+    def test_it_cannot_end_the_thread(self, rpc, call_then):
+        assert call_then(lambda _: sys.exit(3)) == "pong"
+        assert rpc.call("simple.ping") == "pong"
