@@ -22,6 +22,7 @@ from time import time
 from uuid import uuid4
 
 from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 
@@ -44,13 +45,17 @@ class FoundQueue:
     A reply queue of the account.
 
     :param age_seconds: since its attributes were changed last
-    :param is_dead: whether its process is surely gone
+    :param is_dead: whether its process is gone: True or False if that is known, as it is of this machine's; else None
     """
 
     name: str
     url: str
     age_seconds: float
-    is_dead: bool
+    is_dead: bool | None
+
+    def is_nobodys(self, max_age_seconds: float) -> bool:
+        """Return whether nobody reads it: by its process, or else by its age."""
+        return self.age_seconds >= max_age_seconds if self.is_dead is None else self.is_dead
 
 
 class ReplyQueues:
@@ -88,15 +93,18 @@ class ReplyQueues:
         self.own_name = name
         return name, url
 
-    def touch(self, url: str) -> None:
-        """Show that a queue is somebody's, now and then."""
+    def touch(self, url: str) -> bool:
+        """Show that a queue is somebody's, now and then, and return whether it is there, as far as is known."""
         if self.now() - self._touched_at < TOUCH_SECONDS:
-            return
+            return True
         self._touched_at = self.now()
-        with suppress(*CLIENT_ERRORS):
+        try:
             self.client.set_queue_attributes(
                 QueueUrl=url, Attributes={"MessageRetentionPeriod": str(RETENTION_SECONDS)}
             )
+        except CLIENT_ERRORS as error:
+            return error_code(error) not in NO_QUEUE
+        return True
 
     def delete(self, url: str) -> None:
         """Delete a queue, if that can be done."""
@@ -124,7 +132,7 @@ class ReplyQueues:
         :param max_age_seconds: delete those of other machines that were not touched for this long
         """
         others = (queue for queue in self.find() if queue.name != self.own_name)
-        gone = [queue for queue in others if queue.is_dead or queue.age_seconds >= max_age_seconds]
+        gone = [queue for queue in others if queue.is_nobodys(max_age_seconds)]
         for queue in gone:
             self.delete(queue.url)
         return gone
@@ -146,22 +154,24 @@ class ReplyQueues:
         return FoundQueue(name, url, self.now() - changed_at, is_dead(name.removeprefix(self.prefix)))
 
 
-def is_dead(owner: str) -> bool:
+def is_dead(owner: str) -> bool | None:
     """
-    Return whether the process that a queue's name tells is surely gone.
+    Return whether the process that a queue's name tells is gone; None if it is none of this machine's.
 
     :param owner: the name, without its prefix
     """
     machine, _, rest = owner.partition("-")
     pid, _, unique = rest.partition("-")
     if machine != get_machine() or not (pid.isdigit() and unique):
-        return False
+        return None
     try:
         kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError):
+    except PermissionError:
         return False
+    except (OSError, OverflowError):
+        return None
     return False
 
 

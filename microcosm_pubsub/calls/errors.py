@@ -1,5 +1,5 @@
 """
-The errors of calls, and how they are written into an answer.
+The errors of calls, and how they are written into an answer and read from it.
 
 https://www.jsonrpc.org/specification#error_object has the codes.
 """
@@ -7,9 +7,10 @@ https://www.jsonrpc.org/specification#error_object has the codes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from json import loads
 from typing import Any
 
-from microcosm_pubsub.errors import ConfigurationError, PubSubError
+from microcosm_pubsub.errors import ConfigurationError, PubSubError, article
 
 
 METHOD_NOT_FOUND = -32601
@@ -64,6 +65,10 @@ class RpcError(CallError):
         self.message = text
         self.data = data
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pool of processes hands errors on, and cannot make one from its text alone.
+        return _remake, (type(self), self.args), vars(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as an answer holds it."""
         more = {} if self.data is None else {"data": self.data}
@@ -107,18 +112,48 @@ class RpcTimeout(RpcError, TimeoutError):
     """
 
     def __init__(self, method: str, seconds: float, taken: bool | None = None) -> None:
-        super().__init__(SERVER_ERROR, f"No answer to {method} within {seconds:g} s; {TAKEN[taken]}")
+        text = f"No answer to {method} within {seconds:g} s; {TAKEN[taken]}"
+        super().__init__(SERVER_ERROR, text, {"type": type(self).__name__, "taken": taken})
         self.method = method
         self.seconds = seconds
         self.taken = taken
 
 
+def _remake(cls: type[RpcError], args: tuple[Any, ...]) -> RpcError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
+
+
+def read_answer(body: Any) -> tuple[str, Any, RpcError | None]:
+    """
+    Return the id of the request that an answer is to, its result, and its error, of which one is None.
+
+    :param body: what a message of a reply queue says
+    :raises ValueError: if it does not say to which request it is an answer
+    """
+    try:
+        answer = loads(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"it cannot be read as JSON ({type(error).__name__})") from None
+    request_id = answer.get("id") if isinstance(answer, dict) else None
+    if not isinstance(request_id, str):
+        raise ValueError("it is no JSON object with an id that is text")
+    # Others than ours may say that there is no error.
+    if answer.get("error") is not None:
+        return request_id, None, to_error(answer["error"])
+    if "result" not in answer:
+        return request_id, None, RemoteError(INTERNAL_ERROR, "The answer is no JSON-RPC: it has no result and no error")
+    return request_id, answer["result"], None
+
+
 def to_error(error: Any) -> RpcError:
     """Return the error that an answer holds."""
-    found: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
-    code, message, data = found.get("code"), str(found.get("message") or "no message"), found.get("data")
+    if not isinstance(error, Mapping):
+        return RemoteError(INTERNAL_ERROR, f"The answer is no JSON-RPC: its error is {article(error)}, and no object")
+    code, message, data = error.get("code"), str(error.get("message") or "no message"), error.get("data")
     if code == METHOD_NOT_FOUND:
         return MethodNotFound(message, data)
     if code == INVALID_PARAMS:
         return InvalidParams(message, data)
-    return RemoteError(code if isinstance(code, int) else SERVER_ERROR, message, data)
+    return RemoteError(code if type(code) is int else SERVER_ERROR, message, data)

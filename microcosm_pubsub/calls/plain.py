@@ -4,13 +4,14 @@ Values as JSON, by what they are: where no annotation says it.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.payloads.annotation import SchemaMaker
 
 
-PLAIN = (str, int, float, bool, type(None))
+PLAIN = (str, int, bool, type(None))
 
 
 def to_plain(value: Any) -> Any:
@@ -18,9 +19,14 @@ def to_plain(value: Any) -> Any:
     Return a value as JSON can say it: as an annotation of its class would write it.
 
     :raises TypeError: if JSON cannot say it
+    :raises ValueError: if it is a number that JSON has no name for
     """
     kind = type(value)
     if kind in PLAIN:
+        return value
+    if kind is float:
+        if not isfinite(value):
+            raise ValueError(f"JSON has no number {value}")
         return value
     if kind in (list, tuple):
         return [to_plain(each) for each in value]

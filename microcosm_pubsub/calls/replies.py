@@ -274,14 +274,17 @@ def write_result(message: SQSMessage, value: Any, field: Any = None) -> str:
 
 
 def write_error(message: SQSMessage, error: RpcError) -> str:
-    """Return the text of an answer that is an error."""
-    answer = {"jsonrpc": VERSION, "id": get_request_id(message), "error": error.to_dict()}
+    """Return the text of an answer that is an error; its data is left out if it cannot be written, or is too long."""
+    answer: dict[str, Any] = {"jsonrpc": VERSION, "id": get_request_id(message)}
     try:
-        text = dumps(answer, allow_nan=False)
-    except ENCODING_ERRORS:
-        text = ""
+        whole = RpcError(error.code, error.message, to_plain(error.data))
+        text = dumps({**answer, "error": whole.to_dict()}, allow_nan=False)
+        problem = f"it is {len(text)} bytes long, and a queue takes {MAX_REPLY_BYTES}"
+    except ENCODING_ERRORS as failure:
+        text, problem = "", str(failure)
     if text and len(text) <= MAX_REPLY_BYTES:
         return text
     # The text of a method's error may be anything, of any length.
     plain = RpcError(error.code, error.message[:1000])
+    logger.warning("The error %d %s goes to its caller without its data: %s", plain.code, plain.message, problem)
     return dumps({**answer, "error": plain.to_dict()})

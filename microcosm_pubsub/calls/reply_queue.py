@@ -11,7 +11,6 @@ import atexit
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from json import loads
 from logging import getLogger
 from math import ceil
 from os import getpid
@@ -21,7 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.calls.cleaning import ReplyQueues
-from microcosm_pubsub.calls.errors import CallError, to_error
+from microcosm_pubsub.calls.errors import CallError, read_answer
 from microcosm_pubsub.calls.open_request import OpenRequest, wake_in_turn
 from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
@@ -91,10 +90,13 @@ class ReplyQueue:
                 f"Cannot call {method} from what a future calls when it is done: that runs in the thread that reads "
                 "the answers, and would wait for itself; use call_soon, or call from another thread"
             )
+        url = self.url
+        # One of a process that has called nobody for a day may have been removed.
+        is_there = url is None or self.queues.touch(url)
         with self._changed:
             if self._closed:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
-            if self.url is None:
+            if self.url is None or (self.url == url and not is_there):
                 self._open()
             waiting = OpenRequest(method, seconds, self.clock() + seconds, future)
             request_id = uuid4().hex
@@ -197,18 +199,16 @@ class ReplyQueue:
     def _deliver(self, body: Any) -> OpenRequest | None:
         """Give an answer to who waits for it, and return that; None if nobody does."""
         try:
-            answer = loads(body)
-            request_id = answer["id"]
-            error = to_error(answer["error"]) if "error" in answer else None
-            result = None if error else answer["result"]
-        except (KeyError, TypeError, ValueError, RecursionError):
+            request_id, result, error = read_answer(body)
+        except ValueError as problem:
             self.counts["unreadable"] += 1
-            logger.warning("A message of the reply queue is no answer, and was dropped")
+            logger.warning("A message of the reply queue %s is no answer, and was dropped: %s", self.name, problem)
             return None
-        waiting = self._waiting.pop(request_id, None) if isinstance(request_id, str) else None
+        waiting = self._waiting.pop(request_id, None)
         if waiting is None or not waiting.resolve(result, error):
             self.counts["late"] += 1
-            logger.info("An answer came that nobody waits for, and was dropped: %r", request_id)
+            method = "a call that is over, or none of ours" if waiting is None else waiting.method
+            logger.info("An answer to %s came that nobody waits for, and was dropped: %.100r", method, request_id)
             return None
         self.counts["answered"] += 1
         return waiting

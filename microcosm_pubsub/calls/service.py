@@ -131,6 +131,10 @@ class ServiceMethod:
         if not find_signature(method).parameters:
             raise ConfigurationError(f"{method.__qualname__} takes nothing, but must take the message first")
         self.parameters = Parameters(method, skip=1)
+        if "timeout_seconds" in self.parameters.signature.parameters:
+            raise ConfigurationError(
+                f"{method.__qualname__}: a call says by timeout_seconds how long it waits; name the parameter otherwise"
+            )
         # The annotations are read now, when the service is bound.
         self.returned = make_return_field(method)
         _ = self.parameters.schema

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from json import dumps, loads
 from threading import Event, Thread, current_thread
 from types import SimpleNamespace
@@ -70,6 +71,12 @@ def make_service():
         def on_grow(self, message, size: Size, at: datetime) -> Size:
             assert at.tzinfo is not None
             return Size(size.width * 2, size.height * 2)
+
+        def on_refuse_some(self, message):
+            raise RpcError(-31000, "Less", {"left": Decimal("1.50"), "at": Size(1, 2)})
+
+        def on_refuse_oddly(self, message):
+            raise RpcError(-31000, "No more bolts", {"left": object()})
 
         def on_odd(self, message):
             return object()
@@ -145,6 +152,21 @@ def test_more_of_an_error(rpc):
     assert "traceback" not in raised.value.data
 
 
+def test_more_of_an_error_goes_as_an_answer_does(rpc):
+    with pytest.raises(RpcError) as raised:
+        rpc.call("simple.refuse_some")
+    assert raised.value.data == {"left": "1.50", "at": {"width": 1, "height": 2}}
+
+
+def test_more_than_can_be_said_of_an_error(rpc, caplog):
+    with pytest.raises(RpcError) as raised:
+        rpc.call("simple.refuse_oddly")
+    assert (raised.value.code, raised.value.data) == (-31000, None)
+    assert (
+        "The error -31000 No more bolts goes to its caller without its data: it says nothing of itself" in caplog.text
+    )
+
+
 def test_other_ways_to_call(rpc):
     futures = [rpc.call_soon("simple.echo", words=number) for number in range(30)]
     assert [future.result(10) for future in futures] == list(range(30))
@@ -155,6 +177,7 @@ def test_other_ways_to_call(rpc):
     assert asyncio.run(call_many()) == list(range(5))
     simple = rpc.service("simple", timeout_seconds=7)
     assert simple.echo(words="x") == "x"
+    assert simple.echo("x", timeout_seconds=20) == "x"
     with pytest.raises(MethodNotFound):
         simple.nothing()
     assert not hasattr(simple, "_private")
@@ -258,7 +281,17 @@ class TestWhetherItWasTaken:
         (lambda rpc: rpc.call("simple.echo", 1, words=2), InvalidParams, "not both ways"),
         (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is an object, which cannot"),
         (lambda rpc: rpc.call("simple.echo", words={1: 2}), InvalidParams, "the key 1 is no text"),
+        (lambda rpc: rpc.call("simple.echo", words=float("nan")), InvalidParams, "words is a float.*no number nan"),
+        (lambda rpc: rpc.notify("simple.echo", [float("inf")]), InvalidParams, "0 is a list.*no number inf"),
         (lambda rpc: rpc.call("simple.ping", timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
+        (
+            lambda rpc: rpc.call("simple.ping", timeout_seconds=43_201),
+            ConfigurationError,
+            r"43200 \(12 hours\) at most",
+        ),
+        (lambda rpc: rpc.service("simple").ping(timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
+        (lambda rpc: rpc.call("simple."), ConfigurationError, "name a method as service.method"),
+        (lambda rpc: rpc.call("simple." + "x" * 257), ConfigurationError, "256 characters at most"),
     ],
 )
 def test_what_cannot_be_called(place, call, error, text):
@@ -269,6 +302,15 @@ def test_what_cannot_be_called(place, call, error, text):
 
 
 def test_services_that_cannot_be():
+    class Waiting(Service):
+        name = "waiting"
+
+        def on_wait(self, message, timeout_seconds: float):
+            return timeout_seconds
+
+    with pytest.raises(ConfigurationError, match="on_wait: a call says by timeout_seconds"), harness(Daemon):
+        pass
+
     with pytest.raises(ConfigurationError, match="The service is named 'My Service'"):
 
         class Wrong(Service):
@@ -327,6 +369,16 @@ class TestOneQueuePerCaller:
             rpc.call("simple.ping", timeout_seconds=3)
 
         assert rpc.call("simple.ping") == "pong"
+        assert rpc.replies.name != lost
+
+    def test_one_that_was_removed_while_nobody_called_is_replaced_at_once(self, place, served):
+        rpc = place.caller().pubsub_rpc
+        rpc.call("simple.ping")
+        lost = rpc.replies.name
+        rpc.replies.client.delete_queue(QueueUrl=rpc.replies.url)
+        rpc.queues.now = lambda: 10_000_000_000
+
+        assert rpc.call("simple.ping", timeout_seconds=SECONDS) == "pong"
         assert rpc.replies.name != lost
 
 
@@ -482,7 +534,7 @@ class TestRequests:
         assert self.calls == []
 
 
-def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
+def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served, caplog):
     rpc = place.caller().pubsub_rpc
     rpc.call("simple.ping")
     for body in ("no json", "[]", "{}", '{"id": 3, "result": 1}', '{"id": "nobody", "result": 1}', '{"id": []}'):
@@ -493,6 +545,40 @@ def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
     counts = rpc.replies.counts
     assert counts["answered"] == 3
     assert counts["unreadable"] + counts["late"] == 6
+    assert (
+        f"A message of the reply queue {rpc.replies.name} is no answer, and was dropped: it is no JSON" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "no result and no error"),
+        ({"result": 1, "error": "broken"}, "its error is a str, and no object"),
+        ({"error": {"code": "x"}}, "no message"),
+    ],
+)
+def test_an_answer_that_is_no_json_rpc_is_told_to_its_caller(place, fields, text):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping", timeout_seconds=SECONDS)
+    answer(rpc, fields)
+
+    with pytest.raises(RemoteError, match=text):
+        future.result(SECONDS)
+
+
+def test_an_answer_may_say_that_there_is_no_error(place):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping", timeout_seconds=SECONDS)
+    answer(rpc, {"result": None, "error": None})
+
+    assert future.result(SECONDS) is None
+
+
+def answer(rpc, fields):
+    """Answer the one request that is open, in the place of its service."""
+    (request_id,) = rpc.replies._waiting
+    rpc.replies.client.send_message(QueueUrl=rpc.replies.url, MessageBody=dumps({"id": request_id, **fields}))
 
 
 def test_a_call_inside_a_transaction_does_not_wait_for_its_commit(place, served, tmp_path):
@@ -698,7 +784,7 @@ class TestFutures:
                 refused.set_exception(error)
 
         assert call_then(call) == "pong"
-        with pytest.raises(CallError, match="Cannot call simple.ping from what a future calls .* use call_soon"):
+        with pytest.raises(CallError, match=r"Cannot call simple.ping from what a future calls .* use call_soon"):
             refused.result(SECONDS)
 
     def test_it_may_call_soon(self, rpc, call_then):
