@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from math import isfinite
 
 from microcosm_pubsub.calls.cleaning import MAX_AGE_SECONDS
 from microcosm_pubsub.calls.errors import RpcError
@@ -12,7 +13,7 @@ from microcosm_pubsub.cli.calls.session import add_graph_flags, open_graph, read
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
-from microcosm_pubsub.errors import QueueAccessError
+from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def add_flags(parser: ArgumentParser) -> None:
     command = commands.add_parser("clean", help=text, description=text[:1].upper() + text[1:] + ".")
     command.add_argument(
         "--max-age-seconds",
-        type=float,
+        type=age,
         default=MAX_AGE_SECONDS,
         metavar="S",
         help="those of other machines that nobody touched for this long; a day by default",
@@ -40,12 +41,28 @@ def add_flags(parser: ArgumentParser) -> None:
     command.set_defaults(call=clean)
 
 
+def age(text: str) -> float:
+    """Read an age, in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (isfinite(value) and value >= 0):
+        raise ArgumentTypeError("must be a number of seconds, 0 or more")
+    return value
+
+
 def call(args: Namespace) -> int:
     """Call a method, and print its answer."""
     args.broker_url = find_broker_url(args)
     rpc = open_graph(args, "pubsub_rpc").pubsub_rpc
     params = read_params(args.args)
     by_position, by_name = (params, {}) if isinstance(params, list) else ([], params)
+    if "timeout_seconds" in by_name:
+        raise ConfigurationError(
+            "--args names timeout_seconds, by which a call says how long it waits: use --timeout-seconds for that, or "
+            "give the parameters by position, as a list"
+        )
     try:
         result = rpc.call(args.method, *by_position, timeout_seconds=args.timeout_seconds, **by_name)
     except RpcError as error:

@@ -104,6 +104,8 @@ def read_params(text: str | None) -> Any:
         params = loads(text) if text is not None else {}
     except JSONDecodeError as error:
         raise ConfigurationError(f"--args is no JSON: {error}") from error
+    except RecursionError:
+        raise ConfigurationError("--args is no JSON: it is too deep") from None
     if not isinstance(params, (list, dict)):
         raise ConfigurationError("--args must be a JSON list (by position) or a JSON object (by name)")
     return params
