@@ -129,14 +129,16 @@ class ReplyQueue:
 
     def close(self) -> None:
         """Let no call wait, and delete the queue."""
+        if getpid() != self.pid:
+            # In a forked child the queue and the calls are the parent's, one of whose threads may hold the lock for ever.
+            self._start()
         with self._changed:
             self._closed = True
             self._changed.notify()
         for waiting in self._take_all():
             waiting.expire()
         atexit.unregister(self.close)
-        # In a forked child the queue is the parent's, and stays.
-        if self.url is not None and getpid() == self.pid:
+        if self.url is not None:
             self.queues.delete(self.url)
 
     # Internals.
