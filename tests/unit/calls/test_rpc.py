@@ -302,6 +302,15 @@ def test_what_cannot_be_called(place, call, error, text):
 
 
 def test_services_that_cannot_be():
+    class Lonely(Service):
+        name = "lonely"
+
+        def on_ping():
+            return "pong"
+
+    with pytest.raises(ConfigurationError, match="on_ping does not take the message first"), harness(Daemon):
+        pass
+
     class Waiting(Service):
         name = "waiting"
 
