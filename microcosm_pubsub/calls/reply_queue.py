@@ -130,7 +130,7 @@ class ReplyQueue:
     def close(self) -> None:
         """Let no call wait, and delete the queue."""
         if getpid() != self.pid:
-            # In a forked child the queue and the calls are the parent's, one of whose threads may hold the lock for ever.
+            # In a forked child all is the parent's, one of whose threads may have had the lock, which it never gives.
             self._start()
         with self._changed:
             self._closed = True

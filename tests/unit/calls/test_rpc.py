@@ -301,7 +301,7 @@ def test_what_cannot_be_called(place, call, error, text):
     assert rpc.replies.gauges()["rpc_waiting"] == 0
 
 
-def test_services_that_cannot_be():
+def test_a_method_takes_the_message_first():
     class Lonely(Service):
         name = "lonely"
 
@@ -311,6 +311,8 @@ def test_services_that_cannot_be():
     with pytest.raises(ConfigurationError, match="on_ping does not take the message first"), harness(Daemon):
         pass
 
+
+def test_no_parameter_has_the_name_of_the_time_to_wait():
     class Waiting(Service):
         name = "waiting"
 
@@ -320,6 +322,8 @@ def test_services_that_cannot_be():
     with pytest.raises(ConfigurationError, match="on_wait: a call says by timeout_seconds"), harness(Daemon):
         pass
 
+
+def test_services_that_cannot_be():
     with pytest.raises(ConfigurationError, match="The service is named 'My Service'"):
 
         class Wrong(Service):
