@@ -7,7 +7,7 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -39,6 +39,10 @@ class SendAnswers:
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return how many answers were sent, had no queue any more, named none of ours, or could not be sent."""
+        return {f"answers_{name}": count for name, count in dict(self.reply.counts).items()}
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer that sends a handler's answers; None if it gives none."""

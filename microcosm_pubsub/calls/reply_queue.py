@@ -36,6 +36,9 @@ MAX_POLL_SECONDS = 2
 #: The queue is asked again this many seconds after an error.
 RETRY_SECONDS = 1.0
 
+#: What becomes of what comes to the queue: it is answered, late or unknown, or unreadable.
+OUTCOMES = ("answered", "late", "unreadable")
+
 
 class ReplyQueue:
     """
@@ -255,5 +258,5 @@ class ReplyQueue:
         return taken
 
     def gauges(self) -> Mapping[str, float]:
-        """Return its gauges."""
-        return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": count for name, count in self.counts.items()}}
+        """Return how many calls wait, and what became of answers since it was made."""
+        return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": self.counts[name] for name in OUTCOMES}}

@@ -5,7 +5,7 @@ The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_secon
 from __future__ import annotations
 
 from asyncio import to_thread, wrap_future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import time
@@ -127,6 +127,10 @@ class Rpc:
         """
         make_request_media_type(name)
         return Proxy(self, name, timeout_seconds)
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return how many calls wait, and how many answers came, came late or to nobody, or could not be read."""
+        return self.replies.gauges()
 
     def close(self) -> None:
         """Delete the reply queue; calls that wait raise `RpcTimeout`."""

@@ -27,6 +27,7 @@ from microcosm_pubsub.calls.errors import (
     RpcTimeout,
 )
 from microcosm_pubsub.calls.rpc import find_was_taken
+from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
@@ -417,6 +418,25 @@ def test_in_a_test_harness():
         app.run()
         assert future.result(10) == "a"
         app.graph.pubsub_rpc.close()
+
+
+def test_what_becomes_of_answers_is_counted_where_a_daemon_is_watched():
+    make_service()
+
+    class CallingDaemon(Daemon):
+        components = ["pubsub_rpc"]
+
+    with harness(CallingDaemon) as app:
+        rpc = app.graph.pubsub_rpc
+        unwanted = rpc.call_soon("simple.ping")
+        assert unwanted.cancel()
+        wanted = rpc.call_soon("simple.ping")
+        app.run()
+        assert wanted.result(SECONDS) == "pong"
+
+        gauges = Services((), find_call_gauges(app.graph)).gauges()
+        assert gauges == {"rpc_waiting": 0, "rpc_answered": 1, "rpc_late": 1, "rpc_unreadable": 0, "answers_sent": 2}
+        rpc.close()
 
 
 def test_whatever_the_client_raises_later_calls_are_answered(place, served):
