@@ -13,6 +13,7 @@ from typing import Any
 from microcosm_pubsub.errors import ConfigurationError, PubSubError, article
 
 
+INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603

@@ -566,6 +566,22 @@ class TestRequests:
         assert result.dead_letter
         assert self.calls == []
 
+    @pytest.mark.parametrize(
+        ("fields", "text"),
+        [
+            ({"params": "text"}, "The request is no call: its parameters are neither a list nor an object"),
+            ({"jsonrpc": "1.0"}, "The request is no call: jsonrpc is not 2.0"),
+            ({"method": ""}, "The request is no call: the method's name is empty, or longer than 256"),
+        ],
+    )
+    def test_its_caller_is_told_where_it_says_who_that_is(self, daemon, fields, text):
+        self.request(daemon, deadline=4_000_000_000.0, **fields)
+        assert [loads(each)["error"] for each in self.answers()] == [{"code": -32600, "message": text}]
+
+        self.request(daemon, deadline=1.0, **fields)
+        self.request(daemon, id="x" * 1_000, **fields)
+        assert self.answers() == []
+
 
 def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served, caplog):
     rpc = place.caller().pubsub_rpc
