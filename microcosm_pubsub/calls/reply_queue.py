@@ -238,7 +238,7 @@ class ReplyQueue:
                 return
             code = error_code(error)
             expected = isinstance(error, CLIENT_ERRORS)
-            logger.warning("Cannot read the reply queue %s: %s", self.name, code, exc_info=not expected)
+            logger.warning("Cannot read the reply queue %s: %s", self.name, error, exc_info=not expected)
             if code in NO_QUEUE:
                 # The answers to open requests will not come; later calls name another queue.
                 self.url = None

@@ -26,6 +26,7 @@ from microcosm_pubsub.calls.errors import (
     RpcError,
     RpcTimeout,
 )
+from microcosm_pubsub.calls.replies import ReplyMemory
 from microcosm_pubsub.calls.rpc import find_was_taken
 from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import ConfigurationError
@@ -581,6 +582,23 @@ class TestRequests:
         self.request(daemon, deadline=1.0, **fields)
         self.request(daemon, id="x" * 1_000, **fields)
         assert self.answers() == []
+
+
+def test_answers_that_are_remembered_have_a_length_together():
+    memory = ReplyMemory()
+    requests = [SimpleNamespace(content={"id": str(number), "deadline": 4_000_000_000.0}) for number in range(200)]
+    answer = "x" * 1024 * 1024
+    for request in requests:
+        assert memory.begin(request)
+        # A second answer to a request takes the place of the first.
+        memory.end(request, "no")
+        memory.end(request, answer)
+
+    kept = [request for request in requests if memory.find(request)]
+    assert kept == requests[-65:]
+    for request in kept:
+        memory.forget(request)
+    assert all(memory.begin(request) for request in requests)
 
 
 def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served, caplog):
