@@ -19,6 +19,8 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 SERVER_ERROR = -32000
 
+#: What JSON-RPC says itself, of a call and not of what it does.
+RESERVED = range(-32768, SERVER_ERROR)
 
 #: What a call without an answer says of its request: whether somebody has received it.
 TAKEN = {
@@ -56,6 +58,9 @@ class RpcError(CallError):
     :raises TypeError: if the code is no whole number
     """
 
+    #: The method whose call raised it, as it was called; None of an error that says what is wrong here.
+    method: str | None = None
+
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         if not isinstance(code, int):
             raise TypeError(f"The code of an RpcError is a whole number, and not {code!r}")
@@ -69,6 +74,11 @@ class RpcError(CallError):
     def __reduce__(self) -> tuple[Any, ...]:
         # A pool of processes hands errors on, and cannot make one from its text alone.
         return _remake, (type(self), self.args), vars(self)
+
+    @property
+    def is_of_another_call(self) -> bool:
+        """Return whether it says what is wrong with a call, and would say so of another if it were its answer."""
+        return self.method is not None and self.code in RESERVED
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as an answer holds it."""

@@ -14,7 +14,7 @@ from logging import getLogger
 from threading import Lock
 from typing import Any
 
-from microcosm_pubsub.calls.errors import RpcTimeout
+from microcosm_pubsub.calls.errors import RpcError, RpcTimeout
 
 
 logger = getLogger(__name__)
@@ -67,6 +67,8 @@ class OpenRequest:
     def resolve(self, result: Any, error: BaseException | None = None) -> bool:
         """Take the answer, without waking who waits for it, and return whether it was wanted."""
         self._result, self._error = result, error
+        if isinstance(error, RpcError):
+            error.method = self.method
         if self.future is None:
             return True
         # What a future calls when it is done is user code, and whatever that raises is not the next call's affair.

@@ -212,8 +212,8 @@ class ReplyQueue:
         waiting = self._waiting.pop(request_id, None)
         if waiting is None or not waiting.resolve(result, error):
             self.counts["late"] += 1
-            method = "a call that is over, or none of ours" if waiting is None else waiting.method
-            logger.info("An answer to %s came that nobody waits for, and was dropped: %.100r", method, request_id)
+            what = "an unknown call, or one that is over" if waiting is None else waiting.method
+            logger.info("Nobody waits for an answer to %s, which was dropped: %.100r", what, request_id)
             return None
         self.counts["answered"] += 1
         return waiting

@@ -223,16 +223,22 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     :raises InvalidParams: if they are given in both ways, or JSON cannot say one
     """
     if args and kwargs:
-        raise InvalidParams(f"{method}: parameters go by position or by name, and not both ways in one call")
+        raise refuse_params(method, "parameters go by position or by name, and not both ways in one call")
     named: dict[Any, Any] = dict(enumerate(args)) if args else kwargs
     for name, value in named.items():
         try:
             named[name] = to_plain(value)
         except ENCODING_ERRORS as error:
-            raise InvalidParams(
-                f"{method}: parameter {name} is {article(value)}, which cannot be written as JSON ({error})"
-            ) from error
+            problem = f"parameter {name} is {article(value)}, which cannot be written as JSON ({error})"
+            raise refuse_params(method, problem) from error
     return list(named.values()) if args else named
+
+
+def refuse_params(method: str, problem: str) -> InvalidParams:
+    """Return the error of a call that cannot be made with its parameters."""
+    error = InvalidParams(f"{method}: {problem}")
+    error.method = method
+    return error
 
 
 def find_was_taken(client: Any) -> Callable[[str], bool | None]:

@@ -195,7 +195,7 @@ class MethodRun:
         if isinstance(error, Nack):
             self.replies.forget(self.message)
             return
-        if not isinstance(error, RpcError):
+        if not isinstance(error, RpcError) or error.is_of_another_call:
             logger.warning("%s failed, and its caller is told so", self.method.name, exc_info=True)
             data = {"type": type(error).__qualname__}
             if self.method.service.tell_tracebacks:

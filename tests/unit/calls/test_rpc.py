@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
+from microcosm.registry import _registry as default_registry
 from sqlalchemy import create_engine, text
 
 from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
@@ -655,6 +656,49 @@ def test_a_call_inside_a_transaction_does_not_wait_for_its_commit(place, served,
     with graph.pubsub_database.transaction():
         assert graph.pubsub_rpc.call("simple.ping") == "pong"
     graph.pubsub_database.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code", "text"),
+    [
+        ("nothing", {}, -32000, "MethodNotFound: simple has no method 'nothing'"),
+        ("add", {"one": "x"}, -32000, "InvalidParams: .*one: Not a valid integer"),
+        ("odd", {}, -32000, "RemoteError: The result, an object"),
+        ("refuse", {}, -31000, "^No more bolts"),
+        ("fail", {}, -32000, "^NotImplementedError: I was never created"),
+    ],
+)
+def test_an_error_of_a_call_that_a_method_makes_is_none_of_its_own(
+    place, served, monkeypatch, method, params, code, text
+):
+    class Relay(Service):
+        name = "relay"
+
+        def on_call(self, message, method: str, params: dict):
+            return self.graph.pubsub_rpc.call(f"simple.{method}", **params)
+
+        def on_say(self, message, count: int):
+            raise InvalidParams("count: there are not so many")
+
+        def on_give(self, message):
+            return self.graph.pubsub_rpc.call("simple.echo", words=object())
+
+    class RelayDaemon(ConsumerDaemon):
+        name = "relays"
+        components = ["pubsub_rpc", "relay_service"]
+
+    monkeypatch.setitem(default_registry.factories, "relay_service", Relay)
+    with place.serving(RelayDaemon) as daemon:
+        place.open.append(daemon.graph.pubsub_rpc)
+        rpc = place.caller().pubsub_rpc
+        with pytest.raises(RemoteError, match=text) as raised:
+            rpc.call("relay.call", method=method, params=params)
+        assert (raised.value.code, raised.value.method) == (code, "relay.call")
+        with pytest.raises(RemoteError, match=r"InvalidParams: simple.echo: parameter words is an object"):
+            rpc.call("relay.give")
+        # What it says itself of its parameters is theirs.
+        with pytest.raises(InvalidParams, match="count: there are not so many"):
+            rpc.call("relay.say", count=5)
 
 
 def test_what_a_method_wrote_before_it_raised_is_undone(place, tmp_path):
