@@ -174,8 +174,8 @@ class Reply:
         if not isinstance(name, str) or not self.names.fullmatch(name):
             self.counts["refused"] += 1
             logger.warning(
-                "An answer was not sent: its request wants it in %r, which is no reply queue (pubsub_replies.prefix)",
-                name,
+                "The answer to message %s (%s) was not sent: it is wanted in %r, and no queue beginning with %s",
+                *(message.message_id, message.content["method"], name, self.prefix),
             )
             done(None)
             return

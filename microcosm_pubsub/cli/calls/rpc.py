@@ -25,7 +25,7 @@ def add_flags(parser: ArgumentParser) -> None:
     command.add_argument("method", metavar="SERVICE.METHOD")
     command.add_argument("--args", metavar="JSON", help="its parameters: a list by position, or an object by name")
     command.add_argument("--timeout-seconds", type=float, metavar="S", help="how long to wait for it; 10 by default")
-    add_graph_flags(command)
+    add_rpc_flags(command)
     command.set_defaults(call=call)
 
     text = "remove the reply queues of processes that are gone"
@@ -37,8 +37,14 @@ def add_flags(parser: ArgumentParser) -> None:
         metavar="S",
         help="those of other machines that nobody touched for this long; a day by default",
     )
-    add_graph_flags(command)
+    add_rpc_flags(command)
     command.set_defaults(call=clean)
+
+
+def add_rpc_flags(parser: ArgumentParser) -> None:
+    """Add the flags that say where services and reply queues are."""
+    add_graph_flags(parser)
+    parser.add_argument("--prefix", metavar="P", help="how the names of reply queues begin; pubsub-reply- by default")
 
 
 def age(text: str) -> float:

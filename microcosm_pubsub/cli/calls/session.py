@@ -45,6 +45,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     client = {"profile_name": args.profile, "region_name": args.region, "endpoint_url": args.endpoint_url}
     given = {
         "pubsub_broker": {"url": args.broker_url},
+        "pubsub_replies": {"prefix": getattr(args, "prefix", None)},
         "sns_producer": client,
         "sns_topic_arns": {"default": args.topic_arn},
         "sqs_consumer": client,

@@ -25,20 +25,25 @@ def run(place, capsys):
     return run
 
 
-@pytest.fixture
-def served(place):
+@pytest.fixture(autouse=True)
+def simple():
     class Simple(Service):
         name = "simple"
 
         def on_collect(self, message, **rest):
             return rest
 
+
+@pytest.fixture
+def served(place):
     with place.serving(Daemon) as daemon:
         yield daemon
 
 
 def test_an_answer_is_printed(run, served):
-    assert run("call", "simple.collect", "--args", '{"one": 1, "method": 2}') == (0, '{"one": 1, "method": 2}\n')
+    code, printed = run("call", "simple.collect", "--args", '{"one": 1, "method": 2}')
+    assert code == 0
+    assert '{"one": 1, "method": 2}' in printed.splitlines()
 
 
 def test_the_time_to_wait_is_no_parameter(run, served):
@@ -55,7 +60,7 @@ def test_parameters_that_are_too_deep(run, served):
 def test_a_timeout_is_told_to_machines_too(run, served):
     code, printed = run("call", "nobody.collect", "--timeout-seconds", "0.01", "--json")
     assert code == 1
-    assert loads(printed)["error"]["data"] == {"type": "RpcTimeout", "taken": False}
+    assert loads(printed.splitlines()[-1])["error"]["data"] == {"type": "RpcTimeout", "taken": False}
 
 
 @pytest.mark.parametrize("age", ["-1", "nan", "a day"])
@@ -66,13 +71,23 @@ def test_an_age_that_cannot_be(run, served, age, capsys):
     assert "must be a number of seconds, 0 or more" in capsys.readouterr().err
 
 
+def test_services_with_another_prefix_are_called_and_cleaned_up_after(place, run):
+    with place.serving(Daemon, pubsub_replies={"prefix": "acme-reply-"}) as daemon:
+        code, printed = run("call", "simple.collect", "--prefix", "acme-reply-")
+        assert code == 0
+        assert "{}" in printed.splitlines()
+        daemon.graph.sqs_client.create_queue(QueueName="acme-reply-elsewhere-1-x")
+        code, printed = run("clean", "--prefix", "acme-reply-", "--max-age-seconds", "0")
+    assert code == 0
+    assert "removed acme-reply-elsewhere-1-x" in printed.splitlines()
+
+
 def test_queues_of_processes_that_live_stay_whatever_their_age(place, run, served):
     rpc = place.caller().pubsub_rpc
     assert rpc.call("simple.collect") == {}
     rpc.replies.client.create_queue(QueueName="pubsub-reply-elsewhere-1-x")
 
-    assert run("clean", "--max-age-seconds", "0") == (
-        0,
-        "removed pubsub-reply-elsewhere-1-x\n1 reply queues were removed\n",
-    )
+    code, printed = run("clean", "--max-age-seconds", "0")
+    assert code == 0
+    assert {"removed pubsub-reply-elsewhere-1-x", "1 reply queues were removed"} <= set(printed.splitlines())
     assert rpc.call("simple.collect") == {}
