@@ -119,8 +119,8 @@ class ReplyQueues:
         while True:
             answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
             for url in answer.get("QueueUrls") or ():
-                with suppress(*CLIENT_ERRORS):
-                    yield self._describe(url)
+                if (found := self._describe(url)) is not None:
+                    yield found
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -130,25 +130,44 @@ class ReplyQueues:
         Remove the queues that are nobody's, and return them.
 
         :param max_age_seconds: delete those of other machines that were not touched for this long
+        :raises Exception: what the client raises, if that is not allowed, or cannot be done now
         """
         others = (queue for queue in self.find() if queue.name != self.own_name)
         gone = [queue for queue in others if queue.is_nobodys(max_age_seconds)]
-        for queue in gone:
-            self.delete(queue.url)
-        return gone
+        return [queue for queue in gone if self._remove(queue)]
 
     def clean_quietly(self) -> None:
         """Remove the queues that are nobody's, if that is allowed."""
         try:
             removed = self.clean()
         except CLIENT_ERRORS as error:
-            logger.debug("Cannot look for old reply queues: %s", error_code(error))
+            logger.debug("Cannot remove old reply queues: %s", error_code(error))
+            return
+        except Exception:
+            # A client of somebody's own may raise anything, and a thread of ours does nothing but this.
+            logger.warning("Cannot look for reply queues that are nobody's", exc_info=True)
             return
         if removed:
             logger.info("Removed %d reply queues of processes that are gone", len(removed))
 
-    def _describe(self, url: str) -> FoundQueue:
-        answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
+    def _remove(self, queue: FoundQueue) -> bool:
+        """Remove a queue, and return whether it was there."""
+        try:
+            self.client.delete_queue(QueueUrl=queue.url)
+        except CLIENT_ERRORS as error:
+            if error_code(error) in NO_QUEUE:
+                return False
+            raise
+        return True
+
+    def _describe(self, url: str) -> FoundQueue | None:
+        """Return what is known of a queue; None if somebody has removed it meanwhile."""
+        try:
+            answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
+        except CLIENT_ERRORS as error:
+            if error_code(error) in NO_QUEUE:
+                return None
+            raise
         changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
         name = url.rpartition("/")[2]
         return FoundQueue(name, url, self.now() - changed_at, is_dead(name.removeprefix(self.prefix)))

@@ -152,17 +152,15 @@ class ReplyQueue:
         if self._reader is None:
             self._reader = Thread(target=self._read, name="pubsub-replies", daemon=True)
             self._reader.start()
+            # There may be many, and no answer waits for that.
+            Thread(target=self.queues.clean_quietly, name="pubsub-replies-removed", daemon=True).start()
 
     def _read(self) -> None:
-        # A thread of our own, which all calls of the process wait for: whatever a client raises, it goes on.
-        try:
-            self.queues.clean_quietly()
-        except Exception:
-            logger.warning("Cannot look for reply queues that are nobody's", exc_info=True)
         while (url := self._wait_for_calls()) is not None:
             try:
                 self._receive(url)
             except Exception as error:
+                # All calls of the process wait for this thread: whatever a client raises, it goes on.
                 self._lose(error)
             self._expire_late()
 

@@ -245,6 +245,10 @@ def service(name: str) -> Callable[[S], S]:
     """
 
     def decorator(cls: S) -> S:
+        if (own := cls.__dict__.get("name") or name) != name:
+            raise ConfigurationError(
+                f"{cls.__qualname__} is named {own!r} by itself, and {name!r} by @service: keep one"
+            )
         cls.name = name
         _declare(cls)
         return cls

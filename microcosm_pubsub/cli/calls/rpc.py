@@ -12,7 +12,7 @@ from microcosm_pubsub.calls.errors import RpcError
 from microcosm_pubsub.cli.calls.session import add_graph_flags, open_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import find_broker_url
-from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
+from microcosm_pubsub.clients import CLIENT_ERRORS
 from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
 
 
@@ -90,7 +90,7 @@ def clean(args: Namespace) -> int:
         removed = queues.clean(args.max_age_seconds)
     except CLIENT_ERRORS as error:
         raise QueueAccessError(
-            f"Cannot look for reply queues: {error_code(error)}; that needs sqs:ListQueues, sqs:GetQueueAttributes "
+            f"Cannot remove reply queues: {error}; that needs sqs:ListQueues, sqs:GetQueueAttributes "
             "and sqs:DeleteQueue"
         ) from error
     if args.json:

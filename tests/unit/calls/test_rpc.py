@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from json import dumps, loads
 from threading import Event, Thread, current_thread
+from threading import enumerate as enumerate_threads
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from microcosm.registry import _registry as default_registry
 from sqlalchemy import create_engine, text
 
@@ -339,6 +341,12 @@ def test_services_that_cannot_be():
 
     assert Named.name == "named"
 
+    with pytest.raises(ConfigurationError, match="Both is named 'one' by itself, and 'two' by @service"):
+
+        @service("two")
+        class Both(Service):
+            name = "one"
+
 
 class TestOneQueuePerCaller:
     def test_it_is_made_at_the_first_call_and_deleted_at_the_end(self, place, served):
@@ -361,6 +369,10 @@ class TestOneQueuePerCaller:
     def test_those_of_processes_that_are_gone_are_removed(self, place, served, clock):
         rpc = place.caller().pubsub_rpc
         rpc.call("simple.ping")
+        for thread in enumerate_threads():
+            if thread.name == "pubsub-replies-removed":
+                # It has begun with the first call, and would take what is made here.
+                thread.join(SECONDS)
         (own,) = rpc.queues.find()
         machine, _, unique = own.name.removeprefix("pubsub-reply-").split("-")
         client = rpc.replies.client
@@ -374,6 +386,51 @@ class TestOneQueuePerCaller:
         assert {each.name for each in rpc.queues.clean()} == {f"pubsub-reply-elsewhere-1-{unique}", "pubsub-reply-odd"}
         # its clock may be wrong, and it is in use
         assert [each.name for each in rpc.queues.find()] == [own.name]
+
+    def test_no_answer_waits_for_others_to_be_removed(self, place, served):
+        rpc = place.caller().pubsub_rpc
+        client, answered = rpc.queues.client, Event()
+
+        def list_queues(**kwargs):
+            assert answered.wait(SECONDS)
+            return client.list_queues(**kwargs)
+
+        rpc.queues.client = SimpleNamespace(list_queues=list_queues, create_queue=client.create_queue)
+        try:
+            assert rpc.call("simple.ping", timeout_seconds=SECONDS / 2) == "pong"
+        finally:
+            answered.set()
+        rpc.queues.client = client
+
+    @pytest.mark.parametrize("operation", ["get_queue_attributes", "delete_queue"])
+    def test_what_may_not_be_removed_is_not_said_to_be(self, place, served, client_error, operation):
+        rpc = place.caller().pubsub_rpc
+        client = rpc.replies.client
+        client.create_queue(QueueName="pubsub-reply-odd")
+
+        def deny(**kwargs):
+            raise client_error("AccessDenied")
+
+        kept = ("list_queues", "get_queue_attributes", "delete_queue")
+        rpc.queues.client = SimpleNamespace(**{**{name: getattr(client, name) for name in kept}, operation: deny})
+        with pytest.raises(ClientError, match="AccessDenied"):
+            rpc.queues.clean(0)
+        rpc.queues.client = client
+
+    @pytest.mark.parametrize("operation", ["get_queue_attributes", "delete_queue"])
+    def test_what_somebody_else_removes_is_no_error(self, place, served, operation):
+        rpc = place.caller().pubsub_rpc
+        client = rpc.replies.client
+        client.create_queue(QueueName="pubsub-reply-odd")
+
+        def come_late(**kwargs):
+            client.delete_queue(QueueUrl=kwargs["QueueUrl"])
+            return getattr(client, operation)(**kwargs)
+
+        kept = ("list_queues", "get_queue_attributes", "delete_queue")
+        rpc.queues.client = SimpleNamespace(**{**{name: getattr(client, name) for name in kept}, operation: come_late})
+        assert rpc.queues.clean(0) == []
+        rpc.queues.client = client
 
     def test_one_that_is_lost_is_replaced(self, place, served):
         rpc = place.caller().pubsub_rpc
