@@ -15,6 +15,7 @@ The value that a method returns is its answer; an error that it raises is an ans
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from inspect import Parameter
@@ -81,7 +82,11 @@ class Service:
     @classmethod
     def run(cls) -> None:
         """Run the service alone, as a daemon of its name, and exit."""
-        make_service_daemon(cls)().run()
+        try:
+            daemon_cls = make_service_daemon(cls)
+        except ConfigurationError as error:
+            sys.exit(f"{cls.__qualname__}: cannot start: {error}")
+        daemon_cls().run()
 
     @cached_property
     def replies(self) -> ReplyMemory:
@@ -130,9 +135,7 @@ class ServiceMethod:
         if service.options.batch_size is not None:
             raise ConfigurationError(f"{type(service).__qualname__}: a request is one call, and has no batch_size")
         if not takes_message(method):
-            raise ConfigurationError(
-                f"{method.__qualname__} does not take the message first: let it be (self, message, ...)"
-            )
+            raise ConfigurationError(f"{method.__qualname__} does not take the message first, behind self")
         self.parameters = Parameters(method, skip=1)
         if "timeout_seconds" in self.parameters.signature.parameters:
             raise ConfigurationError(
@@ -257,11 +260,18 @@ def service(name: str) -> Callable[[S], S]:
 
 
 def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
-    """Return a daemon that runs one service, and nothing else."""
+    """
+    Return a daemon that runs one service, and nothing else.
+
+    :raises ConfigurationError: if it has no name of its own: calls would go to the class whose name it is
+    """
     # Imported here, since only programs that are daemons need it.
     from microcosm_pubsub.daemon import ConsumerDaemon
     from microcosm_pubsub.daemon.process import rebuild
 
+    if not cls.__dict__.get("name"):
+        found = f"the name {cls.name!r} of a base class, and none of its own" if cls.name else "no name"
+        raise ConfigurationError(f"{cls.__qualname__} has {found}: set its `name`")
     component: str | None = next((name for name, factory in default_registry.all.items() if factory is cls), None)
     if component is None:
         component = f"{cls.name}_service"

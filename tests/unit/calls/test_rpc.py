@@ -306,6 +306,21 @@ def test_what_cannot_be_called(place, call, error, text):
     assert rpc.replies.gauges()["rpc_waiting"] == 0
 
 
+def test_a_service_that_runs_alone_has_a_name_of_its_own():
+    class Special(make_service()):
+        """Calls of its name go to its base class."""
+
+    class Nameless(Service):
+        """It cannot be called."""
+
+    for cls, problem in (
+        (Special, "has the name 'simple' of a base class, and none of its own"),
+        (Nameless, "no name"),
+    ):
+        with pytest.raises(SystemExit, match=problem):
+            cls.run()
+
+
 def test_a_method_takes_the_message_first():
     class Lonely(Service):
         name = "lonely"
