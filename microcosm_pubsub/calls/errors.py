@@ -120,10 +120,12 @@ class RpcTimeout(RpcError, TimeoutError):
     :param method: as it was called
     :param seconds: how long was waited
     :param taken: whether somebody had received the request by then; None if that is not known
+    :param is_closed: whether the reply queue was closed before
     """
 
-    def __init__(self, method: str, seconds: float, taken: bool | None = None) -> None:
-        text = f"No answer to {method} within {seconds:g} s; {TAKEN[taken]}"
+    def __init__(self, method: str, seconds: float, taken: bool | None = None, is_closed: bool = False) -> None:
+        when = "before the reply queue was closed" if is_closed else f"within {seconds:g} s"
+        text = f"No answer to {method} {when}; {TAKEN[taken]}"
         super().__init__(SERVER_ERROR, text, {"type": type(self).__name__, "taken": taken})
         self.method = method
         self.seconds = seconds

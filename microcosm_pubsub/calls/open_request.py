@@ -96,9 +96,9 @@ class OpenRequest:
         self.resolve(None, error)
         self.wake()
 
-    def expire(self, taken: bool | None = None) -> None:
+    def expire(self, taken: bool | None = None, is_closed: bool = False) -> None:
         """Say that no answer came in time, and whether a service has taken the request, if that is known."""
-        self.fail(RpcTimeout(self.method, self.seconds, taken))
+        self.fail(RpcTimeout(self.method, self.seconds, taken, is_closed))
 
 
 def wake_in_turn(requests: Iterable[OpenRequest]) -> None:

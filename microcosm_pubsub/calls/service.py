@@ -32,7 +32,7 @@ from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNot
 from microcosm_pubsub.calls.handler import make_call_handler
 from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
 from microcosm_pubsub.calls.parameters import POSITIONAL, Parameters
-from microcosm_pubsub.calls.replies import ReplyMemory, write_error, write_result
+from microcosm_pubsub.calls.replies import ReplyMemory, get_request_id, write_error, write_result
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, Nack, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
@@ -199,7 +199,7 @@ class MethodRun:
             self.replies.forget(self.message)
             return
         if not isinstance(error, RpcError) or error.is_of_another_call:
-            logger.warning("%s failed, and its caller is told so", self.method.name, exc_info=True)
+            logger.warning("%s failed", self.method.name, exc_info=True)
             data = {"type": type(error).__qualname__}
             if self.method.service.tell_tracebacks:
                 data["traceback"] = format_exc()
@@ -209,12 +209,16 @@ class MethodRun:
 
 def refuse(replies: ReplyMemory, message: SQSMessage, error: RpcError) -> None:
     """
-    Note an error as the answer.
+    Note an error as the answer; of a notice, which wants none, log it.
 
     :raises SkipMessage: since the message is done
     """
+    text = f"{error.code} {error.message}"
+    if get_request_id(message) is None:
+        logger.warning("The notice %s (%s) has failed: %s", message.message_id, message.content["method"], text)
+        raise SkipMessage(f"A notice, so that nobody is told of its error: {text}")
     replies.end(message, write_error(message, error))
-    raise SkipMessage(f"Answered with an error: {error.code} {error.message}")
+    raise SkipMessage(f"Answered with an error: {text}")
 
 
 def takes_message(method: Callable[..., Any]) -> bool:
@@ -291,9 +295,5 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
 
 def _declare(cls: type[Service]) -> None:
     media_type = make_request_media_type(cls.name)
-    on_resolve(PubSubMessageSchemaRegistry, _register, media_type, CallSchema)
-    on_resolve(SQSMessageHandlerRegistry, _register, media_type, cls)
-
-
-def _register(registry: Any, media_type: str, *values: Any) -> None:
-    registry.register(media_type, *values)
+    on_resolve(PubSubMessageSchemaRegistry, PubSubMessageSchemaRegistry.register, media_type, CallSchema)
+    on_resolve(SQSMessageHandlerRegistry, SQSMessageHandlerRegistry.register, media_type, cls)

@@ -188,7 +188,7 @@ def test_other_ways_to_call(rpc):
     assert not hasattr(simple, "_private")
 
 
-def test_a_notice_has_no_answer(place):
+def test_a_notice_has_no_answer(place, capsys):
     seen = []
 
     class Listener(Service):
@@ -203,9 +203,25 @@ def test_a_notice_has_no_answer(place):
     with place.serving(Daemon) as daemon:
         rpc = place.caller().pubsub_rpc
         rpc.notify("listener.tell", what="it")
+        rpc.notify("listener.tell", who="it")
+        rpc.notify("listener.nothing")
         assert rpc.call("listener.stop") == "stopped"
         assert seen == ["it"]
     assert daemon.graph.pubsub_replies.reply.counts == {"sent": 1}
+    # The daemon's logging is its own.
+    logged = capsys.readouterr().out
+    assert "[WARNING] - The notice" in logged
+    assert "(tell) has failed: -32602" in logged
+    assert "(nothing) has failed: -32601" in logged
+
+
+def test_a_call_that_waits_when_the_queue_is_closed_is_told_so(place):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping")
+    rpc.close()
+
+    with pytest.raises(RpcTimeout, match=r"No answer to simple.ping before the reply queue was closed; nobody took it"):
+        future.result(SECONDS)
 
 
 def test_nobody_answers(place):
