@@ -4,11 +4,13 @@ The reply queues of an account: made, and removed when their process is gone.
     pubsub-reply-<machine>-<pid>-<random>
 
 A queue is surely nobody's if its name tells this machine, and a process that is not there. One of another machine is
-taken for nobody's when it was not touched for a day; a process that calls touches its own every hour.
+taken for nobody's when it was not touched for a day; a process that calls touches its own every hour. A queue whose
+name has another form is none of these, however it begins: a prefix may be that of other queues too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +39,10 @@ MAX_AGE_SECONDS = 24 * 60 * 60
 
 #: A process touches its own queue at most this often, in seconds.
 TOUCH_SECONDS = 60 * 60
+
+
+#: The name of a reply queue behind the prefix, as `ReplyQueues.create` makes it.
+OWNER = re.compile(r"(?P<machine>[0-9a-f]{10})-(?P<pid>[0-9]+)-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +120,15 @@ class ReplyQueues:
             logger.info("Cannot delete the reply queue %s: %s", url, error_code(error))
 
     def find(self) -> Iterator[FoundQueue]:
-        """Iterate over the reply queues of the account."""
+        """Iterate over the reply queues of the account that processes have made."""
         token: dict[str, str] = {}
         while True:
             answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
             for url in answer.get("QueueUrls") or ():
-                if (found := self._describe(url)) is not None:
-                    yield found
+                name = url.rpartition("/")[2]
+                owner = OWNER.fullmatch(name.removeprefix(self.prefix))
+                if owner is not None and (age_seconds := self._find_age(url)) is not None:
+                    yield FoundQueue(name, url, age_seconds, is_dead(owner["machine"], int(owner["pid"])))
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -160,8 +168,8 @@ class ReplyQueues:
             raise
         return True
 
-    def _describe(self, url: str) -> FoundQueue | None:
-        """Return what is known of a queue; None if somebody has removed it meanwhile."""
+    def _find_age(self, url: str) -> float | None:
+        """Return how long ago a queue was touched, in seconds; None if somebody has removed it meanwhile."""
         try:
             answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
         except CLIENT_ERRORS as error:
@@ -169,22 +177,15 @@ class ReplyQueues:
                 return None
             raise
         changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
-        name = url.rpartition("/")[2]
-        return FoundQueue(name, url, self.now() - changed_at, is_dead(name.removeprefix(self.prefix)))
+        return self.now() - changed_at
 
 
-def is_dead(owner: str) -> bool | None:
-    """
-    Return whether the process that a queue's name tells is gone; None if it is none of this machine's.
-
-    :param owner: the name, without its prefix
-    """
-    machine, _, rest = owner.partition("-")
-    pid, _, unique = rest.partition("-")
-    if machine != get_machine() or not (pid.isdigit() and unique):
+def is_dead(machine: str, pid: int) -> bool | None:
+    """Return whether a process is gone; None if that is not known, as it is none of this machine's."""
+    if machine != get_machine():
         return None
     try:
-        kill(int(pid), 0)
+        kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

@@ -76,18 +76,20 @@ def test_services_with_another_prefix_are_called_and_cleaned_up_after(place, run
         code, printed = run("call", "simple.collect", "--prefix", "acme-reply-")
         assert code == 0
         assert "{}" in printed.splitlines()
-        daemon.graph.sqs_client.create_queue(QueueName="acme-reply-elsewhere-1-x")
+        daemon.graph.sqs_client.create_queue(QueueName="acme-reply-0123456789-1-0123456789ab")
         code, printed = run("clean", "--prefix", "acme-reply-", "--max-age-seconds", "0")
     assert code == 0
-    assert "removed acme-reply-elsewhere-1-x" in printed.splitlines()
+    assert "removed acme-reply-0123456789-1-0123456789ab" in printed.splitlines()
 
 
 def test_queues_of_processes_that_live_stay_whatever_their_age(place, run, served):
     rpc = place.caller().pubsub_rpc
     assert rpc.call("simple.collect") == {}
-    rpc.replies.client.create_queue(QueueName="pubsub-reply-elsewhere-1-x")
+    rpc.replies.client.create_queue(QueueName="pubsub-reply-0123456789-1-0123456789ab")
 
     code, printed = run("clean", "--max-age-seconds", "0")
     assert code == 0
-    assert {"removed pubsub-reply-elsewhere-1-x", "1 reply queues were removed"} <= set(printed.splitlines())
+    assert {"removed pubsub-reply-0123456789-1-0123456789ab", "1 reply queues were removed"} <= set(
+        printed.splitlines()
+    )
     assert rpc.call("simple.collect") == {}
