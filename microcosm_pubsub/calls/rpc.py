@@ -4,7 +4,7 @@ The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_secon
 
 from __future__ import annotations
 
-from asyncio import to_thread, wrap_future
+from asyncio import to_thread, wait_for, wrap_future
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -92,13 +92,7 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future: Future[Any] = Future()
-        request_id, _, message = self._expect(method, args, kwargs, timeout_seconds, future)
-        try:
-            self.requests.send(message)
-        except BaseException:
-            self.replies.forget(request_id)
-            raise
+        future, _ = self._begin(method, args, kwargs, timeout_seconds)
         return future
 
     async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
@@ -107,8 +101,15 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future = await to_thread(self.call_soon, method, *args, timeout_seconds=timeout_seconds, **kwargs)
-        return await wrap_future(future)
+        future, waiting = await to_thread(self._begin, method, args, kwargs, timeout_seconds)
+        try:
+            # Who reads the answers may be at a receive for longer than this call waits.
+            return await wait_for(wrap_future(future), waiting.deadline - self.replies.clock())
+        except RpcTimeout:
+            raise
+        except TimeoutError:
+            taken = await to_thread(self.replies.find_taken, waiting)
+            raise RpcTimeout(method, waiting.seconds, taken) from None
 
     def notify(self, method: str, /, *args: Any, **kwargs: Any) -> None:
         """
@@ -137,6 +138,19 @@ class Rpc:
         self.replies.close()
 
     # Internals.
+
+    def _begin(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
+    ) -> tuple[Future[Any], OpenRequest]:
+        """Send a request, and return the future of its answer, and the open request."""
+        future: Future[Any] = Future()
+        request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds, future)
+        try:
+            self.requests.send(message)
+        except BaseException:
+            self.replies.forget(request_id)
+            raise
+        return future, waiting
 
     def _expect(
         self,

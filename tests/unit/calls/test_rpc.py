@@ -960,6 +960,22 @@ def test_how_a_service_wants_requests_is_known_before_it_is_made():
         assert Careful.options in list(app.graph.sqs_message_handler_registry.iter_options())
 
 
+def test_a_coroutine_waits_no_longer_than_it_says(place):
+    rpc = place.caller().pubsub_rpc
+    over = Event()
+
+    def receive_message(**kwargs):
+        assert over.wait(SECONDS)
+        return {}
+
+    rpc.replies.client = SimpleNamespace(receive_message=receive_message)
+    try:
+        with pytest.raises(RpcTimeout, match=r"No answer to simple.ping within 0.01 s; nobody took it"):
+            asyncio.run(rpc.call_async("simple.ping", timeout_seconds=0.01))
+    finally:
+        over.set()
+
+
 class TestFutures:
     """What a future calls when it is done runs in the thread that reads the answers."""
 
