@@ -57,6 +57,9 @@ def make_service():
         def on_add(self, message: SQSMessage, one: int, two: int = 1, *more: int) -> int:
             return one + two + sum(more)
 
+        def on_collect(self, message, graph, one, **more):
+            return [one, more]
+
         def on_fail(self, message):
             raise NotImplementedError("I was never created")
 
@@ -115,6 +118,7 @@ def test_what_a_method_returns_is_the_answer(rpc):
     assert rpc.call("simple.add", 1, 2, 3, 4) == 10
     assert rpc.call("simple.add", one=1) == 2
     assert rpc.call("simple.name") == "services"
+    assert rpc.call("simple.collect", one=1, two=2) == [1, {"two": 2}]
 
 
 def test_types_go_both_ways(rpc):
@@ -127,10 +131,19 @@ def test_types_go_both_ways(rpc):
 @pytest.mark.parametrize(
     ("method", "params", "error", "code", "text"),
     [
-        ("simple.nothing", {}, MethodNotFound, -32601, "simple has no method 'nothing'; it has add, echo"),
+        ("simple.nothing", {}, MethodNotFound, -32601, "simple has no method 'nothing'; it has add, collect, echo"),
         ("simple.add", {}, InvalidParams, -32602, "one: Missing data"),
         ("simple.add", {"one": "x"}, InvalidParams, -32602, "one: Not a valid integer"),
         ("simple.add", {"one": 1, "three": 3}, InvalidParams, -32602, "three: Unknown field"),
+        (
+            "simple.collect",
+            {"one": 1, "message": 2},
+            InvalidParams,
+            -32602,
+            "on_collect: message: the function is given",
+        ),
+        ("simple.collect", {"one": 1, "graph": 2, "self": 3}, InvalidParams, -32602, "on_collect: graph, self: the"),
+        ("simple.collect", {"one": 1, "more": {"one": 2}}, InvalidParams, -32602, "on_collect: one: the function is"),
         ("simple.fail", {}, RemoteError, -32000, "NotImplementedError: I was never created"),
         ("simple.leave", {}, RemoteError, -32000, "SystemExit: No more work today"),
         ("simple.leave_later", {}, RemoteError, -32000, "SystemExit: 3"),
@@ -345,6 +358,17 @@ def test_a_method_takes_the_message_first():
             return "pong"
 
     with pytest.raises(ConfigurationError, match="on_ping does not take the message first"), harness(Daemon):
+        pass
+
+
+def test_what_a_method_is_given_stands_behind_any_number_of_parameters():
+    class Adding(Service):
+        name = "adding"
+
+        def on_add(self, message, graph, *numbers: int):
+            return sum(numbers)
+
+    with pytest.raises(ConfigurationError, match="on_add: graph is given by its name, and stands"), harness(Daemon):
         pass
 
 
