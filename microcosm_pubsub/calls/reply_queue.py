@@ -139,7 +139,8 @@ class ReplyQueue:
             self._closed = True
             self._changed.notify()
         for waiting in self._take_all():
-            waiting.expire(self.find_taken(waiting), is_closed=True)
+            # Whether it was taken is not asked of a database, once for each, while the process ends.
+            waiting.expire(is_closed=True)
         atexit.unregister(self.close)
         if self.url is not None:
             self.queues.delete(self.url)
