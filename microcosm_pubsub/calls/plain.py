@@ -4,6 +4,7 @@ Values as JSON, by what they are: where no annotation says it.
 
 from __future__ import annotations
 
+from enum import Enum
 from math import isfinite
 from typing import Any
 
@@ -12,6 +13,9 @@ from microcosm_pubsub.payloads.annotation import SchemaMaker
 
 
 PLAIN = (str, int, bool, type(None))
+
+#: Of these, subclasses are as good: an OrderedDict, or a named tuple.
+BASES = (str, int, float, list, tuple, dict)
 
 
 def to_plain(value: Any) -> Any:
@@ -31,13 +35,29 @@ def to_plain(value: Any) -> Any:
     if kind in (list, tuple):
         return [to_plain(each) for each in value]
     if kind is dict:
-        if strange := next((key for key in value if type(key) is not str), None):
-            raise TypeError(f"the key {strange!r} is no text")
-        return {key: to_plain(each) for key, each in value.items()}
+        return {check_key(key): to_plain(each) for key, each in value.items()}
     if kind is object:
         raise TypeError("it says nothing of itself")
+    if (base := find_base(kind)) is not None:
+        return to_plain(base(value))
     try:
         field = SchemaMaker().make_field(kind)
     except ConfigurationError as error:
         raise TypeError(str(error)) from None
     return field.serialize("value", {"value": value})
+
+
+def check_key(key: Any) -> Any:
+    """
+    Return the key of a dict, which is text.
+
+    :raises TypeError: if it is not
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"the key {key!r} is no text")
+    return key
+
+
+def find_base(kind: type) -> type | None:
+    """Return the type that JSON knows, of a subclass; None if it has none, or is an enumeration, which has values."""
+    return None if issubclass(kind, Enum) else next((base for base in BASES if issubclass(kind, base)), None)

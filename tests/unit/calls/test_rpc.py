@@ -4,14 +4,17 @@ Requests and their answers.
 
 import asyncio
 import sys
+from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from http import HTTPStatus
 from json import dumps, loads
 from threading import Event, Thread, current_thread
 from threading import enumerate as enumerate_threads
 from types import SimpleNamespace
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,6 +39,11 @@ from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
 from tests.waiting import SECONDS
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 @dataclass
@@ -117,6 +125,8 @@ def test_what_a_method_returns_is_the_answer(rpc):
     assert rpc.call("simple.echo", [1, None]) == [1, None]
     assert rpc.call("simple.add", 1, 2, 3, 4) == 10
     assert rpc.call("simple.add", one=1) == 2
+    assert rpc.call("simple.echo", words=Counter("aab")) == {"a": 2, "b": 1}
+    assert rpc.call("simple.echo", words=[Point(1, 2), HTTPStatus.OK]) == [[1, 2], 200]
     assert rpc.call("simple.name") == "services"
     assert rpc.call("simple.collect", one=1, two=2) == [1, {"two": 2}]
 
@@ -315,6 +325,8 @@ class TestWhetherItWasTaken:
         (lambda rpc: rpc.call("simple.echo", 1, words=2), InvalidParams, "not both ways"),
         (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is an object, which cannot"),
         (lambda rpc: rpc.call("simple.echo", words={1: 2}), InvalidParams, "the key 1 is no text"),
+        (lambda rpc: rpc.call("simple.echo", words={0: 2}), InvalidParams, "the key 0 is no text"),
+        (lambda rpc: rpc.call("simple.echo", words=[{None: 2}]), InvalidParams, "the key None is no text"),
         (lambda rpc: rpc.call("simple.echo", words=float("nan")), InvalidParams, "words is a float.*no number nan"),
         (lambda rpc: rpc.notify("simple.echo", [float("inf")]), InvalidParams, "0 is a list.*no number inf"),
         (lambda rpc: rpc.call("simple.ping", timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
