@@ -92,7 +92,7 @@ class ReplyQueues:
             url = str(self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
         except CLIENT_ERRORS as error:
             raise CallError(
-                f"Cannot make the reply queue {name}: {error_code(error)}; callers need sqs:CreateQueue, "
+                f"Cannot make the reply queue {name}: {error}; callers need sqs:CreateQueue, "
                 f"sqs:SetQueueAttributes and sqs:DeleteQueue on {self.prefix}*"
             ) from error
         self._touched_at = self.now()

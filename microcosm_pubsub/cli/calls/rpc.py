@@ -98,5 +98,5 @@ def clean(args: Namespace) -> int:
         return 0
     for queue in removed:
         print(f"removed {queue.name}")
-    print(f"{len(removed)} reply queues were removed")
+    print("1 reply queue was removed" if len(removed) == 1 else f"{len(removed)} reply queues were removed")
     return 0

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from microcosm.registry import _registry as default_registry
 from sqlalchemy import create_engine, text
 
@@ -469,6 +469,16 @@ class TestOneQueuePerCaller:
         finally:
             answered.set()
         rpc.queues.client = client
+
+    def test_one_that_cannot_be_made_says_why(self, place):
+        rpc = place.caller().pubsub_rpc
+
+        def create_queue(**kwargs):
+            raise EndpointConnectionError(endpoint_url="http://nowhere")
+
+        rpc.queues.client = SimpleNamespace(create_queue=create_queue)
+        with pytest.raises(CallError, match=r"Cannot make the reply queue pubsub-reply-.*http://nowhere.*callers need"):
+            rpc.call("simple.ping")
 
     @pytest.mark.parametrize("operation", ["get_queue_attributes", "delete_queue"])
     def test_what_may_not_be_removed_is_not_said_to_be(self, place, served, client_error, operation):

@@ -89,7 +89,5 @@ def test_queues_of_processes_that_live_stay_whatever_their_age(place, run, serve
 
     code, printed = run("clean", "--max-age-seconds", "0")
     assert code == 0
-    assert {"removed pubsub-reply-0123456789-1-0123456789ab", "1 reply queues were removed"} <= set(
-        printed.splitlines()
-    )
+    assert {"removed pubsub-reply-0123456789-1-0123456789ab", "1 reply queue was removed"} <= set(printed.splitlines())
     assert rpc.call("simple.collect") == {}
