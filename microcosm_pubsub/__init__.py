@@ -50,7 +50,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from microcosm_pubsub.calls.changes import Change, on_change
     from microcosm_pubsub.calls.declaring import hook, task, tasks
-    from microcosm_pubsub.calls.errors import InvalidParams, MethodNotFound, RemoteError, RpcError, RpcTimeout
+    from microcosm_pubsub.calls.errors import (
+        CallError,
+        InvalidParams,
+        MethodNotFound,
+        NoLedger,
+        RemoteError,
+        RpcError,
+        RpcTimeout,
+    )
     from microcosm_pubsub.calls.functions import Task, TaskHooks
     from microcosm_pubsub.calls.jobs import Job
     from microcosm_pubsub.calls.service import Service, service
@@ -81,6 +89,7 @@ if TYPE_CHECKING:
 #: The module of each name that users import. It is imported when the name is asked for, so that no program loads what
 #: it does not use: https://peps.python.org/pep-0562/
 _HOMES = {
+    "CallError": "calls.errors",
     "Change": "calls.changes",
     "ConsumerDaemon": "daemon",
     "DeadLetter": "errors",
@@ -93,6 +102,7 @@ _HOMES = {
     "MessageValidationError": "errors",
     "MethodNotFound": "calls.errors",
     "Nack": "errors",
+    "NoLedger": "calls.errors",
     "Producer": "producer",
     "PubSubError": "errors",
     "PubSubMessageSchema": "codecs",
@@ -129,6 +139,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CallError",
     "Change",
     "ConsumerDaemon",
     "DeadLetter",
@@ -141,6 +152,7 @@ __all__ = [
     "MessageValidationError",
     "MethodNotFound",
     "Nack",
+    "NoLedger",
     "Producer",
     "PubSubError",
     "PubSubMessageSchema",

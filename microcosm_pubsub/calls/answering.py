@@ -7,13 +7,14 @@ The two layers around a service's methods: one sends answers, one keeps them wit
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
 from microcosm.api import typed
 
-from microcosm_pubsub.calls.errors import SERVER_ERROR, RpcError
+from microcosm_pubsub.calls.errors import INVALID_REQUEST, SERVER_ERROR, RpcError
+from microcosm_pubsub.calls.message import MAX_ID_LENGTH, find_problem
 from microcosm_pubsub.calls.replies import Answer, AnswerInbox, Reply, ReplyMemory, get_request_id, is_late, write_error
 from microcosm_pubsub.clients import find_account_client
 from microcosm_pubsub.config import values
@@ -39,6 +40,10 @@ class SendAnswers:
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return how many answers were sent, had no queue any more, named none of ours, or could not be sent."""
+        return {f"answers_{name}": count for name, count in dict(self.reply.counts).items()}
 
     def for_handler(self, handler: Handler | None, options: HandlerOptions) -> UnitLayer | None:
         """Return the layer that sends a handler's answers; None if it gives none."""
@@ -100,7 +105,7 @@ class ReplyLayer:
         if result.retry:
             # The effects of the method are undone, or were never written.
             self.memory.forget(message)
-            return None
+            return write_refusal(message) if result.dead_letter else None
         text = self.memory.find(message)
         if text is None and self.inbox is not None and result.result is MessageHandlingResultType.SKIPPED:
             text = self.inbox.find_answer(message)
@@ -109,6 +114,14 @@ class ReplyLayer:
                 message, RpcError(SERVER_ERROR, f"The request went too far: {result.extra.get('reason')}")
             )
         return text
+
+
+def write_refusal(message: SQSMessage) -> str | None:
+    """Return the answer to a request that is given up since it is no call; None if nobody can be told."""
+    problem = find_problem(message.content)
+    if problem is None or is_late(message) or len(get_request_id(message) or "") > MAX_ID_LENGTH:
+        return None
+    return write_error(message, RpcError(INVALID_REQUEST, f"The request is no call: {problem}"))
 
 
 class KeepLayer:

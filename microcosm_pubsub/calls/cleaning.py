@@ -4,11 +4,13 @@ The reply queues of an account: made, and removed when their process is gone.
     pubsub-reply-<machine>-<pid>-<random>
 
 A queue is surely nobody's if its name tells this machine, and a process that is not there. One of another machine is
-taken for nobody's when it was not touched for a day; a process that calls touches its own every hour.
+taken for nobody's when it was not touched for a day; a process that calls touches its own every hour. A queue whose
+name has another form is none of these, however it begins: a prefix may be that of other queues too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from time import time
 from uuid import uuid4
 
 from microcosm_pubsub.calls.errors import CallError
+from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
 from microcosm_pubsub.clients.protocols import AdminQueueClient
 
@@ -38,19 +41,27 @@ MAX_AGE_SECONDS = 24 * 60 * 60
 TOUCH_SECONDS = 60 * 60
 
 
+#: The name of a reply queue behind the prefix, as `ReplyQueues.create` makes it.
+OWNER = re.compile(r"(?P<machine>[0-9a-f]{10})-(?P<pid>[0-9]+)-[0-9a-f]{12}")
+
+
 @dataclass(frozen=True, slots=True)
 class FoundQueue:
     """
     A reply queue of the account.
 
     :param age_seconds: since its attributes were changed last
-    :param is_dead: whether its process is surely gone
+    :param is_dead: whether its process is gone: True or False if that is known, as it is of this machine's; else None
     """
 
     name: str
     url: str
     age_seconds: float
-    is_dead: bool
+    is_dead: bool | None
+
+    def is_nobodys(self, max_age_seconds: float) -> bool:
+        """Return whether nobody reads it: by its process, or else by its age."""
+        return self.age_seconds >= max_age_seconds if self.is_dead is None else self.is_dead
 
 
 class ReplyQueues:
@@ -81,22 +92,25 @@ class ReplyQueues:
             url = str(self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
         except CLIENT_ERRORS as error:
             raise CallError(
-                f"Cannot make the reply queue {name}: {error_code(error)}; callers need sqs:CreateQueue, "
+                f"Cannot make the reply queue {name}: {error}; callers need sqs:CreateQueue, "
                 f"sqs:SetQueueAttributes and sqs:DeleteQueue on {self.prefix}*"
             ) from error
         self._touched_at = self.now()
         self.own_name = name
         return name, url
 
-    def touch(self, url: str) -> None:
-        """Show that a queue is somebody's, now and then."""
+    def touch(self, url: str) -> bool:
+        """Show that a queue is somebody's, now and then, and return whether it is there, as far as is known."""
         if self.now() - self._touched_at < TOUCH_SECONDS:
-            return
+            return True
         self._touched_at = self.now()
-        with suppress(*CLIENT_ERRORS):
+        try:
             self.client.set_queue_attributes(
                 QueueUrl=url, Attributes={"MessageRetentionPeriod": str(RETENTION_SECONDS)}
             )
+        except CLIENT_ERRORS as error:
+            return error_code(error) not in NO_QUEUE
+        return True
 
     def delete(self, url: str) -> None:
         """Delete a queue, if that can be done."""
@@ -106,13 +120,15 @@ class ReplyQueues:
             logger.info("Cannot delete the reply queue %s: %s", url, error_code(error))
 
     def find(self) -> Iterator[FoundQueue]:
-        """Iterate over the reply queues of the account."""
+        """Iterate over the reply queues of the account that processes have made."""
         token: dict[str, str] = {}
         while True:
             answer = self.client.list_queues(QueueNamePrefix=self.prefix, MaxResults=1000, **token)
             for url in answer.get("QueueUrls") or ():
-                with suppress(*CLIENT_ERRORS):
-                    yield self._describe(url)
+                name = url.rpartition("/")[2]
+                owner = OWNER.fullmatch(name.removeprefix(self.prefix))
+                if owner is not None and (age_seconds := self._find_age(url)) is not None:
+                    yield FoundQueue(name, url, age_seconds, is_dead(owner["machine"], int(owner["pid"])))
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
@@ -122,46 +138,60 @@ class ReplyQueues:
         Remove the queues that are nobody's, and return them.
 
         :param max_age_seconds: delete those of other machines that were not touched for this long
+        :raises Exception: what the client raises, if that is not allowed, or cannot be done now
         """
         others = (queue for queue in self.find() if queue.name != self.own_name)
-        gone = [queue for queue in others if queue.is_dead or queue.age_seconds >= max_age_seconds]
-        for queue in gone:
-            self.delete(queue.url)
-        return gone
+        gone = [queue for queue in others if queue.is_nobodys(max_age_seconds)]
+        return [queue for queue in gone if self._remove(queue)]
 
     def clean_quietly(self) -> None:
         """Remove the queues that are nobody's, if that is allowed."""
         try:
             removed = self.clean()
         except CLIENT_ERRORS as error:
-            logger.debug("Cannot look for old reply queues: %s", error_code(error))
+            logger.debug("Cannot remove old reply queues: %s", error_code(error))
+            return
+        except Exception:
+            # A client of somebody's own may raise anything, and a thread of ours does nothing but this.
+            logger.warning("Cannot look for reply queues that are nobody's", exc_info=True)
             return
         if removed:
             logger.info("Removed %d reply queues of processes that are gone", len(removed))
 
-    def _describe(self, url: str) -> FoundQueue:
-        answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
+    def _remove(self, queue: FoundQueue) -> bool:
+        """Remove a queue, and return whether it was there."""
+        try:
+            self.client.delete_queue(QueueUrl=queue.url)
+        except CLIENT_ERRORS as error:
+            if error_code(error) in NO_QUEUE:
+                return False
+            raise
+        return True
+
+    def _find_age(self, url: str) -> float | None:
+        """Return how long ago a queue was touched, in seconds; None if somebody has removed it meanwhile."""
+        try:
+            answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["LastModifiedTimestamp"])
+        except CLIENT_ERRORS as error:
+            if error_code(error) in NO_QUEUE:
+                return None
+            raise
         changed_at = float((answer.get("Attributes") or {}).get("LastModifiedTimestamp") or self.now())
-        name = url.rpartition("/")[2]
-        return FoundQueue(name, url, self.now() - changed_at, is_dead(name.removeprefix(self.prefix)))
+        return self.now() - changed_at
 
 
-def is_dead(owner: str) -> bool:
-    """
-    Return whether the process that a queue's name tells is surely gone.
-
-    :param owner: the name, without its prefix
-    """
-    machine, _, rest = owner.partition("-")
-    pid, _, unique = rest.partition("-")
-    if machine != get_machine() or not (pid.isdigit() and unique):
-        return False
+def is_dead(machine: str, pid: int) -> bool | None:
+    """Return whether a process is gone; None if that is not known, as it is none of this machine's."""
+    if machine != get_machine():
+        return None
     try:
-        kill(int(pid), 0)
+        kill(pid, 0)
     except ProcessLookupError:
         return True
-    except (OSError, OverflowError):
+    except PermissionError:
         return False
+    except (OSError, OverflowError):
+        return None
     return False
 
 

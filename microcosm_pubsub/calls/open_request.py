@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Future
 from itertools import pairwise
+from logging import getLogger
 from threading import Lock
 from typing import Any
 
-from microcosm_pubsub.calls.errors import RpcTimeout
+from microcosm_pubsub.calls.errors import RpcError, RpcTimeout
+
+
+logger = getLogger(__name__)
 
 
 class OpenRequest:
@@ -63,14 +67,20 @@ class OpenRequest:
     def resolve(self, result: Any, error: BaseException | None = None) -> bool:
         """Take the answer, without waking who waits for it, and return whether it was wanted."""
         self._result, self._error = result, error
+        if isinstance(error, RpcError):
+            error.method = self.method
         if self.future is None:
             return True
-        if not self.future.set_running_or_notify_cancel():
-            return False
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
+        # What a future calls when it is done is user code, and whatever that raises is not the next call's affair.
+        try:
+            if not self.future.set_running_or_notify_cancel():
+                return False
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
+        except BaseException:
+            logger.exception("What was to be called with the answer to %s has failed", self.method)
         return True
 
     def wake(self) -> None:
@@ -86,9 +96,9 @@ class OpenRequest:
         self.resolve(None, error)
         self.wake()
 
-    def expire(self, taken: bool | None = None) -> None:
+    def expire(self, taken: bool | None = None, is_closed: bool = False) -> None:
         """Say that no answer came in time, and whether a service has taken the request, if that is known."""
-        self.fail(RpcTimeout(self.method, self.seconds, taken))
+        self.fail(RpcTimeout(self.method, self.seconds, taken, is_closed))
 
 
 def wake_in_turn(requests: Iterable[OpenRequest]) -> None:

@@ -104,6 +104,12 @@ class Parameters:
 
         :raises ConfigurationError: if nothing is known that JSON could say of an annotation
         """
+        between = [name for name, (each, _) in self._annotated.items() if each.kind in POSITIONAL]
+        if self._takes_more and (given := [name for name in between if name not in self._kinds]):
+            raise ConfigurationError(
+                f"{self.name}: {given[0]} is given by its name, and stands before *, where it would get an argument: "
+                "let it stand behind"
+            )
         maker = SchemaMaker()
         made = {name: self._make_field(maker, parameter) for name, parameter in self.signature.parameters.items()}
         return Schema.from_dict(made, name=self.name)(unknown=RAISE)
@@ -141,9 +147,16 @@ class Parameters:
             raise InvalidParams(f"{self.name}: {type(error).__name__}: {error}") from error
         if self._is_plain:
             return (), loaded
+        if twice := sorted(self._keywords & loaded.get(self._rest, {}).keys()):
+            raise InvalidParams(f"{self.name}: {', '.join(twice)}: the function is given this otherwise")
         bound = BoundArguments(self.signature, OrderedDict(loaded))
         bound.apply_defaults()
-        return bound.args, bound.kwargs
+        if self._takes_more:
+            return bound.args, bound.kwargs
+        # By name where that can be: what the function is given may stand before one of them.
+        by_name = {name: value for name, value in bound.arguments.items() if self._kinds[name] in NAMED}
+        first = [value for name, value in bound.arguments.items() if self._kinds[name] is Parameter.POSITIONAL_ONLY]
+        return tuple(first), {**by_name, **bound.arguments.get(self._rest or "", {})}
 
     # Internals.
 
@@ -160,6 +173,21 @@ class Parameters:
         """Return the name of the parameter that takes all others by name, if there is one."""
         declared = self.signature.parameters.values()
         return next((each.name for each in declared if each.kind is Parameter.VAR_KEYWORD), None)
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Any]:
+        return {name: each.kind for name, each in self.signature.parameters.items()}
+
+    @cached_property
+    def _takes_more(self) -> bool:
+        """Return whether the function takes any number of arguments by position."""
+        return Parameter.VAR_POSITIONAL in self._kinds.values()
+
+    @cached_property
+    def _keywords(self) -> frozenset[str]:
+        """Return the names by which the function takes its own parameters, and not those of the one that takes all."""
+        declared = find_signature(getattr(self.function, "__func__", self.function)).parameters.values()
+        return frozenset(each.name for each in declared if each.kind in NAMED)
 
     @cached_property
     def _is_plain(self) -> bool:

@@ -4,8 +4,8 @@ The answers of services: written, remembered until nobody can ask again, and sen
     request -> transaction (method) -> answer to the queue that it names -> settled
 
 A request whose answer could not be sent is received again, and answered from memory; or by another process, from its
-inbox, where its method handles a message once. The queue is named by its name
-alone, which must begin as configuration says: a request cannot make a service write anywhere else.
+inbox, where its method handles a message once. The queue is named by its name alone, which must begin as configuration
+says: a request cannot make a service write anywhere else.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ logger = getLogger(__name__)
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_REPLY_BYTES = 1024 * 1024
 
-#: At most this many answers are remembered, and those whose request has no deadline for this many seconds.
+#: So many answers are remembered, of this length together; those whose requests have no deadline for these seconds.
 MAX_REMEMBERED = 10_000
+MAX_REMEMBERED_LENGTH = 64 * 1024 * 1024
 DEFAULT_SECONDS = 60.0
 
 #: A request comes again after this many seconds if another thread is at it, or its answer could not be sent.
 BUSY_SECONDS = 1
 
+NOTHING: tuple[float, str | None] = (0.0, None)
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
 
@@ -65,6 +67,7 @@ class ReplyMemory:
         renew_lock_in_child(self, "_lock")
         # Deadline and answer by the id of the request; the answer is None while it is being made.
         self._replies: dict[str, tuple[float, str | None]] = {}
+        self._length = 0
 
     def begin(self, message: SQSMessage) -> bool:
         """
@@ -77,12 +80,12 @@ class ReplyMemory:
             return True
         with self._lock:
             self._forget_old()
-            until, text = self._replies.get(request_id, (0.0, None))
+            until, text = self._replies.get(request_id, NOTHING)
             if until > self.now():
                 if text is None:
                     raise Nack(BUSY_SECONDS, reason="The same request is being answered")
                 return False
-            self._replies[request_id] = (self._find_end(message), None)
+            self._put(request_id, message, None)
             return True
 
     def end(self, message: SQSMessage, text: str) -> None:
@@ -90,30 +93,38 @@ class ReplyMemory:
         request_id = get_request_id(message)
         if request_id is not None:
             with self._lock:
-                self._replies[request_id] = (self._find_end(message), text)
+                self._put(request_id, message, text)
 
     def forget(self, message: SQSMessage) -> None:
         """Let a request be carried out when it comes again."""
         request_id = get_request_id(message)
         if request_id is not None:
             with self._lock:
-                self._replies.pop(request_id, None)
+                self._drop(request_id)
 
     def find(self, message: SQSMessage) -> str | None:
         """Return the answer to a request, if it is there."""
-        request_id = get_request_id(message)
         with self._lock:
-            return None if request_id is None else self._replies.get(request_id, (0.0, None))[1]
+            # No request has an empty id.
+            return self._replies.get(get_request_id(message) or "", NOTHING)[1]
 
-    def _find_end(self, message: SQSMessage) -> float:
+    def _put(self, request_id: str, message: SQSMessage, text: str | None) -> None:
+        self._drop(request_id)
+        self._length += len(text or "")
         deadline = message.content.get("deadline")
-        return self.now() + DEFAULT_SECONDS if deadline is None else float(deadline)
+        self._replies[request_id] = (self.now() + DEFAULT_SECONDS if deadline is None else float(deadline), text)
+
+    def _drop(self, request_id: str) -> None:
+        self._length -= len(self._replies.pop(request_id, NOTHING)[1] or "")
 
     def _forget_old(self) -> None:
         now = self.now()
-        # The oldest were put in first.
-        while self._replies and (len(self._replies) >= MAX_REMEMBERED or next(iter(self._replies.values()))[0] <= now):
-            self._replies.pop(next(iter(self._replies)))
+        while self._replies:
+            # The oldest were put in first.
+            oldest, (until, _) = next(iter(self._replies.items()))
+            if until > now and len(self._replies) < MAX_REMEMBERED and self._length <= MAX_REMEMBERED_LENGTH:
+                return
+            self._drop(oldest)
 
 
 class AnswerInbox(Protocol):
@@ -147,8 +158,7 @@ class Reply:
         self.get_client = get_client
         self.prefix = prefix
         self.names = re.compile(rf"{re.escape(prefix)}[A-Za-z0-9_-]{{1,80}}")
-        #: The numbers of answers that were sent, had no queue any more, were refused since their queue is none of ours,
-        #: or failed.
+        #: The numbers of answers that were sent, whose queue was gone, or none of ours (refused), or that failed.
         self.counts: Counter[str] = Counter()
         self._urls: dict[str, str] = {}
         self._combiner = Combiner(self._send_all, lambda answer: len(answer[1]), "pubsub-answers")
@@ -164,8 +174,8 @@ class Reply:
         if not isinstance(name, str) or not self.names.fullmatch(name):
             self.counts["refused"] += 1
             logger.warning(
-                "An answer was not sent: its request wants it in %r, which is no reply queue (pubsub_replies.prefix)",
-                name,
+                "The answer to message %s (%s) was not sent: it is wanted in %r, and no queue beginning with %s",
+                *(message.message_id, message.content["method"], name, self.prefix),
             )
             done(None)
             return
@@ -274,14 +284,17 @@ def write_result(message: SQSMessage, value: Any, field: Any = None) -> str:
 
 
 def write_error(message: SQSMessage, error: RpcError) -> str:
-    """Return the text of an answer that is an error."""
-    answer = {"jsonrpc": VERSION, "id": get_request_id(message), "error": error.to_dict()}
+    """Return the text of an answer that is an error; its data is left out if it cannot be written, or is too long."""
+    answer: dict[str, Any] = {"jsonrpc": VERSION, "id": get_request_id(message)}
     try:
-        text = dumps(answer, allow_nan=False)
-    except ENCODING_ERRORS:
-        text = ""
-    if text and len(text) <= MAX_REPLY_BYTES:
-        return text
+        whole = RpcError(error.code, error.message, to_plain(error.data))
+        text = dumps({**answer, "error": whole.to_dict()}, allow_nan=False)
+        if len(text) <= MAX_REPLY_BYTES:
+            return text
+        problem = f"it is {len(text)} bytes long, and a queue takes {MAX_REPLY_BYTES}"
+    except ENCODING_ERRORS as failure:
+        problem = str(failure)
     # The text of a method's error may be anything, of any length.
     plain = RpcError(error.code, error.message[:1000])
+    logger.warning("The error %d %s goes to its caller without its data: %s", plain.code, plain.message, problem)
     return dumps({**answer, "error": plain.to_dict()})

@@ -11,17 +11,16 @@ import atexit
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from json import loads
 from logging import getLogger
 from math import ceil
 from os import getpid
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from microcosm_pubsub.calls.cleaning import ReplyQueues
-from microcosm_pubsub.calls.errors import CallError, to_error
+from microcosm_pubsub.calls.errors import CallError, read_answer
 from microcosm_pubsub.calls.open_request import OpenRequest, wake_in_turn
 from microcosm_pubsub.calls.replies import NO_QUEUE
 from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
@@ -36,6 +35,9 @@ MAX_POLL_SECONDS = 2
 
 #: The queue is asked again this many seconds after an error.
 RETRY_SECONDS = 1.0
+
+#: What becomes of what comes to the queue: it is answered, late or unknown, or unreadable.
+OUTCOMES = ("answered", "late", "unreadable")
 
 
 class ReplyQueue:
@@ -81,15 +83,23 @@ class ReplyQueue:
         :param method: as it is called
         :param seconds: for how long
         :param future: gets the answer, if no thread waits for it
-        :raises CallError: if the queue cannot be made
+        :raises CallError: if the queue cannot be made, or the thread would wait for itself
         """
         if getpid() != self.pid:
             # This is a forked child, which needs a queue of its own.
             self._start()
+        if future is None and current_thread() is self._reader:
+            raise CallError(
+                f"Cannot call {method} from what a future calls when it is done: that runs in the thread that reads "
+                "the answers, and would wait for itself; use call_soon, or call from another thread"
+            )
+        url = self.url
+        # One of a process that has called nobody for a day may have been removed.
+        is_there = url is None or self.queues.touch(url)
         with self._changed:
             if self._closed:
                 raise CallError(f"Cannot call {method}: the reply queue of this process is closed")
-            if self.url is None:
+            if self.url is None or (self.url == url and not is_there):
                 self._open()
             waiting = OpenRequest(method, seconds, self.clock() + seconds, future)
             request_id = uuid4().hex
@@ -122,14 +132,17 @@ class ReplyQueue:
 
     def close(self) -> None:
         """Let no call wait, and delete the queue."""
+        if getpid() != self.pid:
+            # In a forked child all is the parent's, one of whose threads may have had the lock, which it never gives.
+            self._start()
         with self._changed:
             self._closed = True
             self._changed.notify()
         for waiting in self._take_all():
-            waiting.expire()
+            # Whether it was taken is not asked of a database, once for each, while the process ends.
+            waiting.expire(is_closed=True)
         atexit.unregister(self.close)
-        # In a forked child the queue is the parent's, and stays.
-        if self.url is not None and getpid() == self.pid:
+        if self.url is not None:
             self.queues.delete(self.url)
 
     # Internals.
@@ -140,17 +153,15 @@ class ReplyQueue:
         if self._reader is None:
             self._reader = Thread(target=self._read, name="pubsub-replies", daemon=True)
             self._reader.start()
+            # There may be many, and no answer waits for that.
+            Thread(target=self.queues.clean_quietly, name="pubsub-replies-removed", daemon=True).start()
 
     def _read(self) -> None:
-        # A thread of our own, which all calls of the process wait for: whatever a client raises, it goes on.
-        try:
-            self.queues.clean_quietly()
-        except Exception:
-            logger.warning("Cannot look for reply queues that are nobody's", exc_info=True)
         while (url := self._wait_for_calls()) is not None:
             try:
                 self._receive(url)
             except Exception as error:
+                # All calls of the process wait for this thread: whatever a client raises, it goes on.
                 self._lose(error)
             self._expire_late()
 
@@ -192,18 +203,16 @@ class ReplyQueue:
     def _deliver(self, body: Any) -> OpenRequest | None:
         """Give an answer to who waits for it, and return that; None if nobody does."""
         try:
-            answer = loads(body)
-            request_id = answer["id"]
-            error = to_error(answer["error"]) if "error" in answer else None
-            result = None if error else answer["result"]
-        except (KeyError, TypeError, ValueError, RecursionError):
+            request_id, result, error = read_answer(body)
+        except ValueError as problem:
             self.counts["unreadable"] += 1
-            logger.warning("A message of the reply queue is no answer, and was dropped")
+            logger.warning("A message of the reply queue %s is no answer, and was dropped: %s", self.name, problem)
             return None
-        waiting = self._waiting.pop(request_id, None) if isinstance(request_id, str) else None
+        waiting = self._waiting.pop(request_id, None)
         if waiting is None or not waiting.resolve(result, error):
             self.counts["late"] += 1
-            logger.info("An answer came that nobody waits for, and was dropped: %r", request_id)
+            what = "an unknown call, or one that is over" if waiting is None else waiting.method
+            logger.info("Nobody waits for an answer to %s, which was dropped: %.100r", what, request_id)
             return None
         self.counts["answered"] += 1
         return waiting
@@ -228,7 +237,7 @@ class ReplyQueue:
                 return
             code = error_code(error)
             expected = isinstance(error, CLIENT_ERRORS)
-            logger.warning("Cannot read the reply queue %s: %s", self.name, code, exc_info=not expected)
+            logger.warning("Cannot read the reply queue %s: %s", self.name, error, exc_info=not expected)
             if code in NO_QUEUE:
                 # The answers to open requests will not come; later calls name another queue.
                 self.url = None
@@ -248,5 +257,5 @@ class ReplyQueue:
         return taken
 
     def gauges(self) -> Mapping[str, float]:
-        """Return its gauges."""
-        return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": count for name, count in self.counts.items()}}
+        """Return how many calls wait, and what became of answers since it was made."""
+        return {"rpc_waiting": len(self._waiting), **{f"rpc_{name}": self.counts[name] for name in OUTCOMES}}

@@ -4,8 +4,8 @@ The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_secon
 
 from __future__ import annotations
 
-from asyncio import to_thread, wrap_future
-from collections.abc import Callable, Sequence
+from asyncio import to_thread, wait_for, wrap_future
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from time import time
@@ -16,7 +16,7 @@ from microcosm.api import typed
 from microcosm_pubsub.calls.cleaning import ReplyQueues
 from microcosm_pubsub.calls.combiner import Combiner
 from microcosm_pubsub.calls.errors import InvalidParams, RpcTimeout
-from microcosm_pubsub.calls.message import VERSION, make_request_media_type, register_calls
+from microcosm_pubsub.calls.message import MAX_METHOD_LENGTH, VERSION, make_request_media_type, register_calls
 from microcosm_pubsub.calls.open_request import OpenRequest
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.calls.reply_queue import ReplyQueue
@@ -27,6 +27,10 @@ from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.producer import PubsubMessage
+
+
+#: A call waits for this many seconds at most, for which a queue can hide its request.
+MAX_SECONDS = 12 * 60 * 60
 
 
 class Rpc:
@@ -88,13 +92,7 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future: Future[Any] = Future()
-        request_id, _, message = self._expect(method, args, kwargs, timeout_seconds, future)
-        try:
-            self.requests.send(message)
-        except BaseException:
-            self.replies.forget(request_id)
-            raise
+        future, _ = self._begin(method, args, kwargs, timeout_seconds)
         return future
 
     async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
@@ -103,8 +101,15 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future = await to_thread(self.call_soon, method, *args, timeout_seconds=timeout_seconds, **kwargs)
-        return await wrap_future(future)
+        future, waiting = await to_thread(self._begin, method, args, kwargs, timeout_seconds)
+        try:
+            # Who reads the answers may be at a receive for longer than this call waits.
+            return await wait_for(wrap_future(future), waiting.deadline - self.replies.clock())
+        except RpcTimeout:
+            raise
+        except TimeoutError:
+            taken = await to_thread(self.replies.find_taken, waiting)
+            raise RpcTimeout(method, waiting.seconds, taken) from None
 
     def notify(self, method: str, /, *args: Any, **kwargs: Any) -> None:
         """
@@ -119,16 +124,33 @@ class Rpc:
         """
         Return a service as if it were here: `rpc.service("inventory").count(item="bolt")`.
 
-        :param timeout_seconds: how long each call waits
+        :param timeout_seconds: how long each call waits that does not say
         """
         make_request_media_type(name)
         return Proxy(self, name, timeout_seconds)
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return how many calls wait, and how many answers came, came late or to nobody, or could not be read."""
+        return self.replies.gauges()
 
     def close(self) -> None:
         """Delete the reply queue; calls that wait raise `RpcTimeout`."""
         self.replies.close()
 
     # Internals.
+
+    def _begin(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
+    ) -> tuple[Future[Any], OpenRequest]:
+        """Send a request, and return the future of its answer, and the open request."""
+        future: Future[Any] = Future()
+        request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds, future)
+        try:
+            self.requests.send(message)
+        except BaseException:
+            self.replies.forget(request_id)
+            raise
+        return future, waiting
 
     def _expect(
         self,
@@ -140,12 +162,13 @@ class Rpc:
     ) -> tuple[str, OpenRequest, PubsubMessage]:
         """Return the id of a request, the open request, and the message that is to be sent."""
         seconds = self.timeout_seconds if timeout_seconds is None else timeout_seconds
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 12 * 60 * 60:
-            raise ConfigurationError(f"timeout_seconds is {seconds!r}, but must be a number of seconds above 0")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= MAX_SECONDS:
+            raise ConfigurationError(
+                f"{method}: timeout_seconds is {seconds!r:.50}, but must be a number of seconds above 0, and "
+                f"{MAX_SECONDS} (12 hours) at most"
+            )
         params = make_params(method, args, kwargs)
         request_id, queue, waiting = self.replies.expect(method, seconds, future)
-        if self.replies.url is not None:
-            self.queues.touch(self.replies.url)
         more = {"id": request_id, "reply_to": queue, "deadline": self.now() + seconds}
         try:
             return request_id, waiting, self._create(method, params, more)
@@ -159,8 +182,11 @@ class Rpc:
 
     def _create(self, method: str, params: Any, more: dict[str, Any]) -> PubsubMessage:
         service, dot, name = method.rpartition(".") if isinstance(method, str) else ("", "", "")
-        if not dot:
-            raise ConfigurationError(f"Cannot call {method!r}: name a method as service.method")
+        if not dot or not 0 < len(name) <= MAX_METHOD_LENGTH:
+            raise ConfigurationError(
+                f"Cannot call {method!r:.100}: name a method as service.method, the method by {MAX_METHOD_LENGTH} "
+                "characters at most"
+            )
         media_type = self._media_types.get(service) or self._register(service)
         call = {"jsonrpc": VERSION, "method": name, "params": params, **more}
         message: PubsubMessage = self.producer.create_message(media_type, call)
@@ -180,11 +206,11 @@ class Rpc:
 
 class Proxy:
     """
-    A service as if it were here: its attributes are its methods.
+    A service as if it were here: its attributes are its methods, which take `timeout_seconds` as `call` does.
 
     :param rpc: calls them
     :param name: of the service
-    :param timeout_seconds: how long each call waits
+    :param timeout_seconds: how long each call waits that does not say
     """
 
     def __init__(self, rpc: Rpc, name: str, timeout_seconds: float | None = None) -> None:
@@ -196,8 +222,9 @@ class Proxy:
         if name.startswith("_"):
             raise AttributeError(name)
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            return self._rpc.call(f"{self._name}.{name}", *args, timeout_seconds=self._timeout_seconds, **kwargs)
+        def method(*args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
+            seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+            return self._rpc.call(f"{self._name}.{name}", *args, timeout_seconds=seconds, **kwargs)
 
         method.__name__ = name
         return method
@@ -210,16 +237,22 @@ def make_params(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     :raises InvalidParams: if they are given in both ways, or JSON cannot say one
     """
     if args and kwargs:
-        raise InvalidParams(f"{method}: parameters go by position or by name, and not both ways in one call")
+        raise refuse_params(method, "parameters go by position or by name, and not both ways in one call")
     named: dict[Any, Any] = dict(enumerate(args)) if args else kwargs
     for name, value in named.items():
         try:
             named[name] = to_plain(value)
         except ENCODING_ERRORS as error:
-            raise InvalidParams(
-                f"{method}: parameter {name} is {article(value)}, which cannot be written as JSON ({error})"
-            ) from error
+            problem = f"parameter {name} is {article(value)}, which cannot be written as JSON ({error})"
+            raise refuse_params(method, problem) from error
     return list(named.values()) if args else named
+
+
+def refuse_params(method: str, problem: str) -> InvalidParams:
+    """Return the error of a call that cannot be made with its parameters."""
+    error = InvalidParams(f"{method}: {problem}")
+    error.method = method
+    return error
 
 
 def find_was_taken(client: Any) -> Callable[[str], bool | None]:
@@ -233,7 +266,7 @@ def find_was_taken(client: Any) -> Callable[[str], bool | None]:
 
 
 @defaults(
-    timeout_seconds=typed(values.number("pubsub_rpc.timeout_seconds", minimum=0), default_value=10.0),
+    timeout_seconds=typed(values.number("pubsub_rpc.timeout_seconds", 0.001, MAX_SECONDS), default_value=10.0),
 )
 def configure_pubsub_rpc(graph: PubSubGraph) -> Rpc:
     """

@@ -15,8 +15,10 @@ The value that a method returns is its answer; an error that it raises is an ans
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from inspect import Parameter
 from logging import getLogger
 from time import time
 from traceback import format_exc
@@ -29,8 +31,8 @@ from microcosm.registry import _registry as default_registry
 from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNotFound, RpcError
 from microcosm_pubsub.calls.handler import make_call_handler
 from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
-from microcosm_pubsub.calls.parameters import Parameters
-from microcosm_pubsub.calls.replies import ReplyMemory, write_error, write_result
+from microcosm_pubsub.calls.parameters import POSITIONAL, Parameters
+from microcosm_pubsub.calls.replies import ReplyMemory, get_request_id, write_error, write_result
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, Nack, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
@@ -80,7 +82,11 @@ class Service:
     @classmethod
     def run(cls) -> None:
         """Run the service alone, as a daemon of its name, and exit."""
-        make_service_daemon(cls)().run()
+        try:
+            daemon_cls = make_service_daemon(cls)
+        except ConfigurationError as error:
+            sys.exit(f"{cls.__qualname__}: cannot start: {error}")
+        daemon_cls().run()
 
     @cached_property
     def replies(self) -> ReplyMemory:
@@ -128,9 +134,13 @@ class ServiceMethod:
         self.method = method
         if service.options.batch_size is not None:
             raise ConfigurationError(f"{type(service).__qualname__}: a request is one call, and has no batch_size")
-        if not find_signature(method).parameters:
-            raise ConfigurationError(f"{method.__qualname__} takes nothing, but must take the message first")
+        if not takes_message(method):
+            raise ConfigurationError(f"{method.__qualname__} does not take the message first, behind self")
         self.parameters = Parameters(method, skip=1)
+        if "timeout_seconds" in self.parameters.signature.parameters:
+            raise ConfigurationError(
+                f"{method.__qualname__}: a call says by timeout_seconds how long it waits; name the parameter otherwise"
+            )
         # The annotations are read now, when the service is bound.
         self.returned = make_return_field(method)
         _ = self.parameters.schema
@@ -188,8 +198,8 @@ class MethodRun:
         if isinstance(error, Nack):
             self.replies.forget(self.message)
             return
-        if not isinstance(error, RpcError):
-            logger.warning("%s failed, and its caller is told so", self.method.name, exc_info=True)
+        if not isinstance(error, RpcError) or error.is_of_another_call:
+            logger.warning("%s failed", self.method.name, exc_info=True)
             data = {"type": type(error).__qualname__}
             if self.method.service.tell_tracebacks:
                 data["traceback"] = format_exc()
@@ -199,12 +209,26 @@ class MethodRun:
 
 def refuse(replies: ReplyMemory, message: SQSMessage, error: RpcError) -> None:
     """
-    Note an error as the answer.
+    Note an error as the answer; of a notice, which wants none, log it.
 
     :raises SkipMessage: since the message is done
     """
+    text = f"{error.code} {error.message}"
+    if get_request_id(message) is None:
+        logger.warning("The notice %s (%s) has failed: %s", message.message_id, message.content["method"], text)
+        raise SkipMessage(f"A notice, so that nobody is told of its error: {text}")
     replies.end(message, write_error(message, error))
-    raise SkipMessage(f"Answered with an error: {error.code} {error.message}")
+    raise SkipMessage(f"Answered with an error: {text}")
+
+
+def takes_message(method: Callable[..., Any]) -> bool:
+    """Return whether a method, which is bound, takes something by position."""
+    try:
+        first = next(iter(find_signature(method).parameters.values()), None)
+    except ValueError:
+        # It does not even take the service.
+        return False
+    return first is not None and first.kind in (*POSITIONAL, Parameter.VAR_POSITIONAL)
 
 
 def make_return_field(method: Callable[..., Any]) -> Any:
@@ -228,6 +252,10 @@ def service(name: str) -> Callable[[S], S]:
     """
 
     def decorator(cls: S) -> S:
+        if (own := cls.__dict__.get("name") or name) != name:
+            raise ConfigurationError(
+                f"{cls.__qualname__} is named {own!r} by itself, and {name!r} by @service: keep one"
+            )
         cls.name = name
         _declare(cls)
         return cls
@@ -236,11 +264,18 @@ def service(name: str) -> Callable[[S], S]:
 
 
 def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
-    """Return a daemon that runs one service, and nothing else."""
+    """
+    Return a daemon that runs one service, and nothing else.
+
+    :raises ConfigurationError: if it has no name of its own: calls would go to the class whose name it is
+    """
     # Imported here, since only programs that are daemons need it.
     from microcosm_pubsub.daemon import ConsumerDaemon
     from microcosm_pubsub.daemon.process import rebuild
 
+    if not cls.__dict__.get("name"):
+        found = f"the name {cls.name!r} of a base class, and none of its own" if cls.name else "no name"
+        raise ConfigurationError(f"{cls.__qualname__} has {found}: set its `name`")
     component: str | None = next((name for name, factory in default_registry.all.items() if factory is cls), None)
     if component is None:
         component = f"{cls.name}_service"
@@ -260,9 +295,5 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
 
 def _declare(cls: type[Service]) -> None:
     media_type = make_request_media_type(cls.name)
-    on_resolve(PubSubMessageSchemaRegistry, _register, media_type, CallSchema)
-    on_resolve(SQSMessageHandlerRegistry, _register, media_type, cls)
-
-
-def _register(registry: Any, media_type: str, *values: Any) -> None:
-    registry.register(media_type, *values)
+    on_resolve(PubSubMessageSchemaRegistry, PubSubMessageSchemaRegistry.register, media_type, CallSchema)
+    on_resolve(SQSMessageHandlerRegistry, SQSMessageHandlerRegistry.register, media_type, cls)

@@ -17,7 +17,7 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import find_factories
 from microcosm_pubsub.config.unknown import find_unknown
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RECYCLED, EXIT_RESTART, Reporter, listen
-from microcosm_pubsub.daemon.services import Services
+from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import PubSubError, QueueAccessError
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.health import Answer, HealthServer, Report, Route, report_routes
@@ -49,7 +49,7 @@ def run_to_end(daemon: PreparedDaemon, send_report: Callable[[Report], None] | N
     """
     graph = daemon.graph
     worker: Worker = graph.pubsub_worker
-    services = Services(graph.pubsub_services)
+    services = Services(graph.pubsub_services, find_call_gauges(graph))
 
     def get_report() -> Report:
         problems = services.problems()

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from microcosm.api import typed
 
 from microcosm_pubsub.config import values
-from microcosm_pubsub.config.graph import defaults, find_parts, use_parts
+from microcosm_pubsub.config.graph import defaults, find_component, find_parts, use_parts
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.graph import PubSubGraph
 
@@ -51,10 +51,12 @@ class Services:
     Start, watch and stop some services.
 
     :param services: are started in this order, and stopped in the other
+    :param tellers: return more gauges, of what needs neither
     """
 
-    def __init__(self, services: Iterable[Service]) -> None:
+    def __init__(self, services: Iterable[Service], tellers: Iterable[Callable[[], Mapping[str, float]]] = ()) -> None:
         self.services = list(services)
+        self.tellers = list(tellers)
         self._running: list[Service] = []
 
     def add(self, service: Service) -> None:
@@ -90,8 +92,8 @@ class Services:
         return [problem for service in list(self._running) for problem in ask(service, service.problems, UNKNOWN)]
 
     def gauges(self) -> dict[str, float]:
-        """Return the gauges of the services."""
-        gauges: dict[str, float] = {}
+        """Return the gauges of the services, and the others."""
+        gauges = {name: value for tell in self.tellers for name, value in tell().items()}
         for service in list(self._running):
             gauges.update(ask(service, service.gauges, NOTHING))
         return gauges
@@ -105,6 +107,12 @@ def ask(service: Service, question: Callable[[], T], otherwise: T) -> T:
     except Exception:
         logger.warning("The service %s cannot tell how it fares", name_of(service), exc_info=True)
         return otherwise
+
+
+def find_call_gauges(graph: PubSubGraph) -> list[Callable[[], Mapping[str, float]]]:
+    """Return what tells of the calls that a daemon makes, and of the answers that it gives."""
+    found = (find_component(graph, name) for name in ("pubsub_rpc", "pubsub_replies"))
+    return [each.gauges for each in found if each is not None]
 
 
 def name_of(service: Service) -> str:

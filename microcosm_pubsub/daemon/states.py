@@ -15,7 +15,7 @@ from microcosm_daemon.daemon import Daemon
 
 from microcosm_pubsub.daemon.process import EXIT_LASTING, EXIT_OK, EXIT_RESTART
 from microcosm_pubsub.daemon.running import say_start, warn_of_doubts
-from microcosm_pubsub.daemon.services import Services
+from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import QueueAccessError
 from microcosm_pubsub.health import HealthServer, Report, report_routes
 
@@ -40,7 +40,7 @@ def run_states(daemon: Any, send_report: Callable[[Report], None] | None) -> int
     :param send_report: sends the health of this process to its supervisor, if it has one
     """
     graph = daemon.graph
-    services = Services(graph.pubsub_services)
+    services = Services(graph.pubsub_services, find_call_gauges(graph))
 
     def get_report() -> Report:
         problems = services.problems()

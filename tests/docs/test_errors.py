@@ -1,8 +1,9 @@
 """The reference of the errors names every class that there is, and no other."""
 
+from importlib import import_module
 from inspect import getmembers, isclass
 from pathlib import Path
-from re import MULTILINE, findall
+from re import MULTILINE, findall, match, search
 
 from microcosm_pubsub import errors
 from microcosm_pubsub.calls import errors as call_errors
@@ -24,3 +25,16 @@ def test_documented_errors_are_those_that_exist():
     documented = findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", PAGE.read_text(), flags=MULTILINE)
 
     assert sorted(documented) == sorted(existing)
+
+
+def test_each_is_imported_from_where_the_page_says():
+    module, missing = "", []
+    for line in PAGE.read_text().splitlines():
+        if line.startswith("#"):
+            module = "microcosm_pubsub.errors"
+        elif said := search(r"from `(microcosm_pubsub[\w.]*)`", line):
+            module = said[1]
+        elif (row := match(r"\| `(\w+)` \|", line)) and not hasattr(import_module(module), row[1]):
+            missing.append(f"{module}.{row[1]}")
+
+    assert missing == []

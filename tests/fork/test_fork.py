@@ -18,6 +18,7 @@ from microcosm_pubsub.conventions import created
 
 
 PUBLISHER = Path(__file__).parent / "publisher.py"
+CALLER = Path(__file__).parent / "caller.py"
 CHILDREN, MESSAGES = 6, 100
 SECONDS = 90
 
@@ -91,3 +92,14 @@ def test_over_http(ministack, transport, plain):
     publish(config, PUBSUB_PLAIN=plain)
 
     judge(drain(ministack.sqs, queue_url))
+
+
+def test_a_child_ends_whatever_a_thread_of_its_parent_does(tmp_path):
+    finished = run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(CALLER), f"sqlite:///{tmp_path}/broker.db"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert (finished.stdout, finished.stderr) == ("0\n", "")

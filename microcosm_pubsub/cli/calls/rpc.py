@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from math import isfinite
 
 from microcosm_pubsub.calls.cleaning import MAX_AGE_SECONDS
 from microcosm_pubsub.calls.errors import RpcError
 from microcosm_pubsub.cli.calls.session import add_graph_flags, open_graph, read_params
 from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import find_broker_url
-from microcosm_pubsub.clients import CLIENT_ERRORS, error_code
-from microcosm_pubsub.errors import QueueAccessError
+from microcosm_pubsub.clients import CLIENT_ERRORS
+from microcosm_pubsub.errors import ConfigurationError, QueueAccessError
 
 
 def add_flags(parser: ArgumentParser) -> None:
@@ -24,20 +25,37 @@ def add_flags(parser: ArgumentParser) -> None:
     command.add_argument("method", metavar="SERVICE.METHOD")
     command.add_argument("--args", metavar="JSON", help="its parameters: a list by position, or an object by name")
     command.add_argument("--timeout-seconds", type=float, metavar="S", help="how long to wait for it; 10 by default")
-    add_graph_flags(command)
+    add_rpc_flags(command)
     command.set_defaults(call=call)
 
     text = "remove the reply queues of processes that are gone"
     command = commands.add_parser("clean", help=text, description=text[:1].upper() + text[1:] + ".")
     command.add_argument(
         "--max-age-seconds",
-        type=float,
+        type=age,
         default=MAX_AGE_SECONDS,
         metavar="S",
         help="those of other machines that nobody touched for this long; a day by default",
     )
-    add_graph_flags(command)
+    add_rpc_flags(command)
     command.set_defaults(call=clean)
+
+
+def add_rpc_flags(parser: ArgumentParser) -> None:
+    """Add the flags that say where services and reply queues are."""
+    add_graph_flags(parser)
+    parser.add_argument("--prefix", metavar="P", help="how the names of reply queues begin; pubsub-reply- by default")
+
+
+def age(text: str) -> float:
+    """Read an age, in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (isfinite(value) and value >= 0):
+        raise ArgumentTypeError("must be a number of seconds, 0 or more")
+    return value
 
 
 def call(args: Namespace) -> int:
@@ -46,6 +64,11 @@ def call(args: Namespace) -> int:
     rpc = open_graph(args, "pubsub_rpc").pubsub_rpc
     params = read_params(args.args)
     by_position, by_name = (params, {}) if isinstance(params, list) else ([], params)
+    if "timeout_seconds" in by_name:
+        raise ConfigurationError(
+            "--args names timeout_seconds, by which a call says how long it waits: use --timeout-seconds for that, or "
+            "give the parameters by position, as a list"
+        )
     try:
         result = rpc.call(args.method, *by_position, timeout_seconds=args.timeout_seconds, **by_name)
     except RpcError as error:
@@ -67,7 +90,7 @@ def clean(args: Namespace) -> int:
         removed = queues.clean(args.max_age_seconds)
     except CLIENT_ERRORS as error:
         raise QueueAccessError(
-            f"Cannot look for reply queues: {error_code(error)}; that needs sqs:ListQueues, sqs:GetQueueAttributes "
+            f"Cannot remove reply queues: {error}; that needs sqs:ListQueues, sqs:GetQueueAttributes "
             "and sqs:DeleteQueue"
         ) from error
     if args.json:
@@ -75,5 +98,5 @@ def clean(args: Namespace) -> int:
         return 0
     for queue in removed:
         print(f"removed {queue.name}")
-    print(f"{len(removed)} reply queues were removed")
+    print("1 reply queue was removed" if len(removed) == 1 else f"{len(removed)} reply queues were removed")
     return 0

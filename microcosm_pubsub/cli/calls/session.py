@@ -45,6 +45,7 @@ def open_graph(args: Namespace, *components: str) -> Any:
     client = {"profile_name": args.profile, "region_name": args.region, "endpoint_url": args.endpoint_url}
     given = {
         "pubsub_broker": {"url": args.broker_url},
+        "pubsub_replies": {"prefix": getattr(args, "prefix", None)},
         "sns_producer": client,
         "sns_topic_arns": {"default": args.topic_arn},
         "sqs_consumer": client,
@@ -104,6 +105,8 @@ def read_params(text: str | None) -> Any:
         params = loads(text) if text is not None else {}
     except JSONDecodeError as error:
         raise ConfigurationError(f"--args is no JSON: {error}") from error
+    except RecursionError:
+        raise ConfigurationError("--args is no JSON: it is too deep") from None
     if not isinstance(params, (list, dict)):
         raise ConfigurationError("--args must be a JSON list (by position) or a JSON object (by name)")
     return params

@@ -101,3 +101,24 @@ def test_a_future_that_was_cancelled_wants_no_answer(make_request):
     future.cancel()
 
     assert not make_request(future).resolve(1)
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+def test_what_a_future_calls_may_raise_anything(make_request, error, caplog):
+    def fail(_):
+        raise error
+
+    future = Future()
+    future.add_done_callback(fail)
+    assert make_request(future).resolve(7)
+    assert future.result() == 7
+    assert type(error).__name__ in caplog.text
+
+
+def test_a_future_that_somebody_else_has_ended(make_request, caplog):
+    future = Future()
+    future.set_result(1)
+
+    make_request(future).resolve(7)
+    assert future.result() == 1
+    assert "the answer to echo.words" in caplog.text

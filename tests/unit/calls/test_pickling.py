@@ -1,10 +1,12 @@
 """
-Daemons that are made by a function are started in processes of their own too.
+Daemons that are made by a function are started in processes of their own too, and errors are told by them.
 """
 
 from pickle import dumps, loads
 
-from microcosm_pubsub import ConsumerDaemon, Service
+import pytest
+
+from microcosm_pubsub import ConsumerDaemon, InvalidParams, RemoteError, RpcError, RpcTimeout, Service
 from microcosm_pubsub.calls.service import make_service_daemon
 from microcosm_pubsub.modules.config import Config, Queue
 from microcosm_pubsub.modules.daemon import make_daemon, make_queue_daemon
@@ -17,6 +19,15 @@ class Pickled(Service):
 
 class PlainDaemon(ConsumerDaemon):
     name = "plain"
+
+
+@pytest.mark.parametrize(
+    "error", [RpcError(409, "no", {"left": 3}), RemoteError(-32000, "no"), InvalidParams("no"), RpcTimeout("a.b", 5.0)]
+)
+def test_of_an_error(error):
+    again = loads(dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))
 
 
 def test_of_a_service():

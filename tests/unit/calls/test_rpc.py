@@ -4,14 +4,22 @@ Requests and their answers.
 
 import asyncio
 import sys
+from collections import Counter
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from http import HTTPStatus
 from json import dumps, loads
 from threading import Event, Thread, current_thread
+from threading import enumerate as enumerate_threads
 from types import SimpleNamespace
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from microcosm.registry import _registry as default_registry
 from sqlalchemy import create_engine, text
 
 from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
@@ -24,10 +32,18 @@ from microcosm_pubsub.calls.errors import (
     RpcError,
     RpcTimeout,
 )
+from microcosm_pubsub.calls.replies import ReplyMemory
 from microcosm_pubsub.calls.rpc import find_was_taken
+from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
+from tests.waiting import SECONDS
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
 
 
 @dataclass
@@ -49,6 +65,9 @@ def make_service():
         def on_add(self, message: SQSMessage, one: int, two: int = 1, *more: int) -> int:
             return one + two + sum(more)
 
+        def on_collect(self, message, graph, one, **more):
+            return [one, more]
+
         def on_fail(self, message):
             raise NotImplementedError("I was never created")
 
@@ -68,6 +87,12 @@ def make_service():
         def on_grow(self, message, size: Size, at: datetime) -> Size:
             assert at.tzinfo is not None
             return Size(size.width * 2, size.height * 2)
+
+        def on_refuse_some(self, message):
+            raise RpcError(-31000, "Less", {"left": Decimal("1.50"), "at": Size(1, 2)})
+
+        def on_refuse_oddly(self, message):
+            raise RpcError(-31000, "No more bolts", {"left": object()})
 
         def on_odd(self, message):
             return object()
@@ -100,7 +125,10 @@ def test_what_a_method_returns_is_the_answer(rpc):
     assert rpc.call("simple.echo", [1, None]) == [1, None]
     assert rpc.call("simple.add", 1, 2, 3, 4) == 10
     assert rpc.call("simple.add", one=1) == 2
+    assert rpc.call("simple.echo", words=Counter("aab")) == {"a": 2, "b": 1}
+    assert rpc.call("simple.echo", words=[Point(1, 2), HTTPStatus.OK]) == [[1, 2], 200]
     assert rpc.call("simple.name") == "services"
+    assert rpc.call("simple.collect", one=1, two=2) == [1, {"two": 2}]
 
 
 def test_types_go_both_ways(rpc):
@@ -113,10 +141,19 @@ def test_types_go_both_ways(rpc):
 @pytest.mark.parametrize(
     ("method", "params", "error", "code", "text"),
     [
-        ("simple.nothing", {}, MethodNotFound, -32601, "simple has no method 'nothing'; it has add, echo"),
+        ("simple.nothing", {}, MethodNotFound, -32601, "simple has no method 'nothing'; it has add, collect, echo"),
         ("simple.add", {}, InvalidParams, -32602, "one: Missing data"),
         ("simple.add", {"one": "x"}, InvalidParams, -32602, "one: Not a valid integer"),
         ("simple.add", {"one": 1, "three": 3}, InvalidParams, -32602, "three: Unknown field"),
+        (
+            "simple.collect",
+            {"one": 1, "message": 2},
+            InvalidParams,
+            -32602,
+            "on_collect: message: the function is given",
+        ),
+        ("simple.collect", {"one": 1, "graph": 2, "self": 3}, InvalidParams, -32602, "on_collect: graph, self: the"),
+        ("simple.collect", {"one": 1, "more": {"one": 2}}, InvalidParams, -32602, "on_collect: one: the function is"),
         ("simple.fail", {}, RemoteError, -32000, "NotImplementedError: I was never created"),
         ("simple.leave", {}, RemoteError, -32000, "SystemExit: No more work today"),
         ("simple.leave_later", {}, RemoteError, -32000, "SystemExit: 3"),
@@ -143,6 +180,21 @@ def test_more_of_an_error(rpc):
     assert "traceback" not in raised.value.data
 
 
+def test_more_of_an_error_goes_as_an_answer_does(rpc):
+    with pytest.raises(RpcError) as raised:
+        rpc.call("simple.refuse_some")
+    assert raised.value.data == {"left": "1.50", "at": {"width": 1, "height": 2}}
+
+
+def test_more_than_can_be_said_of_an_error(rpc, caplog):
+    with pytest.raises(RpcError) as raised:
+        rpc.call("simple.refuse_oddly")
+    assert (raised.value.code, raised.value.data) == (-31000, None)
+    assert (
+        "The error -31000 No more bolts goes to its caller without its data: it says nothing of itself" in caplog.text
+    )
+
+
 def test_other_ways_to_call(rpc):
     futures = [rpc.call_soon("simple.echo", words=number) for number in range(30)]
     assert [future.result(10) for future in futures] == list(range(30))
@@ -153,12 +205,13 @@ def test_other_ways_to_call(rpc):
     assert asyncio.run(call_many()) == list(range(5))
     simple = rpc.service("simple", timeout_seconds=7)
     assert simple.echo(words="x") == "x"
+    assert simple.echo("x", timeout_seconds=20) == "x"
     with pytest.raises(MethodNotFound):
         simple.nothing()
     assert not hasattr(simple, "_private")
 
 
-def test_a_notice_has_no_answer(place):
+def test_a_notice_has_no_answer(place, capsys):
     seen = []
 
     class Listener(Service):
@@ -173,9 +226,25 @@ def test_a_notice_has_no_answer(place):
     with place.serving(Daemon) as daemon:
         rpc = place.caller().pubsub_rpc
         rpc.notify("listener.tell", what="it")
+        rpc.notify("listener.tell", who="it")
+        rpc.notify("listener.nothing")
         assert rpc.call("listener.stop") == "stopped"
         assert seen == ["it"]
     assert daemon.graph.pubsub_replies.reply.counts == {"sent": 1}
+    # The daemon's logging is its own.
+    logged = capsys.readouterr().out
+    assert "[WARNING] - The notice" in logged
+    assert "(tell) has failed: -32602" in logged
+    assert "(nothing) has failed: -32601" in logged
+
+
+def test_a_call_that_waits_when_the_queue_is_closed_is_told_so(place):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping")
+    rpc.close()
+
+    with pytest.raises(RpcTimeout, match=r"No answer to simple.ping before the reply queue was closed; whether"):
+        future.result(SECONDS)
 
 
 def test_nobody_answers(place):
@@ -256,7 +325,19 @@ class TestWhetherItWasTaken:
         (lambda rpc: rpc.call("simple.echo", 1, words=2), InvalidParams, "not both ways"),
         (lambda rpc: rpc.call("simple.echo", words=object()), InvalidParams, "words is an object, which cannot"),
         (lambda rpc: rpc.call("simple.echo", words={1: 2}), InvalidParams, "the key 1 is no text"),
+        (lambda rpc: rpc.call("simple.echo", words={0: 2}), InvalidParams, "the key 0 is no text"),
+        (lambda rpc: rpc.call("simple.echo", words=[{None: 2}]), InvalidParams, "the key None is no text"),
+        (lambda rpc: rpc.call("simple.echo", words=float("nan")), InvalidParams, "words is a float.*no number nan"),
+        (lambda rpc: rpc.notify("simple.echo", [float("inf")]), InvalidParams, "0 is a list.*no number inf"),
         (lambda rpc: rpc.call("simple.ping", timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
+        (
+            lambda rpc: rpc.call("simple.ping", timeout_seconds=43_201),
+            ConfigurationError,
+            r"43200 \(12 hours\) at most",
+        ),
+        (lambda rpc: rpc.service("simple").ping(timeout_seconds=0), ConfigurationError, "timeout_seconds is 0"),
+        (lambda rpc: rpc.call("simple."), ConfigurationError, "name a method as service.method"),
+        (lambda rpc: rpc.call("simple." + "x" * 257), ConfigurationError, "256 characters at most"),
     ],
 )
 def test_what_cannot_be_called(place, call, error, text):
@@ -264,6 +345,54 @@ def test_what_cannot_be_called(place, call, error, text):
     with pytest.raises(error, match=text):
         call(rpc)
     assert rpc.replies.gauges()["rpc_waiting"] == 0
+
+
+def test_a_service_that_runs_alone_has_a_name_of_its_own():
+    class Special(make_service()):
+        """Calls of its name go to its base class."""
+
+    class Nameless(Service):
+        """It cannot be called."""
+
+    for cls, problem in (
+        (Special, "has the name 'simple' of a base class, and none of its own"),
+        (Nameless, "no name"),
+    ):
+        with pytest.raises(SystemExit, match=problem):
+            cls.run()
+
+
+def test_a_method_takes_the_message_first():
+    class Lonely(Service):
+        name = "lonely"
+
+        def on_ping():
+            return "pong"
+
+    with pytest.raises(ConfigurationError, match="on_ping does not take the message first"), harness(Daemon):
+        pass
+
+
+def test_what_a_method_is_given_stands_behind_any_number_of_parameters():
+    class Adding(Service):
+        name = "adding"
+
+        def on_add(self, message, graph, *numbers: int):
+            return sum(numbers)
+
+    with pytest.raises(ConfigurationError, match="on_add: graph is given by its name, and stands"), harness(Daemon):
+        pass
+
+
+def test_no_parameter_has_the_name_of_the_time_to_wait():
+    class Waiting(Service):
+        name = "waiting"
+
+        def on_wait(self, message, timeout_seconds: float):
+            return timeout_seconds
+
+    with pytest.raises(ConfigurationError, match="on_wait: a call says by timeout_seconds"), harness(Daemon):
+        pass
 
 
 def test_services_that_cannot_be():
@@ -278,6 +407,12 @@ def test_services_that_cannot_be():
             return "pong"
 
     assert Named.name == "named"
+
+    with pytest.raises(ConfigurationError, match="Both is named 'one' by itself, and 'two' by @service"):
+
+        @service("two")
+        class Both(Service):
+            name = "one"
 
 
 class TestOneQueuePerCaller:
@@ -301,19 +436,79 @@ class TestOneQueuePerCaller:
     def test_those_of_processes_that_are_gone_are_removed(self, place, served, clock):
         rpc = place.caller().pubsub_rpc
         rpc.call("simple.ping")
+        for thread in enumerate_threads():
+            if thread.name == "pubsub-replies-removed":
+                # It has begun with the first call, and would take what is made here.
+                thread.join(SECONDS)
         (own,) = rpc.queues.find()
         machine, _, unique = own.name.removeprefix("pubsub-reply-").split("-")
         client = rpc.replies.client
         # no process has so high a number: https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html
-        for name in (f"{machine}-5000000-{unique}", f"elsewhere-1-{unique}", "odd"):
+        for name in (f"{machine}-5000000-{unique}", f"0123456789-1-{unique}", "of-others", f"orders-1-{unique}"):
             client.create_queue(QueueName=f"pubsub-reply-{name}")
         client.create_queue(QueueName="pubsub-repl")
 
         assert [each.name for each in rpc.queues.clean()] == [f"pubsub-reply-{machine}-5000000-{unique}"]
         rpc.queues.now = lambda: 10_000_000_000
-        assert {each.name for each in rpc.queues.clean()} == {f"pubsub-reply-elsewhere-1-{unique}", "pubsub-reply-odd"}
+        # Others may have queues that begin so too.
+        assert [each.name for each in rpc.queues.clean()] == [f"pubsub-reply-0123456789-1-{unique}"]
         # its clock may be wrong, and it is in use
         assert [each.name for each in rpc.queues.find()] == [own.name]
+
+    def test_no_answer_waits_for_others_to_be_removed(self, place, served):
+        rpc = place.caller().pubsub_rpc
+        client, answered = rpc.queues.client, Event()
+
+        def list_queues(**kwargs):
+            assert answered.wait(SECONDS)
+            return client.list_queues(**kwargs)
+
+        rpc.queues.client = SimpleNamespace(list_queues=list_queues, create_queue=client.create_queue)
+        try:
+            assert rpc.call("simple.ping", timeout_seconds=SECONDS / 2) == "pong"
+        finally:
+            answered.set()
+        rpc.queues.client = client
+
+    def test_one_that_cannot_be_made_says_why(self, place):
+        rpc = place.caller().pubsub_rpc
+
+        def create_queue(**kwargs):
+            raise EndpointConnectionError(endpoint_url="http://nowhere")
+
+        rpc.queues.client = SimpleNamespace(create_queue=create_queue)
+        with pytest.raises(CallError, match=r"Cannot make the reply queue pubsub-reply-.*http://nowhere.*callers need"):
+            rpc.call("simple.ping")
+
+    @pytest.mark.parametrize("operation", ["get_queue_attributes", "delete_queue"])
+    def test_what_may_not_be_removed_is_not_said_to_be(self, place, served, client_error, operation):
+        rpc = place.caller().pubsub_rpc
+        client = rpc.replies.client
+        client.create_queue(QueueName="pubsub-reply-0123456789-1-0123456789ab")
+
+        def deny(**kwargs):
+            raise client_error("AccessDenied")
+
+        kept = ("list_queues", "get_queue_attributes", "delete_queue")
+        rpc.queues.client = SimpleNamespace(**{**{name: getattr(client, name) for name in kept}, operation: deny})
+        with pytest.raises(ClientError, match="AccessDenied"):
+            rpc.queues.clean(0)
+        rpc.queues.client = client
+
+    @pytest.mark.parametrize("operation", ["get_queue_attributes", "delete_queue"])
+    def test_what_somebody_else_removes_is_no_error(self, place, served, operation):
+        rpc = place.caller().pubsub_rpc
+        client = rpc.replies.client
+        client.create_queue(QueueName="pubsub-reply-0123456789-1-0123456789ab")
+
+        def come_late(**kwargs):
+            client.delete_queue(QueueUrl=kwargs["QueueUrl"])
+            return getattr(client, operation)(**kwargs)
+
+        kept = ("list_queues", "get_queue_attributes", "delete_queue")
+        rpc.queues.client = SimpleNamespace(**{**{name: getattr(client, name) for name in kept}, operation: come_late})
+        assert rpc.queues.clean(0) == []
+        rpc.queues.client = client
 
     def test_one_that_is_lost_is_replaced(self, place, served):
         rpc = place.caller().pubsub_rpc
@@ -325,6 +520,16 @@ class TestOneQueuePerCaller:
             rpc.call("simple.ping", timeout_seconds=3)
 
         assert rpc.call("simple.ping") == "pong"
+        assert rpc.replies.name != lost
+
+    def test_one_that_was_removed_while_nobody_called_is_replaced_at_once(self, place, served):
+        rpc = place.caller().pubsub_rpc
+        rpc.call("simple.ping")
+        lost = rpc.replies.name
+        rpc.replies.client.delete_queue(QueueUrl=rpc.replies.url)
+        rpc.queues.now = lambda: 10_000_000_000
+
+        assert rpc.call("simple.ping", timeout_seconds=SECONDS) == "pong"
         assert rpc.replies.name != lost
 
 
@@ -350,6 +555,25 @@ def test_in_a_test_harness():
         app.run()
         assert future.result(10) == "a"
         app.graph.pubsub_rpc.close()
+
+
+def test_what_becomes_of_answers_is_counted_where_a_daemon_is_watched():
+    make_service()
+
+    class CallingDaemon(Daemon):
+        components = ["pubsub_rpc"]
+
+    with harness(CallingDaemon) as app:
+        rpc = app.graph.pubsub_rpc
+        unwanted = rpc.call_soon("simple.ping")
+        assert unwanted.cancel()
+        wanted = rpc.call_soon("simple.ping")
+        app.run()
+        assert wanted.result(SECONDS) == "pong"
+
+        gauges = Services((), find_call_gauges(app.graph)).gauges()
+        assert gauges == {"rpc_waiting": 0, "rpc_answered": 1, "rpc_late": 1, "rpc_unreadable": 0, "answers_sent": 2}
+        rpc.close()
 
 
 def test_whatever_the_client_raises_later_calls_are_answered(place, served):
@@ -479,8 +703,41 @@ class TestRequests:
         assert result.dead_letter
         assert self.calls == []
 
+    @pytest.mark.parametrize(
+        ("fields", "text"),
+        [
+            ({"params": "text"}, "The request is no call: its parameters are neither a list nor an object"),
+            ({"jsonrpc": "1.0"}, "The request is no call: jsonrpc is not 2.0"),
+            ({"method": ""}, "The request is no call: the method's name is empty, or longer than 256"),
+        ],
+    )
+    def test_its_caller_is_told_where_it_says_who_that_is(self, daemon, fields, text):
+        self.request(daemon, deadline=4_000_000_000.0, **fields)
+        assert [loads(each)["error"] for each in self.answers()] == [{"code": -32600, "message": text}]
 
-def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
+        self.request(daemon, deadline=1.0, **fields)
+        self.request(daemon, id="x" * 1_000, **fields)
+        assert self.answers() == []
+
+
+def test_answers_that_are_remembered_have_a_length_together():
+    memory = ReplyMemory()
+    requests = [SimpleNamespace(content={"id": str(number), "deadline": 4_000_000_000.0}) for number in range(200)]
+    answer = "x" * 1024 * 1024
+    for request in requests:
+        assert memory.begin(request)
+        # A second answer to a request takes the place of the first.
+        memory.end(request, "no")
+        memory.end(request, answer)
+
+    kept = [request for request in requests if memory.find(request)]
+    assert kept == requests[-65:]
+    for request in kept:
+        memory.forget(request)
+    assert all(memory.begin(request) for request in requests)
+
+
+def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served, caplog):
     rpc = place.caller().pubsub_rpc
     rpc.call("simple.ping")
     for body in ("no json", "[]", "{}", '{"id": 3, "result": 1}', '{"id": "nobody", "result": 1}', '{"id": []}'):
@@ -491,6 +748,40 @@ def test_what_comes_to_the_reply_queue_and_is_no_answer(place, served):
     counts = rpc.replies.counts
     assert counts["answered"] == 3
     assert counts["unreadable"] + counts["late"] == 6
+    assert (
+        f"A message of the reply queue {rpc.replies.name} is no answer, and was dropped: it is no JSON" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "no result and no error"),
+        ({"result": 1, "error": "broken"}, "its error is a str, and no object"),
+        ({"error": {"code": "x"}}, "no message"),
+    ],
+)
+def test_an_answer_that_is_no_json_rpc_is_told_to_its_caller(place, fields, text):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping", timeout_seconds=SECONDS)
+    answer(rpc, fields)
+
+    with pytest.raises(RemoteError, match=text):
+        future.result(SECONDS)
+
+
+def test_an_answer_may_say_that_there_is_no_error(place):
+    rpc = place.caller().pubsub_rpc
+    future = rpc.call_soon("simple.ping", timeout_seconds=SECONDS)
+    answer(rpc, {"result": None, "error": None})
+
+    assert future.result(SECONDS) is None
+
+
+def answer(rpc, fields):
+    """Answer the one request that is open, in the place of its service."""
+    (request_id,) = rpc.replies._waiting
+    rpc.replies.client.send_message(QueueUrl=rpc.replies.url, MessageBody=dumps({"id": request_id, **fields}))
 
 
 def test_a_call_inside_a_transaction_does_not_wait_for_its_commit(place, served, tmp_path):
@@ -500,6 +791,49 @@ def test_a_call_inside_a_transaction_does_not_wait_for_its_commit(place, served,
     with graph.pubsub_database.transaction():
         assert graph.pubsub_rpc.call("simple.ping") == "pong"
     graph.pubsub_database.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code", "text"),
+    [
+        ("nothing", {}, -32000, "MethodNotFound: simple has no method 'nothing'"),
+        ("add", {"one": "x"}, -32000, "InvalidParams: .*one: Not a valid integer"),
+        ("odd", {}, -32000, "RemoteError: The result, an object"),
+        ("refuse", {}, -31000, "^No more bolts"),
+        ("fail", {}, -32000, "^NotImplementedError: I was never created"),
+    ],
+)
+def test_an_error_of_a_call_that_a_method_makes_is_none_of_its_own(
+    place, served, monkeypatch, method, params, code, text
+):
+    class Relay(Service):
+        name = "relay"
+
+        def on_call(self, message, method: str, params: dict):
+            return self.graph.pubsub_rpc.call(f"simple.{method}", **params)
+
+        def on_say(self, message, count: int):
+            raise InvalidParams("count: there are not so many")
+
+        def on_give(self, message):
+            return self.graph.pubsub_rpc.call("simple.echo", words=object())
+
+    class RelayDaemon(ConsumerDaemon):
+        name = "relays"
+        components = ["pubsub_rpc", "relay_service"]
+
+    monkeypatch.setitem(default_registry.factories, "relay_service", Relay)
+    with place.serving(RelayDaemon) as daemon:
+        place.open.append(daemon.graph.pubsub_rpc)
+        rpc = place.caller().pubsub_rpc
+        with pytest.raises(RemoteError, match=text) as raised:
+            rpc.call("relay.call", method=method, params=params)
+        assert (raised.value.code, raised.value.method) == (code, "relay.call")
+        with pytest.raises(RemoteError, match=r"InvalidParams: simple.echo: parameter words is an object"):
+            rpc.call("relay.give")
+        # What it says itself of its parameters is theirs.
+        with pytest.raises(InvalidParams, match="count: there are not so many"):
+            rpc.call("relay.say", count=5)
 
 
 def test_what_a_method_wrote_before_it_raised_is_undone(place, tmp_path):
@@ -670,3 +1004,57 @@ def test_how_a_service_wants_requests_is_known_before_it_is_made():
 
     with harness(CarefulDaemon) as app:
         assert Careful.options in list(app.graph.sqs_message_handler_registry.iter_options())
+
+
+def test_a_coroutine_waits_no_longer_than_it_says(place):
+    rpc = place.caller().pubsub_rpc
+    over = Event()
+
+    def receive_message(**kwargs):
+        assert over.wait(SECONDS)
+        return {}
+
+    rpc.replies.client = SimpleNamespace(receive_message=receive_message)
+    try:
+        with pytest.raises(RpcTimeout, match=r"No answer to simple.ping within 0.01 s; nobody took it"):
+            asyncio.run(rpc.call_async("simple.ping", timeout_seconds=0.01))
+    finally:
+        over.set()
+
+
+class TestFutures:
+    """What a future calls when it is done runs in the thread that reads the answers."""
+
+    @pytest.fixture
+    def call_then(self, rpc):
+        def call_then(callback):
+            future = Future()
+            # Before the request is sent, so that the answer cannot be there yet.
+            future.add_done_callback(callback)
+            rpc.requests.send(rpc._expect("simple.ping", (), {}, None, future)[2])
+            return future.result(SECONDS)
+
+        return call_then
+
+    def test_it_must_not_wait_for_an_answer(self, rpc, call_then):
+        refused = Future()
+
+        def call(_):
+            try:
+                refused.set_result(rpc.call("simple.ping"))
+            except CallError as error:
+                refused.set_exception(error)
+
+        assert call_then(call) == "pong"
+        with pytest.raises(CallError, match=r"Cannot call simple.ping from what a future calls .* use call_soon"):
+            refused.result(SECONDS)
+
+    def test_it_may_call_soon(self, rpc, call_then):
+        called = Future()
+
+        assert call_then(lambda _: called.set_result(rpc.call_soon("simple.ping"))) == "pong"
+        assert called.result(SECONDS).result(SECONDS) == "pong"
+
+    def test_it_cannot_end_the_thread(self, rpc, call_then):
+        assert call_then(lambda _: sys.exit(3)) == "pong"
+        assert rpc.call("simple.ping") == "pong"

@@ -341,7 +341,7 @@ class TestCalls:
         well["touched"] = answer["Attributes"]["MessageRetentionPeriod"] == "300"
         process = Popen(["true"])
         process.wait()
-        account.sqs.create_queue(QueueName=f"{prefix}{get_machine()}-{process.pid}-left")
+        account.sqs.create_queue(QueueName=f"{prefix}{get_machine()}-{process.pid}-0123456789ab")
         with suppress(ClientError):
             rpc.queues.clean()
         rpc.close()
