@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.handler_call import find_undone
 
 
 #: What a function may raise: one that would end the program has failed, as a handler has that does.
@@ -70,6 +71,8 @@ class CallHandler:
             return True
         try:
             value = self.function(*run.args, **run.kwargs)
+            if value is not None and (undone := find_undone(value)):
+                raise undone
         except FAILURES as error:
             run.fail(error)
             raise
@@ -87,6 +90,8 @@ class AsyncCallHandler(CallHandler):
             return True
         try:
             value = await self.function(*run.args, **run.kwargs)
+            if value is not None and (undone := find_undone(value)):
+                raise undone
         except FAILURES as error:
             run.fail(error)
             raise

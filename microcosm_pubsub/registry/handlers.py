@@ -56,9 +56,12 @@ class SQSMessageHandlerRegistry:
             if handler not in named if named else not getattr(handler, "bind_implicitly", True):
                 continue
             instance = named[handler] if named else self._bind(handler)
-            if bound.setdefault(media_type, instance) is not instance:
+            other = bound.setdefault(media_type, instance)
+            if other is not instance and _gives_way(other) != _gives_way(instance):
+                bound[media_type] = instance if _gives_way(other) else other
+            elif other is not instance:
                 raise AlreadyRegisteredError(
-                    f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
+                    f"Media type {media_type} has two handlers, {describe_name(other)} and "
                     f"{describe_name(instance)}; name the one to run in the daemon's components"
                 )
         for first, second in iter_ambiguous(bound):
@@ -156,6 +159,11 @@ class SQSMessageHandlerRegistry:
         if handler not in self._instances:
             self._instances[handler] = handler(self.graph) if signature(handler).parameters else handler()
         return self._instances[handler]
+
+
+def _gives_way(handler: Handler) -> bool:
+    """Return whether another handler of the same media type is taken in the place of this one."""
+    return getattr(handler, "gives_way", False) is True
 
 
 def _is_bound_as(registered: Any, component: Any) -> bool:

@@ -2,18 +2,24 @@
 Notices of what became of resources.
 """
 
+from dataclasses import dataclass
+from logging import Logger
+
 import pytest
 
 from microcosm_pubsub import (
     Change,
     ConsumerDaemon,
     PubSubMessageSchema,
+    SNSProducer,
     changed,
     created,
     deleted,
     handles,
     on_change,
+    schema,
 )
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
 from microcosm_pubsub.harness import harness
 
 
@@ -90,3 +96,135 @@ def test_what_it_raises_is_not_lost(seen):
         (result,) = app.run()
         assert result.result.name == "FAILED"
         assert len(app.queue) == 1
+
+
+@dataclass
+class Parcel:
+    uri: str
+
+
+def test_a_class_whose_media_type_is_declared(seen):
+    @on_change(schema(media_type=created("host"))(Parcel), Change.CREATED)
+    def tell(event, resource, message):
+        seen.append((event, resource, message.content))
+
+    publish_all("host")
+    assert seen == [("created", "host", Parcel("http://localhost/1"))]
+
+
+def test_one_change_wins_over_all_changes(seen):
+    @on_change(None)
+    def tell_of_all(event, resource, message):
+        seen.append(("all", event))
+
+    @on_change(None, Change.DELETED)
+    def tell_of_deleted(event, resource, message):
+        seen.append(("all deleted", event))
+
+    @on_change("host", "created")
+    def tell_of_created(event, resource, message):
+        seen.append(("host created", event))
+
+    @on_change("host")
+    def tell(event, resource, message):
+        seen.append(("host", event))
+
+    @handles(changed("host"))
+    def take(content):
+        seen.append(("handler", "changed"))
+        return True
+
+    publish_all("host")
+    publish_all("disk")
+    assert seen == [
+        *(("host created", "created"), ("handler", "changed"), ("host", "deleted")),
+        *(("all", "created"), ("all", "changed"), ("all deleted", "deleted")),
+    ]
+
+
+def test_two_of_one_change_are_refused():
+    @on_change("host", Change.CREATED)
+    def one(event, resource, message): ...
+
+    @on_change("host", Change.CREATED)
+    def two(event, resource, message): ...
+
+    with pytest.raises(AlreadyRegisteredError, match=r"two handlers, .*one and .*two; "), harness(Daemon):
+        pass
+
+
+def test_a_coroutine_function(seen):
+    @on_change("host", Change.CREATED)
+    async def tell(event, resource, message):
+        seen.append((event, resource))
+
+    publish_all("host")
+    assert seen == [("created", "host")]
+
+
+def test_it_asks_for_what_handlers_may_ask_for(seen):
+    @on_change("host", Change.CREATED)
+    def tell(event, resource, message, producer: "SNSProducer", *, logger: Logger, clock=None):
+        seen.append((event, producer, logger.name, clock))
+
+    with harness(Daemon) as app:
+        app.publish(created("host"), uri="http://localhost/1")
+        app.run()
+        assert seen == [("created", app.graph.sns_producer, __name__, None)]
+
+
+def test_what_cannot_be_found_is_refused_at_the_start():
+    @on_change("host")
+    def tell(event, resource, message, unheard_of): ...
+
+    with pytest.raises(ConfigurationError, match="unheard_of"), harness(Daemon):
+        pass
+
+
+def test_work_that_nobody_would_do_has_failed(seen):
+    @on_change("host", Change.CREATED)
+    def tell(event, resource, message):
+        seen.append(event)
+        yield
+
+    with harness(Daemon) as app:
+        app.publish(created("host"), uri="http://localhost/1")
+        (result,) = app.run()
+        assert result.result.name == "FAILED"
+    assert seen == []
+
+
+class Untold:
+    MEDIA_TYPE = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("resource", "options", "callback", "text"),
+    [
+        ("host", {"change": "made"}, print, "the change is 'made', but must be one of Change.CREATED"),
+        ("host", {"batch_size": 3}, print, "has no batch_size"),
+        ("host", {"retris": 3}, print, "there is no option retris"),
+        ("host", {}, lambda event: None, r"must be a function that takes \(event, resource, message\)"),
+        ("host", {}, Host, r"of Host: it must be a function that takes \(event, resource, message\)"),
+        ("", {}, print, "the resource is '', but must be its name"),
+        (created("host"), {}, print, "the resource is 'application/vnd"),
+        (3, {}, print, "the resource is an int, but must be its name, or a class"),
+        (Untold, {}, print, "the media type of Untold, application/json, names no change of a resource"),
+    ],
+)
+def test_declarations_that_cannot_be(resource, options, callback, text):
+    with pytest.raises(ConfigurationError, match=text):
+        on_change(resource, **options)(callback)
+
+
+def test_a_declaration_without_a_resource():
+    with pytest.raises(ConfigurationError, match=r"says which resource it is for: @on_change\(None\) above"):
+
+        @on_change
+        def tell(event, resource, message): ...
+
+
+@pytest.mark.parametrize("media_type", ["a.**.host", "a.cre*.host", "a.*.**.b", "**", "a.*x", "a.b**"])
+def test_stars_that_make_no_pattern(media_type):
+    with pytest.raises(ConfigurationError, match="is no pattern: "):
+        handles(media_type)(print)

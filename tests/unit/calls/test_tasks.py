@@ -209,6 +209,28 @@ def test_a_coroutine_function(calls):
     assert calls == [3, 4]
 
 
+def make_generator():
+    yield 1
+
+
+async def make_async_generator():
+    yield 1
+
+
+async def give_coroutine():
+    return asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [make_generator, make_async_generator, lambda: asyncio.sleep(0), give_coroutine])
+def test_work_that_nobody_would_do_has_failed(function, calls):
+    work = task(name="undone", on_error=lambda task, error: calls.append(type(error).__name__))(function)
+
+    with harness(Daemon) as app:
+        work.send()
+        assert outcomes(app.run()) == ["FAILED"]
+    assert calls == ["HandlerError"]
+
+
 class TestFailures:
     def test_its_own_retry_policy_counts(self, calls):
         @task(retry=RetryPolicy(max_attempts=2, backoff=0))
