@@ -19,7 +19,8 @@ it is a task, or a notice to a service; with one it is a request, and its answer
 - `message`: what stands in it.
 - `parameters`: arguments as JSON, by the annotations of a function.
 - `handler`: what calls a function for a message.
-- `functions`, `sending`, `tasks`, `running`: `@task`, what sends, the component, and what runs them.
+- `functions`, `hooks`, `options`, `sending`, `tasks`, `running`: `@task`, what sends, the component, and what runs
+  them.
 - `service`, `replies`: `Service`, and the answers of its methods.
 - `rpc`, `reply_queue`, `cleaning`: the caller, and where its answers come to.
 - `changes`: `@on_change`.

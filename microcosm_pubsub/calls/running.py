@@ -12,8 +12,9 @@ from math import inf
 from typing import Any, Protocol
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
-from microcosm_pubsub.calls.functions import CURSOR, NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
-from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
+from microcosm_pubsub.calls.functions import CURSOR, Task, TaskFunction
+from microcosm_pubsub.calls.handler import FAILURES, CallHandler, make_call_handler
+from microcosm_pubsub.calls.hooks import EVENTS, NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.errors import DeadLetter
@@ -117,7 +118,7 @@ class QueueHandler:
                 # The task itself can run without it.
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s, for %s of a task, is not declared here by @hook", name, event)
-            elif event in TaskHooks.__dataclass_fields__:
+            elif event in EVENTS:
                 found[event] = known
         return TaskHooks(**found)
 
@@ -243,10 +244,10 @@ class TaskRun:
             hook: Hook | None = getattr(hooks, event)
             if hook is None:
                 continue
-            # A hook is user code that looks on: its error must not be taken for the task's.
+            # A hook is user code that looks on: its error, or its exit, must not be taken for the task's.
             try:
                 hook(self.task, *args)
-            except Exception:
+            except FAILURES:
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s of %r failed", event, self.task, exc_info=True)
 

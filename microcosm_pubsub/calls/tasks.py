@@ -6,20 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps, loads
+from math import inf
 from typing import Any, cast
 from uuid import uuid4
 
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
-from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
+from microcosm_pubsub.calls.functions import Task, TaskFunction, TaskRegistry, name_of
+from microcosm_pubsub.calls.hooks import NO_HOOKS, Hook, TaskHooks, check_hooks
 from microcosm_pubsub.calls.jobs import JobTask
 from microcosm_pubsub.calls.latest import set_latest
 from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
+from microcosm_pubsub.calls.options import DEFAULT_SEND_OPTIONS, SendOptions
 from microcosm_pubsub.calls.publishing import publish_call
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.calls.running import QueueHandler
-from microcosm_pubsub.calls.sending import DEFAULT_SEND_OPTIONS, SendOptions, TaskHandle, TaskSender
+from microcosm_pubsub.calls.sending import TaskHandle, TaskSender
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
 from microcosm_pubsub.constants import IDENTITY_KEY
@@ -245,10 +248,11 @@ class LocalRuns:
             assert message.message_id is not None
             handler.local[message.message_id] = None
             result = self.dispatcher.run(message, {media_type: handler})
+            run = handler.local[message.message_id]
             if not result.retry:
-                run = handler.local[message.message_id]
                 return None if run is None else run.value
-            if result.dead_letter:
+            # One that fails before it begins, in a layer around it, has not limited its route.
+            if result.dead_letter or (run is None and attempt > content.get("retries", inf)):
                 if result.exc_info is not None:
                     raise result.exc_info[1]
                 raise CallError(f"Task {task.name} was given up after {attempt} attempts: {result.extra.get('reason')}")
@@ -258,11 +262,12 @@ def accept_hooks(value: Any) -> TaskHooks:
     """
     Accept hooks as a configuration value.
 
-    :raises ConfigurationError: if it is anything else
+    :raises ConfigurationError: if it is anything else, or one cannot be called
     """
     if value is None:
         return NO_HOOKS
     if isinstance(value, TaskHooks):
+        check_hooks(value)
         return value
     raise ConfigurationError(f"Configuration pubsub_tasks.hooks is {value!r}, but must be TaskHooks(...)")
 

@@ -34,15 +34,23 @@ class EventLoop:
     def _start(self) -> None:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread | None = None
         self._waiting: dict[Thread, Future[Any]] = {}
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """
         Run a coroutine in the context of the calling thread, and return its result.
 
-        :raises HandlerError: if the coroutine asked the process to exit
+        :raises HandlerError: if the coroutine asked the process to exit, or this is the thread of the loop, which would
+            wait for itself for ever
         """
         loop = self._ensure_loop()
+        if current_thread() is self._thread:
+            coroutine.close()
+            raise HandlerError(
+                "A coroutine waits here, in the thread of its event loop, for another one, which that thread would "
+                "have to run: await it, or call this by `await asyncio.to_thread(...)`"
+            )
         with self._lock:
             # Both under one lock, for the coroutine may be abandoned as soon as it runs.
             future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)
@@ -64,7 +72,8 @@ class EventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                Thread(target=_run_forever, args=(self._loop,), name="event-loop", daemon=True).start()
+                self._thread = Thread(target=_run_forever, args=(self._loop,), name="event-loop", daemon=True)
+                self._thread.start()
             return self._loop
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from json import dumps, loads
 from logging import Logger
 from subprocess import run
@@ -35,7 +36,7 @@ from microcosm_pubsub import (
 )
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.latest import _latest
-from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, HandlerError
 from microcosm_pubsub.harness import harness
 
 
@@ -425,6 +426,32 @@ class TestHooks:
             assert "The hook on_start of <Task" in app.describe()
         assert calls == ["work"]
 
+    def test_one_that_would_end_the_program_changes_nothing(self, calls):
+        def leave(*args):
+            raise SystemExit(3)
+
+        @task(on_start=leave, on_success=leave)
+        def work():
+            calls.append("work")
+
+        with harness(Daemon) as app:
+            work.send()
+            assert outcomes(app.run()) == ["SUCCEEDED"]
+        assert calls == ["work"]
+
+    def test_those_that_cannot_be_called(self):
+        with pytest.raises(ConfigurationError, match="@hook is give_coroutine, a coroutine function"):
+            hook(give_coroutine)
+
+        class WrongDaemon(Daemon):
+            task_hooks = TaskHooks(on_error=lambda task: None)
+
+        with (
+            pytest.raises(ConfigurationError, match=r"on_error is .*, but must be a function that takes \(task, error"),
+            harness(WrongDaemon),
+        ):
+            pass
+
     def test_on_error_may_ask_for_another_attempt(self, calls):
         def once_more(task, error):
             calls.append(task.attempt)
@@ -478,6 +505,36 @@ class TestHereAndNow:
         with harness(HookedDaemon):
             assert work.options(is_async=False, on_start=lambda task: calls.append("call")).send() == 1
         assert calls == ["task", "call", "daemon"]
+
+    def test_one_that_never_begins_is_given_up(self, calls):
+        def refuse(call_next, message):
+            calls.append(message.approximate_receive_count)
+            raise Retried
+
+        @task(middleware=[refuse])
+        def work(): ...
+
+        with harness(Daemon):
+            with pytest.raises(Retried):
+                work.options(is_async=False).send()
+            with pytest.raises(Retried):
+                work.options(is_async=False, retries=2).send()
+        assert calls == [1, 1, 2, 3]
+
+    def test_a_coroutine_cannot_wait_for_another(self, calls):
+        @task
+        async def inner():
+            return 1
+
+        @task
+        async def outer(in_thread: bool):
+            send = inner.options(is_async=False).send
+            return await asyncio.to_thread(send) if in_thread else send()
+
+        with harness(Daemon):
+            assert outer.options(is_async=False).send(True) == 1
+            with pytest.raises(HandlerError, match=r"await asyncio.to_thread\(...\)"):
+                outer.options(is_async=False).send(False)
 
     def test_one_that_is_put_off_is_given_up(self, calls):
         @task
@@ -572,14 +629,87 @@ class TestQueues:
         ({"batch_size": 3}, "a task is one call, and has no batch_size"),
         ({"queue": "Mails!"}, "The queue is named 'Mails!'"),
         ({"retris": 3}, "there is no option retris"),
+        ({"name": ""}, "the name is ''"),
+        ({"name": 3}, "the name is 3"),
+        ({"name": "x" * 257}, "the name is 'xxx.*, but must be a text of 1 to 256 characters"),
+        ({"task_class": dict}, "task_class is <class 'dict'>, but must be Task or a subclass"),
+        ({"on_start": "log"}, "on_start is 'log', but must be a function"),
+        ({"on_error": lambda task: None}, r"on_error is .*lambda.*, but must be a function that takes \(task, error\)"),
+        ({"on_success": give_coroutine}, "on_success is give_coroutine, a coroutine function, for which nobody waits"),
     ],
 )
 def test_declarations_that_cannot_be(options, text):
-    with pytest.raises(ConfigurationError, match=text):
+    with pytest.raises(ConfigurationError, match=f"@task of .*work: {text}"):
 
         @task(**options)
         def work():
             pass
+
+
+class Mailer:
+    def send(self, address: str): ...
+
+    def __call__(self, address: str): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("images.resize", r"a task is a function, and this is a str; options are given by name: @task\(name=...\)"),
+        (3, "this is an int"),
+        (Mailer, "@task of Mailer: a task is a function, and this is a type"),
+        (Mailer(), "this is a Mailer"),
+        (partial(print, "x"), "this is a partial"),
+        (classmethod(lambda cls: None), "this is a classmethod"),
+        (Mailer.send, "a method of Mailer is no task, for its self does not travel: declare a function, or a static"),
+    ],
+)
+def test_what_is_no_function(function, text):
+    with pytest.raises(ConfigurationError, match=text):
+        task(function)
+
+
+def test_a_program_with_a_wrong_declaration_ends_with_one_line(tmp_path):
+    (tmp_path / "wrong.py").write_text("from microcosm_pubsub import task\n\n@task(retry=3)\ndef work(): ...\n")
+    found = run([sys.executable, "wrong.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stderr == "Cannot start: @task of work: retry is 3, but must be a RetryPolicy\n"
+    assert found.returncode == 1
+
+
+class Static:
+    @task(name="outer")
+    @staticmethod
+    def outer(number: int) -> int:
+        return number + 1
+
+    @staticmethod
+    @task(name="inner")
+    def inner(number: int) -> int:
+        return number + 2
+
+
+def test_static_methods_and_methods_of_an_instance(calls):
+    mailer = Mailer()
+    bound = task(name="bound")(mailer.send)
+    task(name="outer")(Static.outer.function)
+
+    assert (Static.outer(1), Static().outer(1), Static.inner(1), Static().inner(1)) == (2, 2, 3, 3)
+    with harness(Daemon):
+        assert Static.outer.options(is_async=False).send(1) == 2
+        assert bound.options(is_async=False).send("a@example.com") is None
+
+
+def test_parameters_may_have_any_names(calls):
+    @task
+    def keep(**labels: int):
+        calls.append(labels)
+
+    with harness(Daemon) as app:
+        keep.send(self=1, function=2, args=3)
+        keep.options(retries=1).send(self=4)
+        app.run()
+        keep(self=5)
+    assert calls == [{"self": 1, "function": 2, "args": 3}, {"self": 4}, {"self": 5}]
 
 
 @pytest.mark.parametrize(
@@ -605,6 +735,21 @@ def test_options_that_cannot_be(options, text):
 
     with harness(Daemon), pytest.raises(ConfigurationError, match=text):
         work.options(**options).send()
+
+
+def test_options_are_checked_at_once_and_may_be_added_to(calls):
+    @task
+    def work():
+        calls.append(1)
+
+    with pytest.raises(ConfigurationError, match="there is no option retris"):
+        work.options(retris=3)
+    prepared = work.options(retries=1)
+    with pytest.raises(ConfigurationError, match="retries is -1"):
+        prepared.options(retries=-1)
+    with harness(Daemon):
+        assert prepared.options(task_id="mine").send().task_id == "mine"
+        assert prepared.send().task_id != "mine"
 
 
 def test_two_functions_of_one_name():
