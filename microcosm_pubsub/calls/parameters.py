@@ -10,10 +10,11 @@ there, and never travel.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
-from inspect import BoundArguments, Parameter, Signature
-from json import dumps
+from inspect import BoundArguments, Parameter, Signature, formatannotation
+from json import dumps, loads
 from logging import Logger
 from typing import Any, get_origin
 
@@ -26,6 +27,7 @@ from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.fast.loader import Loader
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
+from microcosm_pubsub.payloads.field import AnyOf
 from microcosm_pubsub.producer import Producer, SNSProducer
 from microcosm_pubsub.registry.signature import NAMED, UNRESOLVED, find_names, find_signature, resolve
 
@@ -205,16 +207,28 @@ class Parameters:
             raise InvalidParams(f"{self.name}: {name} is {article(value)}, and no text, as its annotation says")
         try:
             dumped = field.serialize(name, {name: value})
-            dumps(dumped, allow_nan=False)
+            text = dumps(dumped, allow_nan=False)
         except (ValidationError, *ENCODING_ERRORS) as error:
-            advice = "annotate the parameter with its type, or give" if kind is None else "give"
+            advice = (
+                "annotate the parameter with its type, or give it something else"
+                if kind in (None, Any, object)
+                else f"its annotation says {formatannotation(kind)}; give it that, or annotate it as what it is"
+            )
             raise InvalidParams(
                 f"{self.name}: {name} is {article(value)}, which cannot be written as JSON "
-                f"({type(error).__name__}: {error}): {advice} it something else"
+                f"({type(error).__name__}: {error}): {advice}"
             ) from error
-        if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
-            raise InvalidParams(f"{self.name}: {name} is {value!r:.50}, which would be sent as {dumped!r}")
-        return dumped
+        if (changed := find_change(field, value, dumped)) is not None:
+            raise InvalidParams(f"{self.name}: {name} is {changed}")
+        if not isinstance(dumped, (dict, list, tuple)):
+            return dumped
+        for key in iter_keys(dumped):
+            raise InvalidParams(
+                f"{self.name}: {name} has the key {key!r:.50}, which JSON would make a text: annotate the parameter, "
+                f"such as dict[{type(key).__qualname__}, ...], or give it texts"
+            )
+        # What is judged is what arrives.
+        return loads(text)
 
     def _name(self, params: Any) -> dict[str, Any]:
         """Return parameters by their names."""
@@ -240,6 +254,28 @@ class Parameters:
         known = self.signature.parameters
         others = {name: value for name, value in params.items() if name not in known}
         return {**{name: value for name, value in params.items() if name in known}, rest: others}
+
+
+def find_change(field: Any, value: Any, dumped: Any) -> str | None:
+    """Return how an argument would be changed on its way, if it would be."""
+    if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
+        return f"{value!r:.50}, which would be sent as {dumped!r}"
+    if type(field) is fields.Date and isinstance(value, datetime):
+        return f"{article(value)}, which would be sent as a date: give it one, or annotate it as a datetime"
+    if isinstance(field, AnyOf) and (chosen := field.choose(value)) is not None:
+        arrived = field.deserialize(dumped)
+        if field.choose(arrived) is not chosen:
+            return f"{article(value)} that would arrive as {article(arrived)}, which its annotation allows too"
+    return None
+
+
+def iter_keys(value: Any) -> Iterator[Any]:
+    """Iterate over the keys within a value that are no texts."""
+    if isinstance(value, dict):
+        yield from (key for key in value if not isinstance(key, str))
+    if isinstance(value, (dict, list, tuple)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from iter_keys(each)
 
 
 def is_component(kind: Any) -> bool:

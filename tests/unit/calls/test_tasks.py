@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import partial
+from inspect import Parameter
 from json import dumps, loads
 from logging import Logger
 from subprocess import run
+from typing import Literal, NewType
 from uuid import UUID, uuid4
 
 import pytest
@@ -36,6 +38,7 @@ from microcosm_pubsub import (
 )
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.latest import _latest
+from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, HandlerError
 from microcosm_pubsub.harness import harness
 
@@ -158,6 +161,90 @@ def test_arguments_are_checked_at_once(calls, args, kwargs, text):
         with pytest.raises(InvalidParams, match=text):
             keep.send(*args, **kwargs)
         assert app.queue == []
+
+
+class Size(Enum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Point(Enum):
+    ORIGIN = (0, 0)
+
+
+class Rate(Enum):
+    LOW = Decimal("0.1")
+
+
+Key = NewType("Key", int)
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (dict[int, str], {1: "a"}),
+        (dict[Key, int], {Key(1): 2}),
+        (dict[float, int], {1.5: 2}),
+        (dict[date, int], {date(2026, 1, 2): 1}),
+        (dict[Color, int], {Color.RED: 1}),
+        (dict[Size, int], {Size.SMALL: 1}),
+        (dict[str, dict[int, list[date]]], {"a": {1: [date(2026, 1, 2)]}}),
+        (Size, Size.LARGE),
+        (Point, Point.ORIGIN),
+        (Rate, Rate.LOW),
+        (date | datetime, NOON),
+        (date | datetime, date(2026, 1, 2)),
+        (datetime | date, date(2026, 1, 2)),
+        (Decimal | float, 1.5),
+        (int | bool, True),
+        (float | int, 1),
+        (UUID | str, "no id"),
+        (list[date | datetime], [NOON, date(2026, 1, 2)]),
+    ],
+    ids=str,
+)
+def test_what_arrives_is_what_was_sent(calls, annotation, value):
+    def keep(it): ...
+
+    keep.__annotations__["it"] = annotation
+    parameters = Parameters(keep)
+    _, arrived = parameters.load(loads(dumps(parameters.dump((value,), {}))))
+    assert (arrived["it"], type(arrived["it"])) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "text"),
+    [
+        (date, NOON, "it is a datetime, which would be sent as a date: give it one, or annotate it as a datetime"),
+        (UUID | str, "7d6ee2e0-f526-46f9-b6ef-5d03a065bd58", "it is a str that would arrive as an UUID"),
+        (str | bytes, b"x", "it is a bytes that would arrive as a str"),
+        (dict, {1: 2}, r"it has the key 1, which JSON would make a text: annotate .*, such as dict\[int, ...\]"),
+        (Parameter.empty, [{"a": {None: 2}}], "it has the key None"),
+        (dict[tuple[int, int], int], {(1, 2): 3}, "it is a dict, which cannot be written as JSON"),
+        (Color, "red", "it is a str, .*: its annotation says .*Color; give it that"),
+        (object, {1, 2}, "it is a set, .*: annotate the parameter with its type"),
+    ],
+    ids=str,
+)
+def test_what_would_not_arrive_is_refused(annotation, value, text):
+    def keep(it): ...
+
+    if annotation is not Parameter.empty:
+        keep.__annotations__["it"] = annotation
+    with pytest.raises(InvalidParams, match=text):
+        Parameters(keep).dump((value,), {})
+
+
+def test_a_literal_that_json_cannot_say_is_refused_at_start_up():
+    @task
+    def paint(color: Literal[Color.RED]): ...
+
+    with (
+        pytest.raises(ConfigurationError, match=r"color: JSON cannot say <Color.RED: 'red'> of"),
+        harness(Daemon),
+    ):
+        pass
 
 
 def test_what_no_annotation_can_say_is_refused_at_start_up():
