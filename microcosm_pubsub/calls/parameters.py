@@ -93,7 +93,8 @@ class Parameters:
         """Return the signature for callers from afar."""
         return Signature(
             [
-                each
+                # People read it: annotations may be texts, which are shorter than what they name.
+                each if kind is None or kind is UNRESOLVED else each.replace(annotation=kind)
                 for each, kind in self._annotated.values()
                 if not (self._is_given(each, kind) or self._is_own(kind) or self._is_own_dict(each, kind))
             ]

@@ -121,14 +121,15 @@ class Tasks(TaskSender):
     @property
     def has_ledger(self) -> bool:
         """Return whether tasks that run here are remembered."""
-        return self.ledger is not None and any(map(self.remembers, self._iter_running()))
+        return self.ledger is not None and any(map(self.remembers, self.iter_running()))
 
     @property
     def recurrences(self) -> dict[str, Recurrence]:
         """Return when the tasks that run here are sent again and again, by their names."""
-        return {each.name: each.recurrence for each in self._iter_running() if each.recurrence is not None}
+        return {each.name: each.recurrence for each in self.iter_running() if each.recurrence is not None}
 
-    def _iter_running(self) -> Iterator[TaskFunction[..., Any]]:
+    def iter_running(self) -> Iterator[TaskFunction[..., Any]]:
+        """Iterate over the tasks that run here."""
         for handler in self.handlers.values():
             yield from handler.functions.values()
 
@@ -168,7 +169,10 @@ class Tasks(TaskSender):
             return self.registry.functions[name]
         except KeyError:
             known = ", ".join(sorted(self.registry.functions)) or "none"
-            raise CallError(f"No task {name!r} is declared in what was imported; there are {known}") from None
+            raise CallError(
+                f"No task {name!r} is declared in what was imported: import the module that declares it; there are "
+                f"{known}"
+            ) from None
 
     def _write(self, task: Task, options: SendOptions) -> dict[str, Any]:
         params = task.serialize()
