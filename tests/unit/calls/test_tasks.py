@@ -812,6 +812,7 @@ def test_parameters_may_have_any_names(calls):
         ({"delay_seconds": "3"}, "delay_seconds is '3'"),
         ({"at": datetime(2026, 1, 1)}, "a time without a zone"),
         ({"group_id": 3}, "group is 3"),
+        ({"group_id": "a b"}, "group is 'a b', but must be 1 to 128 ASCII letters, digits and punctuation"),
         ({"retris": 3}, "there is no option retris; the options are is_async, retries"),
     ],
 )
@@ -884,6 +885,18 @@ def test_on_fifo_queues_it_waits_for_no_other_unless_it_is_told_to(calls):
         assert len({message.group_id for message in app.queue}) == 3
         app.run()
     assert calls == [1, 2]
+
+
+def test_an_id_of_any_characters_is_a_group_of_its_own(calls):
+    @task
+    def work():
+        calls.append(1)
+
+    with harness(Daemon, fifo=True) as app:
+        assert work.options(task_id="façade 1").send().task_id == "façade 1"
+        (message,) = app.queue
+        assert message.group_id == "fa%C3%A7ade%201"
+        assert outcomes(app.run()) == ["SUCCEEDED"]
 
 
 def test_log_lines_name_it(calls):
