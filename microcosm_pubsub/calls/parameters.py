@@ -10,24 +10,24 @@ there, and never travel.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from inspect import BoundArguments, Parameter, Signature, formatannotation
 from json import dumps, loads
 from logging import Logger
-from typing import Any, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from microcosm_pubsub.calls.errors import InvalidParams
+from microcosm_pubsub.calls.loss import find_change, iter_keys
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.dispatcher.arguments import get_kind
 from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.fast.loader import Loader
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker
-from microcosm_pubsub.payloads.field import AnyOf
 from microcosm_pubsub.producer import Producer, SNSProducer
 from microcosm_pubsub.registry.signature import NAMED, UNRESOLVED, find_names, find_signature, resolve
 
@@ -67,7 +67,14 @@ class Parameters:
         # The schema is made when it is asked for: annotations may name what stands below the function.
         names = find_names(self.function)
         found = list(find_signature(self.function).parameters.values())[self.skip :]
-        return {each.name: (each, resolve(each.annotation, names)) for each in found}
+        return {each.name: (each, self._find_kind(resolve(each.annotation, names))) for each in found}
+
+    def _find_kind(self, annotation: Any) -> Any:
+        # Who calls the function directly may leave out what is given to it elsewhere: `Logger | None`.
+        others = [each for each in get_args(annotation) if each is not NoneType]
+        is_optional = get_origin(annotation) in (Union, UnionType) and len(others) == 1
+        is_given = is_optional and (get_kind(others[0]) in GIVEN_TYPES or self._is_own(others[0]))
+        return others[0] if is_given else annotation
 
     @cached_property
     def given(self) -> tuple[Parameter, ...]:
@@ -228,7 +235,6 @@ class Parameters:
                 f"{self.name}: {name} has the key {key!r:.50}, which JSON would make a text: annotate the parameter, "
                 f"such as dict[{type(key).__qualname__}, ...], or give it texts"
             )
-        # What is judged is what arrives.
         return loads(text)
 
     def _name(self, params: Any) -> dict[str, Any]:
@@ -255,28 +261,6 @@ class Parameters:
         known = self.signature.parameters
         others = {name: value for name, value in params.items() if name not in known}
         return {**{name: value for name, value in params.items() if name in known}, rest: others}
-
-
-def find_change(field: Any, value: Any, dumped: Any) -> str | None:
-    """Return how an argument would be changed on its way, if it would be."""
-    if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
-        return f"{value!r:.50}, which would be sent as {dumped!r}"
-    if type(field) is fields.Date and isinstance(value, datetime):
-        return f"{article(value)}, which would be sent as a date: give it one, or annotate it as a datetime"
-    if isinstance(field, AnyOf) and (chosen := field.choose(value)) is not None:
-        arrived = field.deserialize(dumped)
-        if field.choose(arrived) is not chosen:
-            return f"{article(value)} that would arrive as {article(arrived)}, which its annotation allows too"
-    return None
-
-
-def iter_keys(value: Any) -> Iterator[Any]:
-    """Iterate over the keys within a value that are no texts."""
-    if isinstance(value, dict):
-        yield from (key for key in value if not isinstance(key, str))
-    if isinstance(value, (dict, list, tuple)):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from iter_keys(each)
 
 
 def is_component(kind: Any) -> bool:

@@ -271,6 +271,18 @@ def test_where_it_runs_it_is_given_more(calls):
         assert calls == [(1, media_type, app.graph.sns_producer, __name__, 1, "worker")]
 
 
+def test_what_is_given_may_be_left_out_by_who_calls_it_directly(calls):
+    @task
+    def look(number: int, logger: Logger | None = None, own: "Task | None" = None):
+        calls.append((number, logger and logger.name, own and own.attempt))
+
+    look(1)
+    with harness(Daemon) as app:
+        look.send(2)
+        app.run()
+    assert calls == [(1, None, None), (2, __name__, 1)]
+
+
 def test_data_may_have_the_names_of_what_is_given(calls):
     @task
     def draw(graph: dict, session: str):
@@ -655,6 +667,29 @@ def test_a_class_of_tasks_may_write_arguments_in_its_own_way(calls):
         assert store.options(is_async=False).send("b") is None
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("text", r"OddTask.serialize\(\) of odd gave a str, but must give a dict or a list"),
+        ({"at": NOON}, r"OddTask.serialize\(\) of odd gave what cannot be written as JSON: "),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_class_of_tasks_that_writes_what_json_cannot_say(value, text, is_async):
+    class OddTask(Task):
+        def serialize(self):
+            return value
+
+    OddTask.__qualname__ = "OddTask"
+
+    @task(name="odd", task_class=OddTask)
+    def work(): ...
+
+    with harness(Daemon), pytest.raises(InvalidParams, match=text):
+        work.options(is_async=is_async).send()
+
+
 class TestQueues:
     @pytest.fixture
     def tasks(self, calls):
@@ -685,6 +720,15 @@ class TestQueues:
 
         self.run(MailDaemon, tasks)
         assert calls == ["mail"]
+
+    def test_none_for_a_daemon_that_only_sends(self, calls, tasks):
+        class SendingDaemon(Daemon):
+            task_queues = []
+
+        assert self.run(SendingDaemon, tasks) == 0
+        with harness(SendingDaemon) as app:
+            assert app.graph.pubsub_tasks.handlers == {}
+        assert calls == []
 
     def test_beside_handlers_that_are_named(self, calls, tasks):
         class Unnamed:
