@@ -4,6 +4,7 @@ Handlers that call a function: its arguments come out of the message, and its co
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from inspect import Parameter, Signature, iscoroutinefunction
 from typing import Any, Protocol
@@ -29,6 +30,10 @@ class Run(Protocol):
 
     def fail(self, error: Exception | SystemExit) -> None:
         """Take the error that the function raised; raise the outcome of the message."""
+        ...
+
+    def cancel(self) -> None:
+        """Take that the function, a coroutine, was told to end."""
         ...
 
 
@@ -94,6 +99,9 @@ class AsyncCallHandler(CallHandler):
                 raise undone
         except FAILURES as error:
             run.fail(error)
+            raise
+        except CancelledError:
+            run.cancel()
             raise
         run.succeed(value)
         return True

@@ -17,7 +17,7 @@ from microcosm_pubsub.calls.handler import FAILURES, CallHandler, make_call_hand
 from microcosm_pubsub.calls.hooks import EVENTS, NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
-from microcosm_pubsub.errors import DeadLetter
+from microcosm_pubsub.errors import DeadLetter, HandlerError, LeaseLost
 from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.registry import HandlerOptions, Route
 from microcosm_pubsub.types import Handler
@@ -222,12 +222,28 @@ class TaskRun:
             self._call_hooks("on_start")
 
     def succeed(self, value: Any) -> None:
-        """Tell the hooks the value that it returned."""
+        """Tell the hooks the value that it returned, or that it came too late."""
         self.value = value
         if self.record is not None:
             self.record.value = value
         if self.hooks:
-            self._call_hooks("on_success", value)
+            if (lost := self._find_loss()) is None:
+                self._call_hooks("on_success", value)
+            else:
+                self._call_hooks("on_error", lost)
+
+    def cancel(self) -> None:
+        """Tell the hooks that it was told to end."""
+        text = "The coroutine was cancelled, as one is that takes longer than its timeout"
+        self._call_hooks("on_error", HandlerError(text))
+
+    def _find_loss(self) -> LeaseLost | None:
+        try:
+            if self.task.message is not None:
+                self.task.message.lease.check()
+        except LeaseLost as error:
+            return error
+        return None
 
     def fail(self, error: Exception | SystemExit) -> None:
         """Tell the hooks the error that it raised, and let them say whether it is tried again."""

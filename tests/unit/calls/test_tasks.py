@@ -538,6 +538,28 @@ class TestHooks:
             assert outcomes(app.run()) == ["SUCCEEDED"]
         assert calls == ["work"]
 
+    def test_of_a_task_that_was_abandoned(self, calls):
+        @task(**self.make(calls))
+        def work(message: SQSMessage):
+            message.lease.lose("its handler was abandoned")
+            return "late"
+
+        with harness(Daemon) as app:
+            work.send()
+            app.run()
+        assert calls[0] == ("start", 1)
+        assert [each[:2] for each in calls[1:]] == [("error", "LeaseLost")]
+
+    def test_of_a_coroutine_that_was_cancelled(self, calls):
+        @task(retry=RetryPolicy(max_attempts=1), **self.make(calls))
+        async def work():
+            raise asyncio.CancelledError
+
+        with harness(Daemon) as app:
+            work.send()
+            assert outcomes(app.run()) == ["FAILED"]
+        assert [each[:2] for each in calls] == [("start", 1), ("error", "HandlerError")]
+
     def test_those_that_cannot_be_called(self):
         with pytest.raises(ConfigurationError, match="@hook is give_coroutine, a coroutine function"):
             hook(give_coroutine)
