@@ -17,7 +17,7 @@ from microcosm_pubsub.calls.handler import FAILURES, CallHandler, make_call_hand
 from microcosm_pubsub.calls.hooks import EVENTS, NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
-from microcosm_pubsub.errors import DeadLetter, HandlerError, LeaseLost
+from microcosm_pubsub.errors import DeadLetter, HandlerError, HandlerSignal, LeaseLost
 from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.registry import HandlerOptions, Route
 from microcosm_pubsub.types import Handler
@@ -237,6 +237,12 @@ class TaskRun:
         text = "The coroutine was cancelled, as one is that takes longer than its timeout"
         self._call_hooks("on_error", HandlerError(text))
 
+    def _is_final(self, error: BaseException) -> bool:
+        if isinstance(error, HandlerSignal):
+            # The others say themselves what becomes of the message.
+            return isinstance(error, DeadLetter)
+        return isinstance(self.route, Route) and self.route.policy.is_final(error)
+
     def _find_loss(self) -> LeaseLost | None:
         try:
             if self.task.message is not None:
@@ -247,6 +253,8 @@ class TaskRun:
 
     def fail(self, error: Exception | SystemExit) -> None:
         """Tell the hooks the error that it raised, and let them say whether it is tried again."""
+        if self._is_final(error):
+            self.task.retries = 0
         self._call_hooks("on_error", error)
         self._limit_retries()
 

@@ -39,7 +39,7 @@ from microcosm_pubsub import (
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.latest import _latest
 from microcosm_pubsub.calls.parameters import Parameters
-from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, HandlerError
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, DeadLetter, HandlerError
 from microcosm_pubsub.harness import harness
 
 
@@ -537,6 +537,21 @@ class TestHooks:
             work.send()
             assert outcomes(app.run()) == ["SUCCEEDED"]
         assert calls == ["work"]
+
+    @pytest.mark.parametrize(
+        ("error", "retries"), [(Retried(), 4), (ValueError(), 0), (DeadLetter("no"), 0), (Nack(0), 4)], ids=repr
+    )
+    def test_on_error_knows_what_is_not_tried_again(self, calls, error, retries):
+        hook = self.make(calls)["on_error"]
+
+        @task(retry=RetryPolicy(max_attempts=5, backoff=60, retry_on=Retried), on_error=hook)
+        def work():
+            raise error
+
+        with harness(Daemon) as app:
+            work.send()
+            app.graph.sqs_message_dispatcher.handle_batch(app.daemon.bound_handlers)
+        assert calls == [("error", type(error).__name__, retries)]
 
     def test_of_a_task_that_was_abandoned(self, calls):
         @task(**self.make(calls))
