@@ -15,9 +15,10 @@ from typing import Any, Unpack
 
 from marshmallow import Schema
 
+from microcosm_pubsub.batch import MessageBatchSchema
 from microcosm_pubsub.conventions import LifecycleChange, make_media_type
 from microcosm_pubsub.decorators import end_in_one_line, handles
-from microcosm_pubsub.errors import ConfigurationError, article
+from microcosm_pubsub.errors import ConfigurationError, IgnoreMessage, article
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import find_undone
 from microcosm_pubsub.registry import media_type_for
@@ -79,8 +80,12 @@ class ChangeHandler:
         )
 
     def __call__(self, message: SQSMessage, /, **given: Any) -> bool:
-        """Tell the callback."""
-        event, resource = split(message.media_type or "")
+        """
+        Tell the callback.
+
+        :raises IgnoreMessage: if nothing became of a resource
+        """
+        event, resource = read(message)
         value = self.callback(event, resource, message, **given)
         if undone := find_undone(value):
             raise undone
@@ -91,8 +96,12 @@ class AsyncChangeHandler(ChangeHandler):
     """Handle the messages of changes by a callback that is a coroutine function."""
 
     async def __call__(self, message: SQSMessage, /, **given: Any) -> bool:  # type: ignore[override]
-        """Tell the callback."""
-        event, resource = split(message.media_type or "")
+        """
+        Tell the callback.
+
+        :raises IgnoreMessage: if nothing became of a resource
+        """
+        event, resource = read(message)
         await self.callback(event, resource, message, **given)
         return True
 
@@ -196,6 +205,18 @@ def find_name(resource: Any) -> Any:
             "itself, or use @handles"
         )
     return name
+
+
+def read(message: SQSMessage) -> tuple[str, str]:
+    """
+    Return the change and the resource of which a message tells.
+
+    :raises IgnoreMessage: if it is a call, or holds a batch: their media types are named as if they were created too
+    """
+    is_call = isinstance(message.content, dict) and "jsonrpc" in message.content
+    if is_call or message.media_type == MessageBatchSchema.MEDIA_TYPE:
+        raise IgnoreMessage("it tells of no resource")
+    return split(message.media_type or "")
 
 
 def split(media_type: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@ Notices of what became of resources.
 """
 
 from dataclasses import dataclass
+from json import dumps
 from logging import Logger
 
 import pytest
@@ -84,6 +85,36 @@ def test_every_resource(seen):
         *("handler", ("changed", "host.name"), ("deleted", "host.name")),
         *(("created", "other"), ("changed", "other"), ("deleted", "other")),
     ]
+
+
+CALL = {"jsonrpc": "2.0", "method": "mails.send", "params": {}}
+
+
+@pytest.mark.parametrize("name", ["task.mails", "request.inventory"])
+def test_calls_of_others_tell_of_no_resource(seen, name):
+    @on_change(None)
+    def tell(event, resource, message):
+        seen.append((event, resource))
+
+    with harness(Daemon) as app:
+        app.send(dumps({"mediaType": created(name), **CALL}))
+        app.send(dumps({"mediaType": created(name), "uri": "http://localhost/1"}))
+        app.send(dumps({"mediaType": created(name), "other": 1}))
+        app.send(dumps({"mediaType": created("batch_message"), "messages": []}))
+        assert [result.result.name for result in app.run()] == ["IGNORED", "SUCCEEDED", "FAILED", "IGNORED"]
+    assert seen == [("created", name)]
+
+
+def test_calls_of_others_are_nobodys(seen):
+    @handles("application/vnd.globality.pubsub._.created.*")
+    def take(content):
+        seen.append(content)
+        return True
+
+    with harness(Daemon) as app:
+        app.send(dumps({"mediaType": created("task.mails"), **CALL}))
+        assert [result.result.name for result in app.run()] == ["IGNORED"]
+    assert seen == []
 
 
 def test_what_it_raises_is_not_lost(seen):
