@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import update_wrapper
 from inspect import Parameter, Signature, iscoroutinefunction, isfunction
-from typing import Any, Unpack
+from typing import Any, Concatenate, TypeVar, Unpack
 
 from marshmallow import Schema
 
@@ -41,7 +41,8 @@ class Change(Enum):
 
 
 #: Is told what happened, of which resource, and by which message.
-Callback = Callable[..., Any]
+Callback = Callable[Concatenate[str, str, SQSMessage, ...], Any]
+C = TypeVar("C", bound=Callback)
 
 #: The arguments that every callback gets, by position.
 TOLD = 3
@@ -106,9 +107,7 @@ class AsyncChangeHandler(ChangeHandler):
         return True
 
 
-def on_change(
-    resource: Any, change: Change | str = Change.ANY, **options: Unpack[Options]
-) -> Callable[[Callback], Callback]:
+def on_change(resource: Any, change: Change | str = Change.ANY, **options: Unpack[Options]) -> Callable[[C], C]:
     """
     Register a callback for changes of a resource: `callback(event, resource, message)`.
 
@@ -124,7 +123,7 @@ def on_change(
         not catch it ends with one line that names the callback
     """
 
-    def decorator(callback: Callback) -> Callback:
+    def decorator(callback: C) -> C:
         try:
             media_types = list(iter_media_types(resource, find_change(change)))
             check_callback(callback, options)
