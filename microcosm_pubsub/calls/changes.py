@@ -16,6 +16,7 @@ from typing import Any, Concatenate, TypeVar, Unpack
 from marshmallow import Schema
 
 from microcosm_pubsub.batch import MessageBatchSchema
+from microcosm_pubsub.calls.functions import name_of
 from microcosm_pubsub.conventions import LifecycleChange, make_media_type
 from microcosm_pubsub.decorators import end_in_one_line, handles
 from microcosm_pubsub.errors import ConfigurationError, IgnoreMessage, article
@@ -60,6 +61,8 @@ class ChangeHandler:
         update_wrapper(self, callback)
         self.callback = callback
         self.gives_way = gives_way
+        #: By which daemons name it among their components, as they name tasks.
+        self.component_name = name_of(callback) if hasattr(callback, "__qualname__") else None
 
     @property
     def __signature__(self) -> Signature:

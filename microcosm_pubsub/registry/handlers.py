@@ -136,11 +136,23 @@ class SQSMessageHandlerRegistry:
             for handler in handlers:
                 yield media_type, handler
 
+    @property
+    def named_handlers(self) -> dict[str, list[Any]]:
+        """Return the handlers that daemons may name, although they are no bindings: those with a `component_name`."""
+        found: dict[str, list[Any]] = {}
+        for handler in self.iter_handlers():
+            if isinstance(name := getattr(handler, "component_name", None), str):
+                found.setdefault(name, []).append(handler)
+        return found
+
     def _bind_named(self, component_names: Iterable[str]) -> dict[Any, Handler]:
-        handlers = list(self.iter_handlers())
+        handlers, known = list(self.iter_handlers()), self.named_handlers
         factories = find_factories(self.graph)
         named: dict[Any, Handler] = {}
         for name in component_names:
+            if name in known:
+                named.update((handler, handler) for handler in known[name])
+                continue
             component = self.graph[name]
             for handler in handlers:
                 if _is_bound_as(handler, component):

@@ -5,8 +5,10 @@ Notices of what became of resources.
 from dataclasses import dataclass
 from json import dumps
 from logging import Logger
+from uuid import uuid4
 
 import pytest
+from microcosm.api import binding
 
 from microcosm_pubsub import (
     Change,
@@ -115,6 +117,38 @@ def test_calls_of_others_are_nobodys(seen):
         app.send(dumps({"mediaType": created("task.mails"), **CALL}))
         assert [result.result.name for result in app.run()] == ["IGNORED"]
     assert seen == []
+
+
+def test_a_daemon_that_names_its_handlers_names_callbacks_too(seen):
+    @on_change("host", Change.DELETED)
+    @on_change("host", Change.CREATED)
+    def tell(event, resource, message):
+        seen.append(event)
+
+    @on_change("host", Change.CHANGED)
+    def tell_no_one(event, resource, message):
+        seen.append(event)
+
+    # A name is bound once in a process.
+    name = f"handler_{uuid4().hex}"
+
+    @binding(name)
+    @handles(created("disk"))
+    class Handler:
+        def __init__(self, graph): ...
+
+        def __call__(self, content) -> bool:
+            return True
+
+    class NamingDaemon(Daemon):
+        components = [f"{__name__}.{tell.__qualname__}", name]
+
+    with harness(NamingDaemon) as app:
+        assert sorted(app.daemon.bound_handlers) == [created("disk"), created("host"), deleted("host")]
+        app.publish(created("host"), uri="http://localhost/1")
+        app.publish(deleted("host"), id="1")
+        app.run()
+    assert seen == ["created", "deleted"]
 
 
 def test_what_it_raises_is_not_lost(seen):
