@@ -109,6 +109,25 @@ def test_what_cannot_be_run_is_one_line(run, name, words, said):
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "import no_such_thing",
+            "Cannot import broken: ModuleNotFoundError: No module named 'no_such_thing'",
+        ),
+        ("1 / 0", "Cannot import broken: ZeroDivisionError: division by zero"),
+        ("from microcosm_pubsub import task\ntask(3)", "@task of int: a task is a function, and this is an int"),
+    ],
+)
+@pytest.mark.parametrize("words", [["run", "broken.work"], ["list", "--import", "broken"]], ids=" ".join)
+def test_a_module_that_cannot_be_imported_says_why(run, tmp_path, text, said, words):
+    (tmp_path / "broken.py").write_text(text)
+    invalidate_caches()
+    code, _ = run(*words)
+    assert code.startswith(f"pubsub tasks: {said}")
+
+
 def test_a_task_that_exits_is_told(run, name, capsys):
     main_words = ["tasks", "run", f"{name}.leave", "--args", '["5e3ff1a0-4cf9-4b3c-8b34-6f67e7b3b0a1"]']
     with pytest.raises(SystemExit) as raised:
