@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.task_programs import make_procrastinate, ours, to_conninfo
-from microcosm_pubsub.ledger.store import Wanted
+from microcosm_pubsub.ledger.store import RowFilter
 from tests.engines import start_postgres
 
 
@@ -170,7 +170,7 @@ def measure_list(url: str, folder: str) -> dict[str, Any]:
         found = graph.pubsub_tasks.list(cursor_key=f"key-{number}", limit=50)
         taken.append((perf_counter() - start) * 1000)
         assert len(found) == 50
-    query = graph.pubsub_ledger.store.make_query(Wanted(50, cursor_key="key-1"))
+    query = graph.pubsub_ledger.store.make_query(RowFilter(50, cursor_key="key-1"))
     sql = str(query.compile(graph.pubsub_database.engine, compile_kwargs={"literal_binds": True}))
     with graph.pubsub_database.connect() as connection:
         plan = [row[0].strip() for row in connection.exec_driver_sql(f"EXPLAIN {sql}".replace("%", "%%"))]

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
         RpcError,
         RpcTimeout,
     )
-    from microcosm_pubsub.calls.functions import Task, TaskHooks
+    from microcosm_pubsub.calls.functions import Task
+    from microcosm_pubsub.calls.hooks import TaskHooks
     from microcosm_pubsub.calls.jobs import Job
     from microcosm_pubsub.calls.service import Service, service
     from microcosm_pubsub.codecs import PubSubMessageSchema
@@ -120,7 +121,7 @@ _HOMES = {
     "Task": "calls.functions",
     "TaskCancelled": "ledger.errors",
     "TaskFailed": "ledger.errors",
-    "TaskHooks": "calls.functions",
+    "TaskHooks": "calls.hooks",
     "TaskTimeout": "ledger.errors",
     "TopicNotDefinedError": "errors",
     "WorkerSettings": "worker.settings",

@@ -21,6 +21,7 @@ from microcosm_pubsub.registry import (
 )
 from microcosm_pubsub.registry.media_type import declare_media_type
 from microcosm_pubsub.registry.options import HandlerOptions, Options
+from microcosm_pubsub.registry.patterns import check_pattern
 from microcosm_pubsub.registry.signature import read_signature
 
 
@@ -114,6 +115,7 @@ def handles(schema_or_media_type: Any, **options: Unpack[Options]) -> Any:
             handler_options = HandlerOptions.make(options)
             named = isinstance(schema_or_media_type, str)
             media_type = schema_or_media_type if named else media_type_for(schema_or_media_type)
+            check_pattern(media_type)
         except ConfigurationError as error:
             name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
             raise end_in_one_line(ConfigurationError(f"@handles of {name}: {error}")) from None

@@ -17,9 +17,10 @@ Both are one message, `{method, params, id?}` as in JSON-RPC 2.0 (https://www.js
 it is a task, or a notice to a service; with one it is a request, and its answer goes to the queue that it names.
 
 - `message`: what stands in it.
-- `parameters`: arguments as JSON, by the annotations of a function.
+- `parameters`, `loss`: arguments as JSON, by the annotations of a function, and what JSON would change of them.
 - `handler`: what calls a function for a message.
-- `functions`, `sending`, `tasks`, `running`: `@task`, what sends, the component, and what runs them.
+- `functions`, `hooks`, `options`, `sending`, `tasks`, `running`, `local`: `@task`, what sends, the component, and what
+  runs them, elsewhere or here.
 - `service`, `replies`: `Service`, and the answers of its methods.
 - `rpc`, `reply_queue`, `cleaning`: the caller, and where its answers come to.
 - `changes`: `@on_change`.

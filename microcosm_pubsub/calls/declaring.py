@@ -12,17 +12,17 @@ from microcosm.hooks import on_resolve
 
 from microcosm_pubsub.calls.functions import (
     DEFAULT_QUEUE,
-    NO_HOOKS,
-    Hook,
     Task,
     TaskFunction,
-    TaskHooks,
     TaskRegistry,
 )
+from microcosm_pubsub.calls.hooks import NO_HOOKS, Hook, TaskHooks, check_hook, check_hooks
 from microcosm_pubsub.calls.jobs import JobTask, make_execute
 from microcosm_pubsub.calls.message import check_name
 from microcosm_pubsub.calls.recurring import Recurrence
+from microcosm_pubsub.decorators import end_in_one_line
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.registry.media_type import describe_name
 from microcosm_pubsub.registry.options import HandlerOptions, Options
 
 
@@ -86,14 +86,19 @@ def task(
     :param timezone: the time zone of `cron`, by its IANA name
     :param catch_up: whether a time at which no daemon ran is made up for, once
     :param options: how its handler wants its messages: `HandlerOptions` by name
-    :raises ConfigurationError: if an option is not known, or cannot work
+    :raises ConfigurationError: if it is no function, or an option is not known or cannot work; a program that does not
+        catch it ends with one line that names the function
     """
 
     def decorator(func: Callable[..., Any]) -> TaskFunction[..., Any]:
         named = on_start is not None or on_success is not None or on_error is not None
-        hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
-        recurrence = make_recurrence(every, cron, timezone, catch_up)
-        made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options), ledger, recurrence)
+        try:
+            hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
+            check_hooks(hooks)
+            recurrence = make_recurrence(every, cron, timezone, catch_up)
+            made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options), ledger, recurrence)
+        except ConfigurationError as error:
+            raise end_in_one_line(ConfigurationError(f"@task of {describe_name(func)}: {error}")) from None
         on_resolve(TaskRegistry, _register, made)
         return made
 
@@ -154,7 +159,13 @@ def hook(function: F) -> F:
         def log_start(task: Task) -> None: ...
 
         resize.options(on_start=log_start).send(12)
+
+    :raises ConfigurationError: if it is no function, or a coroutine function
     """
+    try:
+        check_hook("@hook", function)
+    except ConfigurationError as error:
+        raise end_in_one_line(error) from None
     on_resolve(TaskRegistry, _register_hook, function)
     return function
 

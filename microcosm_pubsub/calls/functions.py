@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, update_wrapper
-from inspect import Parameter
+from inspect import Parameter, signature
 from math import inf
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import uuid4
 
+from microcosm_pubsub.calls.hooks import NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.latest import get_latest
-from microcosm_pubsub.calls.message import check_name
+from microcosm_pubsub.calls.message import MAX_METHOD_LENGTH, check_name
+from microcosm_pubsub.calls.options import SendOptions
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.recurring import Recurrence
-from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.registry.options import HandlerOptions
@@ -34,8 +35,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_QUEUE = "default"
-
-EVENTS = ("on_start", "on_success", "on_error")
 
 #: The parameter that is given what the task before it has left: see `ledger`.
 CURSOR = "cursor"
@@ -97,29 +96,6 @@ class Task:
         return f"<{type(self).__name__} {self.name} {self.task_id}>"
 
 
-#: A function that is called when a call begins, has succeeded, or has failed: `(task)`, `(task, result)` and `(task,
-#: error)`.
-Hook = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskHooks:
-    """
-    Functions that are called around a task; an error of a hook is logged, and changes nothing.
-
-    :param on_start: `on_start(task)`, before each attempt
-    :param on_success: `on_success(task, result)`
-    :param on_error: `on_error(task, error)`, after each attempt that failed
-    """
-
-    on_start: Hook | None = None
-    on_success: Hook | None = None
-    on_error: Hook | None = None
-
-
-NO_HOOKS = TaskHooks()
-
-
 class TaskFunction(Generic[P, R]):
     """
     A function that is a task; it can be called as before.
@@ -145,17 +121,20 @@ class TaskFunction(Generic[P, R]):
         ledger: bool = False,
         recurrence: Recurrence | None = None,
     ) -> None:
+        function = require_function(function)
         update_wrapper(self, function)
         self.function = function
-        self.name = name or name_of(function)
+        self.name = require_name(name_of(function) if name is None else name)
         self.queue = check_name("queue", queue)
         self.hooks = hooks
+        if not (isinstance(task_class, type) and issubclass(task_class, Task)):
+            raise ConfigurationError(f"task_class is {task_class!r:.100}, but must be Task or a subclass of it")
         self.task_class = task_class
         self.handler_options = options or HandlerOptions()
         if self.handler_options.batch_size is not None:
-            raise ConfigurationError(f"{self.name}: a task is one call, and has no batch_size")
+            raise ConfigurationError("a task is one call, and has no batch_size")
         if not isinstance(ledger, bool):
-            raise ConfigurationError(f"{self.name}: ledger is {ledger!r}, but must be true or false")
+            raise ConfigurationError(f"ledger is {ledger!r}, but must be true or false")
         # Nobody sends a recurring task, so the ledger alone can tell of it.
         self.ledger = ledger or recurrence is not None
         self.recurrence = recurrence
@@ -167,11 +146,11 @@ class TaskFunction(Generic[P, R]):
         """Return the task's parameters."""
         return Parameters(self.function, own_type=Task, own_name=CURSOR)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""
         return self.function(*args, **kwargs)
 
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def send(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """
         Have the function called elsewhere, and return a handle with the id of the call.
 
@@ -185,6 +164,8 @@ class TaskFunction(Generic[P, R]):
     def options(self, **options: Any) -> PreparedSend[P]:
         """
         Return an object that sends the task with options: `SendOptions` by name.
+
+        :raises ConfigurationError: if one is not known, or cannot work
         """
         return PreparedSend(self, options)
 
@@ -193,7 +174,7 @@ class TaskFunction(Generic[P, R]):
         for each in self.parameters.signature.parameters.values():
             if each.kind in kinds and each.default is Parameter.empty:
                 raise ConfigurationError(
-                    f"{self.name} is sent again and again, without arguments, and needs {each.name}: give it a default"
+                    f"it is sent again and again, without arguments, and needs {each.name}: give it a default"
                 )
 
     def __repr__(self) -> str:
@@ -201,13 +182,27 @@ class TaskFunction(Generic[P, R]):
 
 
 class PreparedSend(Generic[P]):
-    """Send a task with options."""
+    """
+    Send a task with options.
+
+    :param options: `SendOptions` by name, since those of the graph's that are not named hold
+    :raises ConfigurationError: if one is not known, or cannot work
+    """
 
     def __init__(self, function: TaskFunction[P, Any], options: Mapping[str, Any]) -> None:
+        SendOptions().with_options(options)
         self.function = function
         self.send_options = dict(options)
 
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def options(self, **options: Any) -> PreparedSend[P]:
+        """
+        Return an object that sends the task with more options.
+
+        :raises ConfigurationError: if one is not known, or cannot work
+        """
+        return PreparedSend(self.function, {**self.send_options, **options})
+
+    def send(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Send the task, as `TaskFunction.send` does; a task that runs at once returns its value."""
         return get_latest().options(**self.send_options).task(self.function, *args, **kwargs)
 
@@ -238,6 +233,43 @@ class TaskRegistry:
     def register_hook(self, function: Hook) -> None:
         """Register a hook, by the name of the function."""
         self.hooks[name_of(function)] = function
+
+
+def require_function(function: Any) -> Callable[..., Any]:
+    """
+    Return the function that is to be a task.
+
+    :raises ConfigurationError: if it is none, or is called with an instance or a class, which do not travel
+    """
+    if isinstance(function, staticmethod):
+        function = function.__func__
+    if isinstance(function, type) or not (callable(function) and hasattr(function, "__qualname__")):
+        raise ConfigurationError(
+            f"a task is a function, and this is {article(function)}; options are given by name: @task(name=...)"
+        )
+    holder = function.__qualname__.rpartition(".")[0]
+    try:
+        first = next(iter(signature(function).parameters), None)
+    except ValueError as error:
+        raise ConfigurationError(f"nothing is known of its parameters: {error}") from None
+    if holder and not holder.endswith("<locals>") and first in ("self", "cls"):
+        raise ConfigurationError(
+            f"a method of {holder} is no task, for its {first} does not travel: declare a function, or a static method"
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def require_name(name: Any) -> str:
+    """
+    Return the name of a task.
+
+    :raises ConfigurationError: if messages cannot name it so
+    """
+    if not (isinstance(name, str) and 0 < len(name) <= MAX_METHOD_LENGTH and name.isprintable()):
+        raise ConfigurationError(
+            f"the name is {name!r:.100}, but must be a text of 1 to {MAX_METHOD_LENGTH} characters that can be printed"
+        )
+    return name
 
 
 def name_of(function: Any) -> str:

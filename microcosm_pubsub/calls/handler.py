@@ -4,12 +4,14 @@ Handlers that call a function: its arguments come out of the message, and its co
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from inspect import Parameter, Signature, iscoroutinefunction
 from typing import Any, Protocol
 
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.message import SQSMessage
+from microcosm_pubsub.middleware.handler_call import find_undone
 
 
 #: What a function may raise: one that would end the program has failed, as a handler has that does.
@@ -28,6 +30,10 @@ class Run(Protocol):
 
     def fail(self, error: Exception | SystemExit) -> None:
         """Take the error that the function raised; raise the outcome of the message."""
+        ...
+
+    def cancel(self) -> None:
+        """Take that the function, a coroutine, was told to end."""
         ...
 
 
@@ -70,6 +76,8 @@ class CallHandler:
             return True
         try:
             value = self.function(*run.args, **run.kwargs)
+            if value is not None and (undone := find_undone(value)):
+                raise undone
         except FAILURES as error:
             run.fail(error)
             raise
@@ -87,8 +95,13 @@ class AsyncCallHandler(CallHandler):
             return True
         try:
             value = await self.function(*run.args, **run.kwargs)
+            if value is not None and (undone := find_undone(value)):
+                raise undone
         except FAILURES as error:
             run.fail(error)
+            raise
+        except CancelledError:
+            run.cancel()
             raise
         run.succeed(value)
         return True

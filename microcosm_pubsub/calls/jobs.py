@@ -5,7 +5,7 @@ Classes that run all tasks of a queue: each task is a job, of a method that the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -61,18 +61,26 @@ def make_execute(cls: type, queue: str) -> Callable[..., Any]:
 
     :raises ConfigurationError: if the class has no `execute`
     """
-    if not callable(getattr(cls, "execute", None)):
+    method = getattr(cls, "execute", None)
+    if not callable(method):
         raise ConfigurationError(f"{cls.__qualname__} runs the tasks of {queue}, and needs a method execute(self, job)")
     made: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
-    def execute(method: str, args: Any, task: Task, cursor: dict[str, Any], graph: Any) -> Any:
+    def begin(job: Job, graph: Any) -> Any:
         if graph not in made:
             made[graph] = cls(graph) if takes_graph(cls) else cls()
-        return made[graph].execute(Job(task.task_id, queue, method, args, cursor))
+        return made[graph].execute(job)
 
+    def execute(method: str, args: Any, task: Task, cursor: dict[str, Any], graph: Any) -> Any:
+        return begin(Job(task.task_id, queue, method, args, cursor), graph)
+
+    async def execute_coroutine(method: str, args: Any, task: Task, cursor: dict[str, Any], graph: Any) -> Any:
+        return await begin(Job(task.task_id, queue, method, args, cursor), graph)
+
+    chosen: Callable[..., Any] = execute_coroutine if iscoroutinefunction(method) else execute
     # Log lines and errors name it by these.
-    execute.__module__, execute.__qualname__ = cls.__module__, f"{cls.__qualname__}.execute"
-    return execute
+    chosen.__module__, chosen.__qualname__ = cls.__module__, f"{cls.__qualname__}.execute"
+    return chosen
 
 
 def takes_graph(cls: type) -> bool:

@@ -11,6 +11,7 @@ from marshmallow import fields
 
 from microcosm_pubsub.conventions import created
 from microcosm_pubsub.conventions.messages import ConventionalMessageSchema
+from microcosm_pubsub.conventions.naming import REQUEST, TASK
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
@@ -82,12 +83,12 @@ def _find_problem_of_options(call: dict[str, Any]) -> str | None:
 
 def make_task_media_type(queue: str) -> str:
     """Return the media type of the tasks of a queue."""
-    return created(f"task.{check_name('queue', queue)}")
+    return created(f"{TASK}.{check_name('queue', queue)}")
 
 
 def make_request_media_type(service: str) -> str:
     """Return the media type of the requests to a service."""
-    return created(f"request.{check_name('service', service)}")
+    return created(f"{REQUEST}.{check_name('service', service)}")
 
 
 def check_name(what: str, name: Any) -> str:

@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from inspect import BoundArguments, Parameter, Signature
-from json import dumps
+from inspect import BoundArguments, Parameter, Signature, formatannotation
+from json import dumps, loads
 from logging import Logger
-from typing import Any, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from microcosm_pubsub.calls.errors import InvalidParams
+from microcosm_pubsub.calls.loss import find_change, iter_keys
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.dispatcher.arguments import get_kind
 from microcosm_pubsub.errors import ConfigurationError, article
@@ -65,7 +67,14 @@ class Parameters:
         # The schema is made when it is asked for: annotations may name what stands below the function.
         names = find_names(self.function)
         found = list(find_signature(self.function).parameters.values())[self.skip :]
-        return {each.name: (each, resolve(each.annotation, names)) for each in found}
+        return {each.name: (each, self._find_kind(resolve(each.annotation, names))) for each in found}
+
+    def _find_kind(self, annotation: Any) -> Any:
+        # Who calls the function directly may leave out what is given to it elsewhere: `Logger | None`.
+        others = [each for each in get_args(annotation) if each is not NoneType]
+        is_optional = get_origin(annotation) in (Union, UnionType) and len(others) == 1
+        is_given = is_optional and (get_kind(others[0]) in GIVEN_TYPES or self._is_own(others[0]))
+        return others[0] if is_given else annotation
 
     @cached_property
     def given(self) -> tuple[Parameter, ...]:
@@ -91,7 +100,8 @@ class Parameters:
         """Return the signature for callers from afar."""
         return Signature(
             [
-                each
+                # People read it: annotations may be texts, which are shorter than what they name.
+                each if kind is None or kind is UNRESOLVED else each.replace(annotation=kind)
                 for each, kind in self._annotated.values()
                 if not (self._is_given(each, kind) or self._is_own(kind) or self._is_own_dict(each, kind))
             ]
@@ -233,16 +243,27 @@ class Parameters:
             raise InvalidParams(f"{self.name}: {name} is {article(value)}, and no text, as its annotation says")
         try:
             dumped = field.serialize(name, {name: value})
-            dumps(dumped, allow_nan=False)
+            text = dumps(dumped, allow_nan=False)
         except (ValidationError, *ENCODING_ERRORS) as error:
-            advice = "annotate the parameter with its type, or give" if kind is None else "give"
+            advice = (
+                "annotate the parameter with its type, or give it something else"
+                if kind in (None, Any, object)
+                else f"its annotation says {formatannotation(kind)}; give it that, or annotate it as what it is"
+            )
             raise InvalidParams(
                 f"{self.name}: {name} is {article(value)}, which cannot be written as JSON "
-                f"({type(error).__name__}: {error}): {advice} it something else"
+                f"({type(error).__name__}: {error}): {advice}"
             ) from error
-        if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
-            raise InvalidParams(f"{self.name}: {name} is {value!r:.50}, which would be sent as {dumped!r}")
-        return dumped
+        if (changed := find_change(field, value, dumped)) is not None:
+            raise InvalidParams(f"{self.name}: {name} is {changed}")
+        if not isinstance(dumped, (dict, list, tuple)):
+            return dumped
+        for key in iter_keys(dumped):
+            raise InvalidParams(
+                f"{self.name}: {name} has the key {key!r:.50}, which JSON would make a text: annotate the parameter, "
+                f"such as dict[{type(key).__qualname__}, ...], or give it texts"
+            )
+        return loads(text)
 
     def _name(self, params: Any) -> dict[str, Any]:
         """Return parameters by their names."""

@@ -11,6 +11,7 @@ from typing import Any
 from microcosm_pubsub.calls.message import make_task_media_type, register_calls
 from microcosm_pubsub.constants import FIFO_SUFFIX, IDENTITY_KEY
 from microcosm_pubsub.producer import PublishOptions, SNSProducer
+from microcosm_pubsub.producer.group import make_group_id
 from microcosm_pubsub.registry import PubSubMessageSchemaRegistry
 
 
@@ -35,5 +36,5 @@ def publish_call(
     register_calls(schemas, media_type)
     if options.group is None and producer.choose_topic_arn(media_type).endswith(FIFO_SUFFIX):
         # Tasks do not wait for each other unless somebody says so.
-        options = replace(options, group=task_id)
+        options = replace(options, group=make_group_id(task_id))
     producer.produce(media_type, call, opaque_data={IDENTITY_KEY: task_id}, options=options)

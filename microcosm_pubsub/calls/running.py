@@ -12,11 +12,12 @@ from math import inf
 from typing import Any, Protocol
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
-from microcosm_pubsub.calls.functions import CURSOR, NO_HOOKS, Hook, Task, TaskFunction, TaskHooks
-from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
+from microcosm_pubsub.calls.functions import CURSOR, Task, TaskFunction
+from microcosm_pubsub.calls.handler import FAILURES, CallHandler, make_call_handler
+from microcosm_pubsub.calls.hooks import EVENTS, NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
-from microcosm_pubsub.errors import DeadLetter
+from microcosm_pubsub.errors import DeadLetter, HandlerError, HandlerSignal, LeaseLost
 from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.registry import HandlerOptions, Route
 from microcosm_pubsub.types import Handler
@@ -117,7 +118,7 @@ class QueueHandler:
                 # The task itself can run without it.
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s, for %s of a task, is not declared here by @hook", name, event)
-            elif event in TaskHooks.__dataclass_fields__:
+            elif event in EVENTS:
                 found[event] = known
         return TaskHooks(**found)
 
@@ -221,15 +222,39 @@ class TaskRun:
             self._call_hooks("on_start")
 
     def succeed(self, value: Any) -> None:
-        """Tell the hooks the value that it returned."""
+        """Tell the hooks the value that it returned, or that it came too late."""
         self.value = value
         if self.record is not None:
             self.record.value = value
         if self.hooks:
-            self._call_hooks("on_success", value)
+            if (lost := self._find_loss()) is None:
+                self._call_hooks("on_success", value)
+            else:
+                self._call_hooks("on_error", lost)
+
+    def cancel(self) -> None:
+        """Tell the hooks that it was told to end."""
+        text = "The coroutine was cancelled, as one is that takes longer than its timeout"
+        self._call_hooks("on_error", HandlerError(text))
+
+    def _is_final(self, error: BaseException) -> bool:
+        if isinstance(error, HandlerSignal):
+            # The others say themselves what becomes of the message.
+            return isinstance(error, DeadLetter)
+        return isinstance(self.route, Route) and self.route.policy.is_final(error)
+
+    def _find_loss(self) -> LeaseLost | None:
+        try:
+            if self.task.message is not None:
+                self.task.message.lease.check()
+        except LeaseLost as error:
+            return error
+        return None
 
     def fail(self, error: Exception | SystemExit) -> None:
         """Tell the hooks the error that it raised, and let them say whether it is tried again."""
+        if self._is_final(error):
+            self.task.retries = 0
         self._call_hooks("on_error", error)
         self._limit_retries()
 
@@ -243,10 +268,10 @@ class TaskRun:
             hook: Hook | None = getattr(hooks, event)
             if hook is None:
                 continue
-            # A hook is user code that looks on: its error must not be taken for the task's.
+            # A hook is user code that looks on: its error, or its exit, must not be taken for the task's.
             try:
                 hook(self.task, *args)
-            except Exception:
+            except FAILURES:
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s of %r failed", event, self.task, exc_info=True)
 

@@ -189,6 +189,9 @@ class MethodRun:
             refuse(self.replies, self.message, error)
         self.replies.end(self.message, text)
 
+    def cancel(self) -> None:
+        """Answer nothing: the request comes again."""
+
     def fail(self, error: Exception | SystemExit) -> None:
         """
         Keep the error that it raised as the answer.

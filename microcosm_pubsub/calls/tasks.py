@@ -4,29 +4,29 @@ The tasks of a graph: `graph.pubsub_tasks` sends them, and knows what handles th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from json import dumps, loads
-from typing import Any, cast
-from uuid import uuid4
+from collections.abc import Iterable, Iterator, Sequence
+from json import dumps
+from typing import Any
 
 from microcosm.api import typed
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
-from microcosm_pubsub.calls.functions import NO_HOOKS, Hook, Task, TaskFunction, TaskHooks, TaskRegistry, name_of
+from microcosm_pubsub.calls.functions import Task, TaskFunction, TaskRegistry, name_of
+from microcosm_pubsub.calls.hooks import NO_HOOKS, TaskHooks, check_hooks
 from microcosm_pubsub.calls.jobs import JobTask
 from microcosm_pubsub.calls.latest import set_latest
+from microcosm_pubsub.calls.local import LocalRuns
 from microcosm_pubsub.calls.message import VERSION, make_task_media_type, register_calls
+from microcosm_pubsub.calls.options import DEFAULT_SEND_OPTIONS, SendOptions
 from microcosm_pubsub.calls.publishing import publish_call
 from microcosm_pubsub.calls.recurring import Recurrence
 from microcosm_pubsub.calls.running import QueueHandler
-from microcosm_pubsub.calls.sending import DEFAULT_SEND_OPTIONS, SendOptions, TaskHandle, TaskSender
+from microcosm_pubsub.calls.sending import TaskHandle, TaskSender
+from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults, find_component
-from microcosm_pubsub.constants import IDENTITY_KEY
-from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
-from microcosm_pubsub.message import SQSMessage
 
 
 class Tasks(TaskSender):
@@ -118,14 +118,15 @@ class Tasks(TaskSender):
     @property
     def has_ledger(self) -> bool:
         """Return whether tasks that run here are remembered."""
-        return self.ledger is not None and any(map(self.remembers, self._iter_running()))
+        return self.ledger is not None and any(map(self.remembers, self.iter_running()))
 
     @property
     def recurrences(self) -> dict[str, Recurrence]:
         """Return when the tasks that run here are sent again and again, by their names."""
-        return {each.name: each.recurrence for each in self._iter_running() if each.recurrence is not None}
+        return {each.name: each.recurrence for each in self.iter_running() if each.recurrence is not None}
 
-    def _iter_running(self) -> Iterator[TaskFunction[..., Any]]:
+    def iter_running(self) -> Iterator[TaskFunction[..., Any]]:
+        """Iterate over the tasks that run here."""
         for handler in self.handlers.values():
             yield from handler.functions.values()
 
@@ -165,7 +166,10 @@ class Tasks(TaskSender):
             return self.registry.functions[name]
         except KeyError:
             known = ", ".join(sorted(self.registry.functions)) or "none"
-            raise CallError(f"No task {name!r} is declared in what was imported; there are {known}") from None
+            raise CallError(
+                f"No task {name!r} is declared in what was imported: import the module that declares it; there are "
+                f"{known}"
+            ) from None
 
     def _write(self, task: Task, options: SendOptions) -> dict[str, Any]:
         params = task.serialize()
@@ -174,6 +178,13 @@ class Tasks(TaskSender):
                 f"{type(task).__qualname__}.serialize() of {task.name} gave {article(params)}, but must "
                 "give a dict or a list"
             )
+        if type(task).serialize is not Task.serialize:
+            try:
+                dumps(params, allow_nan=False)
+            except ENCODING_ERRORS as error:
+                raise InvalidParams(
+                    f"{type(task).__qualname__}.serialize() of {task.name} gave what cannot be written as JSON: {error}"
+                ) from error
         call: dict[str, Any] = {"jsonrpc": VERSION, "method": task.function.name, "params": params}
         if options.is_async and self.remembers(task.function):
             call["ledger"] = True
@@ -192,77 +203,16 @@ class Tasks(TaskSender):
         return name
 
 
-class LocalRuns:
-    """
-    Run tasks here and now, through all that a daemon's handlers go through.
-
-    :param graph: gives that
-    :param hooks: are called around every task
-    """
-
-    def __init__(self, graph: PubSubGraph, hooks: TaskHooks) -> None:
-        self.hooks = hooks
-        self.dispatcher = SQSMessageDispatcher(
-            # A consumer would receive and settle, which nobody does here.
-            consumer=cast(Any, None),
-            registry=graph.sqs_message_handler_registry,
-            middleware=graph.pubsub_middleware,
-            policies=graph.pubsub_retry_policies,
-            loop=graph.pubsub_event_loop,
-            unit_middleware=graph.pubsub_unit_middleware,
-            arguments=graph.pubsub_arguments,
-        )
-
-    def run(self, media_type: str, task: Task, call: dict[str, Any], hooks: Mapping[str, Hook]) -> Any:
-        """
-        Run a task until it has succeeded or is given up, and return its value.
-
-        The waits between attempts, which it has elsewhere, are left out here.
-
-        :param hooks: of this call, by what they are called for
-        :raises Exception: what the last attempt raised
-        """
-        handler = QueueHandler(task.function.queue, [task.function], self.hooks, hooks.get)
-        if hooks:
-            # These hooks need no name that other processes know.
-            call["hooks"] = {event: event for event in hooks}
-        # The call goes through JSON, as it would on its way.
-        content = loads(dumps({**call, "opaqueData": {IDENTITY_KEY: task.task_id}}))
-        policy = task.function.handler_options.retry
-        if "retries" not in content and (policy is None or policy.max_attempts is None):
-            content["retries"] = 0
-        attempt = 0
-        while True:
-            attempt += 1
-            message: SQSMessage[Any] = SQSMessage(
-                consumer=None,
-                content=content,
-                media_type=media_type,
-                message_id=str(uuid4()),
-                receipt_handle=None,
-                approximate_receive_count=attempt,
-            )
-            assert message.message_id is not None
-            handler.local[message.message_id] = None
-            result = self.dispatcher.run(message, {media_type: handler})
-            if not result.retry:
-                run = handler.local[message.message_id]
-                return None if run is None else run.value
-            if result.dead_letter:
-                if result.exc_info is not None:
-                    raise result.exc_info[1]
-                raise CallError(f"Task {task.name} was given up after {attempt} attempts: {result.extra.get('reason')}")
-
-
 def accept_hooks(value: Any) -> TaskHooks:
     """
     Accept hooks as a configuration value.
 
-    :raises ConfigurationError: if it is anything else
+    :raises ConfigurationError: if it is anything else, or one cannot be called
     """
     if value is None:
         return NO_HOOKS
     if isinstance(value, TaskHooks):
+        check_hooks(value)
         return value
     raise ConfigurationError(f"Configuration pubsub_tasks.hooks is {value!r}, but must be TaskHooks(...)")
 

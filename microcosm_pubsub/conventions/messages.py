@@ -4,7 +4,7 @@ The schemas of messages about resources, by convention.
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates_schema
 
 from microcosm_pubsub.codecs import PubSubMessageSchema
 
@@ -39,3 +39,24 @@ class IdentityMessageSchema(ConventionalMessageSchema):
     """Name a resource that can no longer be fetched by its id."""
 
     id = fields.String(required=True)
+
+
+class CallMessageSchema(URIMessageSchema):
+    """
+    Know a call by its form, where nobody carries it out.
+
+    A resource may be named as calls are, and then is pointed to by its URI.
+    """
+
+    uri = fields.String(required=False)
+    jsonrpc = fields.String(required=False)
+
+    @validates_schema
+    def check_form(self, data: Any, **kwargs: Any) -> None:
+        """
+        Refuse what is neither.
+
+        :raises ValidationError: if it is that
+        """
+        if "uri" not in data and "jsonrpc" not in data:
+            raise ValidationError(self.fields["uri"].error_messages["required"], "uri")

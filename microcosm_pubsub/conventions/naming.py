@@ -18,6 +18,9 @@ DEFAULT_ORGANIZATION = "globality"
 #: The change of a resource, unless a media type says otherwise.
 CREATED = "created"
 
+#: What is created when something is called: the first part of its name.
+TASK, REQUEST = "task", "request"
+
 
 def default_organization() -> str:
     """Return the organization of media types that name none: `PUBSUB_ORGANIZATION`, or globality."""
@@ -57,3 +60,8 @@ def make_media_type(
         name_for(resource),
     ]
     return ".".join(parts)
+
+
+def may_be_call(media_type: str) -> bool:
+    """Return whether a media type is named as those of calls are."""
+    return any(f".{CREATED}.{kind}." in media_type for kind in (TASK, REQUEST))

@@ -32,14 +32,18 @@ COMPONENTS = [
 ]
 
 
-def split_names(components: Iterable[str], tasks: Collection[str]) -> tuple[list[str], list[str]]:
+def split_names(
+    components: Iterable[str], tasks: Collection[str], handlers: Collection[str]
+) -> tuple[list[str], list[str], list[str]]:
     """
-    Return which names are those of tasks, and which are bindings.
+    Return which names are those of tasks, which are not, and which of these are bindings.
 
     :param tasks: the names of those that are declared
+    :param handlers: the names of those that are no bindings
     """
     names = list(components)
-    return [name for name in names if name in tasks], [name for name in names if name not in tasks]
+    others = [name for name in names if name not in tasks]
+    return [name for name in names if name in tasks], others, [name for name in others if name not in handlers]
 
 
 def bind_handlers(

@@ -52,7 +52,8 @@ def attributes_to_config(daemon: Attributes) -> dict[str, Any]:
         "pubsub_services": {"names": list(daemon.services)},
         "pubsub_ledger": {"always": daemon.ledger},
         "pubsub_tasks": {
-            "queues": daemon.task_queues,
+            # An empty list says something here: no queue.
+            "queues": tuple(daemon.task_queues) if isinstance(daemon.task_queues, list) else daemon.task_queues,
             "hooks": daemon.task_hooks,
             "components": list(daemon.components),
         },

@@ -168,9 +168,9 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             broker = None
         if broker is not None:
             broker.provision_queue(graph.config.sqs_consumer.sqs_queue_url or graph.metadata.name)
-        (tasks,) = graph.use("pubsub_task_registry")
-        named, others = split_names(self.components, tasks.functions)
-        graph.use(*dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *others]))
+        tasks, handlers = graph.use("pubsub_task_registry", "sqs_message_handler_registry")
+        named, others, bindings = split_names(self.components, tasks.functions, handlers.named_handlers)
+        graph.use(*dict.fromkeys([*Daemon.components.fget(self), *COMPONENTS, *bindings]))
         self.bound_handlers = bind_handlers(graph, others, with_tasks=bool(named), and_queues=bool(self.task_queues))
         # Bind now: handlers may ask for components that are still to be made.
         graph.sqs_message_dispatcher.find_routes(self.bound_handlers)

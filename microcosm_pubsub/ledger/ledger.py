@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.functions import Task
-from microcosm_pubsub.calls.sending import SendOptions
+from microcosm_pubsub.calls.options import SendOptions
 from microcosm_pubsub.ledger.books import Books
 from microcosm_pubsub.ledger.errors import TaskCancelled, TaskFailed, TaskTimeout
 from microcosm_pubsub.ledger.handle import LedgerHandle

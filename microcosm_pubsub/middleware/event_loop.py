@@ -42,9 +42,16 @@ class EventLoop:
         """
         Run a coroutine in the context of the calling thread, and return its result.
 
-        :raises HandlerError: if the coroutine asked the process to exit
+        :raises HandlerError: if the coroutine asked the process to exit, or this is the thread of the loop, which would
+            wait for itself for ever
         """
         loop = self._ensure_loop()
+        if current_thread() is self.thread:
+            coroutine.close()
+            raise HandlerError(
+                "A coroutine waits here, in the thread of its event loop, for another one, which that thread would "
+                "have to run: await it, or call this by `await asyncio.to_thread(...)`"
+            )
         with self._lock:
             # Both under one lock, for the coroutine may be abandoned as soon as it runs.
             future = asyncio.run_coroutine_threadsafe(_contained(coroutine), loop)

@@ -129,14 +129,14 @@ def await_value(loop: EventLoop, handler: Callable[..., Any], value: Any) -> Any
 def find_undone(value: Any) -> HandlerError | None:
     """Return the fault of a value that is work still to be done, if it is that."""
     if isinstance(value, (GeneratorType, AsyncGeneratorType)):
-        return HandlerError("The handler returned a generator, which nobody runs: return a truth value")
+        return HandlerError("The handler returned a generator, which nobody runs: return a value")
     if not hasattr(type(value), "__await__"):
         return None
     if hasattr(value, "close"):
         value.close()
     return HandlerError(
         "The handler is no coroutine function, but returned a coroutine, which nobody waits for: declare it with "
-        "`async def`, or return a truth value"
+        "`async def`, or return a value"
     )
 
 

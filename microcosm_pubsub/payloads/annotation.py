@@ -42,6 +42,15 @@ SCALARS: dict[Any, Any] = {
     dict: fields.Dict,
 }
 
+#: The fields of keys of mappings that JSON, whose keys are texts, would not give back as they were.
+KEYS: dict[Any, Any] = {
+    int: lambda: fields.Integer(as_string=True),
+    float: lambda: fields.Float(as_string=True),
+}
+
+#: The types of values that JSON gives back as they were.
+PLAIN = (str, int, float, bool, NoneType)
+
 #: The collection that a list of values becomes.
 COLLECTIONS: dict[Any, Any] = {
     list: list,
@@ -110,11 +119,13 @@ class SchemaMaker:
         if origin in (Union, UnionType):
             return self._make_union(args)
         if origin is Literal:
+            if strange := next((each for each in args if type(each) not in PLAIN), None):
+                raise ConfigurationError(f"JSON cannot say {strange!r} of a Literal: annotate it by its type")
             return fields.Raw(validate=OneOf(args))
         if annotation in SCALARS:
             return SCALARS[annotation]()
         if isinstance(annotation, type) and issubclass(annotation, Enum):
-            return fields.Enum(annotation, by_value=True)
+            return make_enum(annotation, PLAIN)
         if isinstance(annotation, type) and is_dataclass(annotation):
             return self._make_nested(annotation)
         return self._make_container(annotation, origin, args)
@@ -134,10 +145,17 @@ class SchemaMaker:
         field.allow_none = True
         return field
 
+    def _make_key(self, annotation: Any) -> Any:
+        if isinstance(annotation, NewType):
+            return self._make_key(annotation.__supertype__)
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            return make_enum(annotation, (str,))
+        return KEYS[annotation]() if annotation in KEYS else self.make_field(annotation)
+
     def _make_container(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> Any:
         kind = origin or annotation
         if kind in MAPPINGS:
-            keys, values = map(self.make_field, args) if args else (None, None)
+            keys, values = (self._make_key(args[0]), self.make_field(args[1])) if args else (None, None)
             return fields.Dict(keys=keys, values=values)
         if kind is tuple and args and args[-1] is not Ellipsis:
             return fields.Tuple([self.make_field(each) for each in args])
@@ -147,3 +165,12 @@ class SchemaMaker:
             f"nothing is known that JSON could say of {getattr(annotation, '__qualname__', annotation)}; use another "
             "type, or Annotated[..., marshmallow.fields.Field()] to name what reads and writes it"
         )
+
+
+def make_enum(cls: type[Enum], plain: tuple[type, ...]) -> fields.Enum[Any]:
+    """
+    Return the field of an enumeration: by the values of its members, or else by their names.
+
+    :param plain: the types of values that come back as they were
+    """
+    return fields.Enum(cls, by_value=all(isinstance(member.value, plain) for member in cls))

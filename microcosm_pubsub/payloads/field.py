@@ -105,7 +105,7 @@ class Collection(fields.List):  # type: ignore[type-arg, unused-ignore]
 
 class AnyOf(fields.Field):  # type: ignore[type-arg, unused-ignore]
     """
-    A value of one of several types; the first that fits.
+    A value of one of several types: the first that would write it as it stands there, or else the first that fits.
 
     :param candidates: each type, and its field
     """
@@ -115,19 +115,36 @@ class AnyOf(fields.Field):  # type: ignore[type-arg, unused-ignore]
         self.candidates = candidates
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        for kind, field in self.candidates:
-            cls = get_origin(kind) or kind
-            if isinstance(cls, type) and isinstance(value, cls):
-                return field._serialize(value, attr, obj, **kwargs)
-        return value
+        field = self.choose(value)
+        return value if field is None else field._serialize(value, attr, obj, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        fitting: list[Any] = []
         for _, field in self.candidates:
             try:
-                return field.deserialize(value, attr, data)
+                read = field.deserialize(value, attr, data)
             except ValidationError:
                 continue
+            # A date fits a time too, and the other way round.
+            if is_same(field.serialize("value", {"value": read}), value):
+                return read
+            fitting.append(read)
+        if fitting:
+            return fitting[0]
         raise ValidationError("Fits none of its types.")
+
+    def choose(self, value: Any) -> Any:
+        """Return the field of the type that a value has, or of which it is an instance; None if there is none."""
+        types = [(get_origin(kind) or kind, field) for kind, field in self.candidates]
+        for cls, field in types:
+            if type(value) is cls:
+                return field
+        return next((field for cls, field in types if isinstance(cls, type) and isinstance(value, cls)), None)
+
+
+def is_same(written: Any, value: Any) -> bool:
+    """Return whether two values are the same, of the same type."""
+    return type(written) is type(value) and bool(written == value)
 
 
 # These take values of such a type as they are.

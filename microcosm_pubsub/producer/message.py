@@ -4,6 +4,7 @@ Messages on their way out, the options of their authors, and the results of prod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,6 +66,11 @@ class PubsubMessage:
         return len(self.message.encode()) + attributes
 
 
+#: What may be a group, or a deduplication id.
+#: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+GROUP = re.compile("[!-~]{1,128}")
+
+
 @dataclass(frozen=True, slots=True)
 class PublishOptions:
     """
@@ -89,8 +95,11 @@ class PublishOptions:
         self._check_time()
         for name in ("group", "deduplication_id"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value):
-                raise ConfigurationError(f"PublishOptions: {name} is {value!r}, but must be a text that is not empty")
+            if value is not None and not (isinstance(value, str) and GROUP.fullmatch(value)):
+                raise ConfigurationError(
+                    f"PublishOptions: {name} is {value!r:.200}, but must be 1 to 128 ASCII letters, digits and "
+                    "punctuation"
+                )
         for name, value in self.attributes.items():
             if not (isinstance(name, str) and isinstance(value, str) and name and value):
                 raise ConfigurationError(

@@ -56,9 +56,12 @@ class SQSMessageHandlerRegistry:
             if handler not in named if named else not getattr(handler, "bind_implicitly", True):
                 continue
             instance = named[handler] if named else self._bind(handler)
-            if bound.setdefault(media_type, instance) is not instance:
+            other = bound.setdefault(media_type, instance)
+            if other is not instance and _gives_way(other) != _gives_way(instance):
+                bound[media_type] = instance if _gives_way(other) else other
+            elif other is not instance:
                 raise AlreadyRegisteredError(
-                    f"Media type {media_type} has two handlers, {describe_name(bound[media_type])} and "
+                    f"Media type {media_type} has two handlers, {describe_name(other)} and "
                     f"{describe_name(instance)}; name the one to run in the daemon's components"
                 )
         for first, second in iter_ambiguous(bound):
@@ -133,11 +136,23 @@ class SQSMessageHandlerRegistry:
             for handler in handlers:
                 yield media_type, handler
 
+    @property
+    def named_handlers(self) -> dict[str, list[Any]]:
+        """Return the handlers that daemons may name, although they are no bindings: those with a `component_name`."""
+        found: dict[str, list[Any]] = {}
+        for handler in self.iter_handlers():
+            if isinstance(name := getattr(handler, "component_name", None), str):
+                found.setdefault(name, []).append(handler)
+        return found
+
     def _bind_named(self, component_names: Iterable[str]) -> dict[Any, Handler]:
-        handlers = list(self.iter_handlers())
+        handlers, known = list(self.iter_handlers()), self.named_handlers
         factories = find_factories(self.graph)
         named: dict[Any, Handler] = {}
         for name in component_names:
+            if name in known:
+                named.update((handler, handler) for handler in known[name])
+                continue
             component = self.graph[name]
             for handler in handlers:
                 if _is_bound_as(handler, component):
@@ -156,6 +171,11 @@ class SQSMessageHandlerRegistry:
         if handler not in self._instances:
             self._instances[handler] = handler(self.graph) if signature(handler).parameters else handler()
         return self._instances[handler]
+
+
+def _gives_way(handler: Handler) -> bool:
+    """Return whether another handler of the same media type is taken in the place of this one."""
+    return getattr(handler, "gives_way", False) is True
 
 
 def _is_bound_as(registered: Any, component: Any) -> bool:

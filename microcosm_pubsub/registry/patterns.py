@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any
 
 from microcosm_pubsub.constants import MEDIA_TYPE_ATTRIBUTE
+from microcosm_pubsub.errors import ConfigurationError
 
 
 #: A filter policy with more values than this is refused.
@@ -31,6 +32,20 @@ REST = "**"
 def is_pattern(media_type: str) -> bool:
     """Return whether a media type stands for others."""
     return "*" in media_type and (REST if media_type.endswith(f".{REST}") else ONE) in media_type.split(".")
+
+
+def check_pattern(media_type: str) -> None:
+    """
+    Check that stars in a media type make it a pattern: others would match nothing, and nobody would be told.
+
+    :raises ConfigurationError: if they do not
+    """
+    *before, last = media_type.split(".")
+    stars = [segment for segment in before if ONE in segment and segment != ONE]
+    if stars or (ONE in last and last != ONE and not (last == REST and before)):
+        raise ConfigurationError(
+            f"{media_type} is no pattern: * stands for one whole part between dots, and .** at the end for one or more"
+        )
 
 
 def fixed_prefix(pattern: str) -> str:

@@ -19,10 +19,12 @@ from microcosm_pubsub.config import values
 from microcosm_pubsub.config.graph import defaults
 from microcosm_pubsub.conventions.lifecycle import LifecycleChange
 from microcosm_pubsub.conventions.messages import (
+    CallMessageSchema,
     ChangedURIMessageSchema,
     IdentityMessageSchema,
     URIMessageSchema,
 )
+from microcosm_pubsub.conventions.naming import may_be_call
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.registry.media_type import describe_name, find_declared_media_type
@@ -172,7 +174,7 @@ class PubSubMessageSchemaRegistry:
             case LifecycleChange.Changed:
                 return ChangedURIMessageSchema(media_type)
             case _:
-                return URIMessageSchema(media_type)
+                return CallMessageSchema(media_type) if may_be_call(media_type) else URIMessageSchema(media_type)
 
 
 @defaults(

@@ -69,7 +69,11 @@ class RetryPolicy:
         if result.dead_letter or message.error is not None or self.is_used_up(message):
             return True
         error = result.exc_info[1] if result.exc_info else None
-        return error is not None and (isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on))
+        return error is not None and self.is_final(error)
+
+    def is_final(self, error: BaseException) -> bool:
+        """Return whether an error gives the message up, however often it was tried."""
+        return isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on)
 
     def is_used_up(self, message: SQSMessage) -> bool:
         """Return whether this receive of a message was its last attempt."""

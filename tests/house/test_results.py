@@ -2,6 +2,7 @@
 Which results of benchmarks are compared, and what is worse.
 """
 
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from benchmarks.results import BENCHMARKS, Ratio, add_run, compare, find_newest,
 
 def make_sql(daemon: float, statements: float) -> dict:
     return {"ratios": {"PostgreSQL: messages/s, daemon to by hand": daemon, "SQLite: statements": statements}}
+
+
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+def test_each_benchmark_can_be_imported(name):
+    assert callable(import_module(f"benchmarks.bench_{name}").main)
 
 
 def test_each_benchmark_is_known():

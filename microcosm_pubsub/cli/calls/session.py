@@ -81,18 +81,34 @@ def import_tasks(modules: list[str] | None, name: str | None = None) -> None:
     """
     sys.path.insert(0, "")
     for module in modules or []:
-        try:
-            import_module(module)
-        except Exception as error:
-            # A module is user code, which runs here for the first time.
-            raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
+        import_user_module(module)
     parts = (name or "").split(".")[:-1]
     while parts:
         try:
-            import_module(".".join(parts))
+            import_user_module(module := ".".join(parts))
             return
-        except ModuleNotFoundError:
+        except ConfigurationError as error:
+            missing = error.__cause__
+            # A module that is there, and imports one that is not, says so.
+            if not (isinstance(missing, ModuleNotFoundError) and f"{module}.".startswith(f"{missing.name}.")):
+                raise
             parts.pop()
+
+
+def import_user_module(module: str) -> None:
+    """
+    Import a module.
+
+    :raises ConfigurationError: if it cannot be imported
+    """
+    try:
+        import_module(module)
+    except ConfigurationError:
+        # It says what is wrong with what the module declares.
+        raise
+    except Exception as error:
+        # A module is user code, which runs here for the first time.
+        raise ConfigurationError(f"Cannot import {module}: {type(error).__name__}: {error}") from error
 
 
 def read_params(text: str | None) -> Any:

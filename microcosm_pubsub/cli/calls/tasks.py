@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from traceback import print_exception
 from typing import Any
 
+from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.functions import TaskFunction
+from microcosm_pubsub.calls.handler import FAILURES
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.cli.calls import ledger
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph, read_params
@@ -19,7 +21,8 @@ from microcosm_pubsub.cli.dlq.session import print_json
 from microcosm_pubsub.cli.flags import find_broker_url
 from microcosm_pubsub.cli.run import DAEMON
 from microcosm_pubsub.cli.table import make_table, print_table
-from microcosm_pubsub.errors import PubSubError
+from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.errors import PubSubError, article
 from microcosm_pubsub.result import describe as describe_error
 from microcosm_pubsub.result import find_user_frames
 
@@ -59,7 +62,9 @@ def list_tasks(args: Namespace) -> int:
         # Nothing is called, so that any broker will do.
         args.broker_url = "sqlite://"
     with opening_tasks(args) as tasks:
-        functions = sorted(tasks.registry.functions.values(), key=lambda each: (each.queue, each.name))
+        # A daemon may run those of some queues alone.
+        declared = tasks.iter_running() if args.daemon else tasks.registry.functions.values()
+        functions = sorted(declared, key=lambda each: (each.queue, each.name))
     if args.json:
         print_json([describe(function) for function in functions])
         return 0
@@ -107,12 +112,21 @@ def run(args: Namespace) -> int:
             value = tasks.options(is_async=False).task(function, *by_position, **by_name)
         except PubSubError:
             raise
-        except Exception as error:
+        except FAILURES as error:
             # The task is somebody's program that is tried here, and this tells what became of it.
             print_exception(error.with_traceback(find_user_frames(error.__traceback__)))
             print(f"pubsub tasks: {function.name} raised {describe_error(error)}", file=sys.stderr)
             return 1
-    print_json({"value": to_plain(value)}) if args.json else print(value)
+    if not args.json:
+        print(value)
+        return 0
+    try:
+        plain = to_plain(value)
+    except ENCODING_ERRORS as error:
+        raise CallError(
+            f"{function.name} returned {article(value)}, which cannot be written as JSON ({error}): leave out --json"
+        ) from error
+    print_json({"value": plain})
     return 0
 
 

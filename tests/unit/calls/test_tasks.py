@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
+from inspect import Parameter
 from json import dumps, loads
 from logging import Logger
 from subprocess import run
+from typing import Literal, NewType
 from uuid import UUID, uuid4
 
 import pytest
@@ -35,7 +38,8 @@ from microcosm_pubsub import (
 )
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.latest import _latest
-from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError
+from microcosm_pubsub.calls.parameters import Parameters
+from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, DeadLetter, HandlerError
 from microcosm_pubsub.harness import harness
 
 
@@ -159,6 +163,90 @@ def test_arguments_are_checked_at_once(calls, args, kwargs, text):
         assert app.queue == []
 
 
+class Size(Enum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Point(Enum):
+    ORIGIN = (0, 0)
+
+
+class Rate(Enum):
+    LOW = Decimal("0.1")
+
+
+Key = NewType("Key", int)
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (dict[int, str], {1: "a"}),
+        (dict[Key, int], {Key(1): 2}),
+        (dict[float, int], {1.5: 2}),
+        (dict[date, int], {date(2026, 1, 2): 1}),
+        (dict[Color, int], {Color.RED: 1}),
+        (dict[Size, int], {Size.SMALL: 1}),
+        (dict[str, dict[int, list[date]]], {"a": {1: [date(2026, 1, 2)]}}),
+        (Size, Size.LARGE),
+        (Point, Point.ORIGIN),
+        (Rate, Rate.LOW),
+        (date | datetime, NOON),
+        (date | datetime, date(2026, 1, 2)),
+        (datetime | date, date(2026, 1, 2)),
+        (Decimal | float, 1.5),
+        (int | bool, True),
+        (float | int, 1),
+        (UUID | str, "no id"),
+        (list[date | datetime], [NOON, date(2026, 1, 2)]),
+    ],
+    ids=str,
+)
+def test_what_arrives_is_what_was_sent(calls, annotation, value):
+    def keep(it): ...
+
+    keep.__annotations__["it"] = annotation
+    parameters = Parameters(keep)
+    _, arrived = parameters.load(loads(dumps(parameters.dump((value,), {}))))
+    assert (arrived["it"], type(arrived["it"])) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "text"),
+    [
+        (date, NOON, "it is a datetime, which would be sent as a date: give it one, or annotate it as a datetime"),
+        (UUID | str, "7d6ee2e0-f526-46f9-b6ef-5d03a065bd58", "it is a str that would arrive as an UUID"),
+        (str | bytes, b"x", "it is a bytes that would arrive as a str"),
+        (dict, {1: 2}, r"it has the key 1, which JSON would make a text: annotate .*, such as dict\[int, ...\]"),
+        (Parameter.empty, [{"a": {None: 2}}], "it has the key None"),
+        (dict[tuple[int, int], int], {(1, 2): 3}, "it is a dict, which cannot be written as JSON"),
+        (Color, "red", "it is a str, .*: its annotation says .*Color; give it that"),
+        (object, {1, 2}, "it is a set, .*: annotate the parameter with its type"),
+    ],
+    ids=str,
+)
+def test_what_would_not_arrive_is_refused(annotation, value, text):
+    def keep(it): ...
+
+    if annotation is not Parameter.empty:
+        keep.__annotations__["it"] = annotation
+    with pytest.raises(InvalidParams, match=text):
+        Parameters(keep).dump((value,), {})
+
+
+def test_a_literal_that_json_cannot_say_is_refused_at_start_up():
+    @task
+    def paint(color: Literal[Color.RED]): ...
+
+    with (
+        pytest.raises(ConfigurationError, match=r"color: JSON cannot say <Color.RED: 'red'> of"),
+        harness(Daemon),
+    ):
+        pass
+
+
 def test_what_no_annotation_can_say_is_refused_at_start_up():
     @task
     def keep(what: memoryview):
@@ -181,6 +269,18 @@ def test_where_it_runs_it_is_given_more(calls):
         app.run()
         media_type = "application/vnd.globality.pubsub._.created.task.default"
         assert calls == [(1, media_type, app.graph.sns_producer, __name__, 1, "worker")]
+
+
+def test_what_is_given_may_be_left_out_by_who_calls_it_directly(calls):
+    @task
+    def look(number: int, logger: Logger | None = None, own: "Task | None" = None):
+        calls.append((number, logger and logger.name, own and own.attempt))
+
+    look(1)
+    with harness(Daemon) as app:
+        look.send(2)
+        app.run()
+    assert calls == [(1, None, None), (2, __name__, 1)]
 
 
 def test_data_may_have_the_names_of_what_is_given(calls):
@@ -207,6 +307,28 @@ def test_a_coroutine_function(calls):
         assert wait.options(is_async=False).send(4) == 4
 
     assert calls == [3, 4]
+
+
+def make_generator():
+    yield 1
+
+
+async def make_async_generator():
+    yield 1
+
+
+async def give_coroutine():
+    return asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("function", [make_generator, make_async_generator, lambda: asyncio.sleep(0), give_coroutine])
+def test_work_that_nobody_would_do_has_failed(function, calls):
+    work = task(name="undone", on_error=lambda task, error: calls.append(type(error).__name__))(function)
+
+    with harness(Daemon) as app:
+        work.send()
+        assert outcomes(app.run()) == ["FAILED"]
+    assert calls == ["HandlerError"]
 
 
 class TestFailures:
@@ -403,6 +525,69 @@ class TestHooks:
             assert "The hook on_start of <Task" in app.describe()
         assert calls == ["work"]
 
+    def test_one_that_would_end_the_program_changes_nothing(self, calls):
+        def leave(*args):
+            raise SystemExit(3)
+
+        @task(on_start=leave, on_success=leave)
+        def work():
+            calls.append("work")
+
+        with harness(Daemon) as app:
+            work.send()
+            assert outcomes(app.run()) == ["SUCCEEDED"]
+        assert calls == ["work"]
+
+    @pytest.mark.parametrize(
+        ("error", "retries"), [(Retried(), 4), (ValueError(), 0), (DeadLetter("no"), 0), (Nack(0), 4)], ids=repr
+    )
+    def test_on_error_knows_what_is_not_tried_again(self, calls, error, retries):
+        hook = self.make(calls)["on_error"]
+
+        @task(retry=RetryPolicy(max_attempts=5, backoff=60, retry_on=Retried), on_error=hook)
+        def work():
+            raise error
+
+        with harness(Daemon) as app:
+            work.send()
+            app.graph.sqs_message_dispatcher.handle_batch(app.daemon.bound_handlers)
+        assert calls == [("error", type(error).__name__, retries)]
+
+    def test_of_a_task_that_was_abandoned(self, calls):
+        @task(**self.make(calls))
+        def work(message: SQSMessage):
+            message.lease.lose("its handler was abandoned")
+            return "late"
+
+        with harness(Daemon) as app:
+            work.send()
+            app.run()
+        assert calls[0] == ("start", 1)
+        assert [each[:2] for each in calls[1:]] == [("error", "LeaseLost")]
+
+    def test_of_a_coroutine_that_was_cancelled(self, calls):
+        @task(retry=RetryPolicy(max_attempts=1), **self.make(calls))
+        async def work():
+            raise asyncio.CancelledError
+
+        with harness(Daemon) as app:
+            work.send()
+            assert outcomes(app.run()) == ["FAILED"]
+        assert [each[:2] for each in calls] == [("start", 1), ("error", "HandlerError")]
+
+    def test_those_that_cannot_be_called(self):
+        with pytest.raises(ConfigurationError, match="@hook is give_coroutine, a coroutine function"):
+            hook(give_coroutine)
+
+        class WrongDaemon(Daemon):
+            task_hooks = TaskHooks(on_error=lambda task: None)
+
+        with (
+            pytest.raises(ConfigurationError, match=r"on_error is .*, but must be a function that takes \(task, error"),
+            harness(WrongDaemon),
+        ):
+            pass
+
     def test_on_error_may_ask_for_another_attempt(self, calls):
         def once_more(task, error):
             calls.append(task.attempt)
@@ -457,6 +642,36 @@ class TestHereAndNow:
             assert work.options(is_async=False, on_start=lambda task: calls.append("call")).send() == 1
         assert calls == ["task", "call", "daemon"]
 
+    def test_one_that_never_begins_is_given_up(self, calls):
+        def refuse(call_next, message):
+            calls.append(message.approximate_receive_count)
+            raise Retried
+
+        @task(middleware=[refuse])
+        def work(): ...
+
+        with harness(Daemon):
+            with pytest.raises(Retried):
+                work.options(is_async=False).send()
+            with pytest.raises(Retried):
+                work.options(is_async=False, retries=2).send()
+        assert calls == [1, 1, 2, 3]
+
+    def test_a_coroutine_cannot_wait_for_another(self, calls):
+        @task
+        async def inner():
+            return 1
+
+        @task
+        async def outer(in_thread: bool):
+            send = inner.options(is_async=False).send
+            return await asyncio.to_thread(send) if in_thread else send()
+
+        with harness(Daemon):
+            assert outer.options(is_async=False).send(True) == 1
+            with pytest.raises(HandlerError, match=r"await asyncio.to_thread\(...\)"):
+                outer.options(is_async=False).send(False)
+
     def test_one_that_is_put_off_is_given_up(self, calls):
         @task
         def later():
@@ -487,6 +702,29 @@ def test_a_class_of_tasks_may_write_arguments_in_its_own_way(calls):
         app.run()
         assert calls == [("a" * 10_000, SkinnyTask)]
         assert store.options(is_async=False).send("b") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("text", r"OddTask.serialize\(\) of odd gave a str, but must give a dict or a list"),
+        ({"at": NOON}, r"OddTask.serialize\(\) of odd gave what cannot be written as JSON: "),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_class_of_tasks_that_writes_what_json_cannot_say(value, text, is_async):
+    class OddTask(Task):
+        def serialize(self):
+            return value
+
+    OddTask.__qualname__ = "OddTask"
+
+    @task(name="odd", task_class=OddTask)
+    def work(): ...
+
+    with harness(Daemon), pytest.raises(InvalidParams, match=text):
+        work.options(is_async=is_async).send()
 
 
 class TestQueues:
@@ -520,6 +758,15 @@ class TestQueues:
         self.run(MailDaemon, tasks)
         assert calls == ["mail"]
 
+    def test_none_for_a_daemon_that_only_sends(self, calls, tasks):
+        class SendingDaemon(Daemon):
+            task_queues = []
+
+        assert self.run(SendingDaemon, tasks) == 0
+        with harness(SendingDaemon) as app:
+            assert app.graph.pubsub_tasks.handlers == {}
+        assert calls == []
+
     def test_beside_handlers_that_are_named(self, calls, tasks):
         class Unnamed:
             pass
@@ -550,14 +797,87 @@ class TestQueues:
         ({"batch_size": 3}, "a task is one call, and has no batch_size"),
         ({"queue": "Mails!"}, "The queue is named 'Mails!'"),
         ({"retris": 3}, "there is no option retris"),
+        ({"name": ""}, "the name is ''"),
+        ({"name": 3}, "the name is 3"),
+        ({"name": "x" * 257}, "the name is 'xxx.*, but must be a text of 1 to 256 characters"),
+        ({"task_class": dict}, "task_class is <class 'dict'>, but must be Task or a subclass"),
+        ({"on_start": "log"}, "on_start is 'log', but must be a function"),
+        ({"on_error": lambda task: None}, r"on_error is .*lambda.*, but must be a function that takes \(task, error\)"),
+        ({"on_success": give_coroutine}, "on_success is give_coroutine, a coroutine function, for which nobody waits"),
     ],
 )
 def test_declarations_that_cannot_be(options, text):
-    with pytest.raises(ConfigurationError, match=text):
+    with pytest.raises(ConfigurationError, match=f"@task of .*work: {text}"):
 
         @task(**options)
         def work():
             pass
+
+
+class Mailer:
+    def send(self, address: str): ...
+
+    def __call__(self, address: str): ...
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        ("images.resize", r"a task is a function, and this is a str; options are given by name: @task\(name=...\)"),
+        (3, "this is an int"),
+        (Mailer, "@task of Mailer: a task is a function, and this is a type"),
+        (Mailer(), "this is a Mailer"),
+        (partial(print, "x"), "this is a partial"),
+        (classmethod(lambda cls: None), "this is a classmethod"),
+        (Mailer.send, "a method of Mailer is no task, for its self does not travel: declare a function, or a static"),
+    ],
+)
+def test_what_is_no_function(function, text):
+    with pytest.raises(ConfigurationError, match=text):
+        task(function)
+
+
+def test_a_program_with_a_wrong_declaration_ends_with_one_line(tmp_path):
+    (tmp_path / "wrong.py").write_text("from microcosm_pubsub import task\n\n@task(retry=3)\ndef work(): ...\n")
+    found = run([sys.executable, "wrong.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.stderr == "Cannot start: @task of work: retry is 3, but must be a RetryPolicy\n"
+    assert found.returncode == 1
+
+
+class Static:
+    @task(name="outer")
+    @staticmethod
+    def outer(number: int) -> int:
+        return number + 1
+
+    @staticmethod
+    @task(name="inner")
+    def inner(number: int) -> int:
+        return number + 2
+
+
+def test_static_methods_and_methods_of_an_instance(calls):
+    mailer = Mailer()
+    bound = task(name="bound")(mailer.send)
+    task(name="outer")(Static.outer.function)
+
+    assert (Static.outer(1), Static().outer(1), Static.inner(1), Static().inner(1)) == (2, 2, 3, 3)
+    with harness(Daemon):
+        assert Static.outer.options(is_async=False).send(1) == 2
+        assert bound.options(is_async=False).send("a@example.com") is None
+
+
+def test_parameters_may_have_any_names(calls):
+    @task
+    def keep(**labels: int):
+        calls.append(labels)
+
+    with harness(Daemon) as app:
+        keep.send(self=1, function=2, args=3)
+        keep.options(retries=1).send(self=4)
+        app.run()
+        keep(self=5)
+    assert calls == [{"self": 1, "function": 2, "args": 3}, {"self": 4}, {"self": 5}]
 
 
 @pytest.mark.parametrize(
@@ -573,6 +893,7 @@ def test_declarations_that_cannot_be(options, text):
         ({"delay_seconds": "3"}, "delay_seconds is '3'"),
         ({"at": datetime(2026, 1, 1)}, "a time without a zone"),
         ({"group_id": 3}, "group is 3"),
+        ({"group_id": "a b"}, "group is 'a b', but must be 1 to 128 ASCII letters, digits and punctuation"),
         ({"retris": 3}, "there is no option retris; the options are is_async, retries"),
     ],
 )
@@ -583,6 +904,21 @@ def test_options_that_cannot_be(options, text):
 
     with harness(Daemon), pytest.raises(ConfigurationError, match=text):
         work.options(**options).send()
+
+
+def test_options_are_checked_at_once_and_may_be_added_to(calls):
+    @task
+    def work():
+        calls.append(1)
+
+    with pytest.raises(ConfigurationError, match="there is no option retris"):
+        work.options(retris=3)
+    prepared = work.options(retries=1)
+    with pytest.raises(ConfigurationError, match="retries is -1"):
+        prepared.options(retries=-1)
+    with harness(Daemon):
+        assert prepared.options(task_id="mine").send().task_id == "mine"
+        assert prepared.send().task_id != "mine"
 
 
 def test_two_functions_of_one_name():
@@ -602,7 +938,7 @@ def test_a_function_that_is_no_task():
     with harness(Daemon) as app:
         with pytest.raises(ConfigurationError, match="len is no task: declare it with @task"):
             app.graph.pubsub_tasks.task(len, [])
-        with pytest.raises(CallError, match="No task 'x' is declared in what was imported; there are none"):
+        with pytest.raises(CallError, match=r"No task 'x' is declared .*: import the module .*; there are none"):
             app.graph.pubsub_tasks.find_function("x")
 
 
@@ -630,6 +966,18 @@ def test_on_fifo_queues_it_waits_for_no_other_unless_it_is_told_to(calls):
         assert len({message.group_id for message in app.queue}) == 3
         app.run()
     assert calls == [1, 2]
+
+
+def test_an_id_of_any_characters_is_a_group_of_its_own(calls):
+    @task
+    def work():
+        calls.append(1)
+
+    with harness(Daemon, fifo=True) as app:
+        assert work.options(task_id="façade 1").send().task_id == "façade 1"
+        (message,) = app.queue
+        assert message.group_id == "fa%C3%A7ade%201"
+        assert outcomes(app.run()) == ["SUCCEEDED"]
 
 
 def test_log_lines_name_it(calls):

@@ -53,6 +53,21 @@ def test_a_job_has_what_its_class_needs(make_app):
     assert seen == ["worker"]
 
 
+def test_a_coroutine_runs_them(make_app):
+    seen = []
+
+    @tasks("echo", ledger=False)
+    class Echo:
+        async def execute(self, job: Job) -> str:
+            seen.append(job.method)
+            return job.method
+
+    app = make_app(Daemon)
+    app.graph.pubsub_tasks.call("echo", "hello")
+    assert [str(result.outcome) for result in app.run()] == ["SUCCEEDED"]
+    assert seen == ["hello"]
+
+
 def test_a_job_is_extended_by_new_names_alone():
     job = Job("1", "echo", "hello", None, {})
     job.extend(size=5)

@@ -196,7 +196,7 @@ def test_times_that_never_come(options, problem):
 
 
 def test_a_task_that_needs_arguments_cannot_be_sent_by_nobody():
-    with pytest.raises(ConfigurationError, match="resize is sent again and again, without arguments, and needs size"):
+    with pytest.raises(ConfigurationError, match="it is sent again and again, without arguments, and needs size"):
 
         @task(name="resize", every=timedelta(minutes=1))
         def resize(size: int) -> None: ...
