@@ -175,7 +175,9 @@ def article(value: Any) -> str:
 
 def with_article(name: str) -> str:
     """Return a name, after "a" or "an"."""
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    # One says "you" for these.
+    begins_with_vowel = name[0].lower() in "aeiou" and not name.startswith(("UUID", "URI", "URL", "UTC", "User", "Uni"))
+    return f"{'an' if begins_with_vowel else 'a'} {name}"
 
 
 def _iter_texts(found: Any) -> Iterator[str]:

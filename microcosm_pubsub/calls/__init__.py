@@ -17,7 +17,7 @@ Both are one message, `{method, params, id?}` as in JSON-RPC 2.0 (https://www.js
 it is a task, or a notice to a service; with one it is a request, and its answer goes to the queue that it names.
 
 - `message`: what stands in it.
-- `parameters`, `loss`: arguments as JSON, by the annotations of a function, and what JSON would change of them.
+- `declared`, `parameters`, `loss`: what a function takes, its arguments as JSON, and what JSON would change of them.
 - `handler`: what calls a function for a message.
 - `functions`, `hooks`, `options`, `sending`, `tasks`, `running`, `local`: `@task`, what sends, the component, and what
   runs them, elsewhere or here.

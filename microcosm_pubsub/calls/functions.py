@@ -171,7 +171,7 @@ class TaskFunction(Generic[P, R]):
 
     def _check_needs_nothing(self) -> None:
         kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-        for each in self.parameters.signature.parameters.values():
+        for each in self.parameters.declared.signature.parameters.values():
             if each.kind in kinds and each.default is Parameter.empty:
                 raise ConfigurationError(
                     f"it is sent again and again, without arguments, and needs {each.name}: give it a default"

@@ -67,7 +67,7 @@ class CallHandler:
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
         received = Parameter("received", Parameter.POSITIONAL_ONLY, annotation=SQSMessage)
-        self.__signature__ = Signature([received, *parameters.given])
+        self.__signature__ = Signature([received, *parameters.declared.given])
 
     def __call__(self, message: SQSMessage, /, **given: Any) -> bool:
         """Call the function, and return that this was done."""

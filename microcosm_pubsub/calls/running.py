@@ -137,8 +137,8 @@ class Beginning:
         self.handler = handler
         self.function = function
         self.load = function.parameters.load if function.task_class.deserialize is Task.deserialize else None
-        self.own = function.parameters.own
-        self.has_cursor = function.parameters.has_own_dict
+        self.own = function.parameters.declared.own
+        self.has_cursor = function.parameters.declared.has_own_dict
         self.hooks = tuple(each for each in (function.hooks, handler.hooks) if each is not NO_HOOKS)
 
     def __call__(self, message: SQSMessage, given: dict[str, Any]) -> TaskRun:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from inspect import Parameter
 from logging import getLogger
 from time import time
 from traceback import format_exc
@@ -28,10 +27,11 @@ from microcosm.api import binding
 from microcosm.hooks import on_resolve
 from microcosm.registry import _registry as default_registry
 
+from microcosm_pubsub.calls.declared import takes_first
 from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNotFound, RpcError
 from microcosm_pubsub.calls.handler import make_call_handler
 from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
-from microcosm_pubsub.calls.parameters import POSITIONAL, Parameters
+from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.replies import ReplyMemory, get_request_id, write_error, write_result
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, Nack, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
@@ -134,10 +134,10 @@ class ServiceMethod:
         self.method = method
         if service.options.batch_size is not None:
             raise ConfigurationError(f"{type(service).__qualname__}: a request is one call, and has no batch_size")
-        if not takes_message(method):
+        if not takes_first(method):
             raise ConfigurationError(f"{method.__qualname__} does not take the message first, behind self")
         self.parameters = Parameters(method, skip=1)
-        if "timeout_seconds" in self.parameters.signature.parameters:
+        if "timeout_seconds" in self.parameters.declared.signature.parameters:
             raise ConfigurationError(
                 f"{method.__qualname__}: a call says by timeout_seconds how long it waits; name the parameter otherwise"
             )
@@ -222,16 +222,6 @@ def refuse(replies: ReplyMemory, message: SQSMessage, error: RpcError) -> None:
         raise SkipMessage(f"A notice, so that nobody is told of its error: {text}")
     replies.end(message, write_error(message, error))
     raise SkipMessage(f"Answered with an error: {text}")
-
-
-def takes_message(method: Callable[..., Any]) -> bool:
-    """Return whether a method, which is bound, takes something by position."""
-    try:
-        first = next(iter(find_signature(method).parameters.values()), None)
-    except ValueError:
-        # It does not even take the service.
-        return False
-    return first is not None and first.kind in (*POSITIONAL, Parameter.VAR_POSITIONAL)
 
 
 def make_return_field(method: Callable[..., Any]) -> Any:

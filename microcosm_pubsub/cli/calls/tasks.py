@@ -144,7 +144,7 @@ def describe(function: TaskFunction[..., Any]) -> dict[str, Any]:
     return {
         "name": function.name,
         "queue": function.queue,
-        "arguments": str(function.parameters.signature),
+        "arguments": str(function.parameters.declared.signature),
         "max_attempts": options.retry.max_attempts if options.retry is not None else None,
         "timeout_seconds": options.timeout_seconds,
         "ledger": function.ledger,

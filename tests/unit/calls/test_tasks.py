@@ -217,7 +217,7 @@ def test_what_arrives_is_what_was_sent(calls, annotation, value):
     ("annotation", "value", "text"),
     [
         (date, NOON, "it is a datetime, which would be sent as a date: give it one, or annotate it as a datetime"),
-        (UUID | str, "7d6ee2e0-f526-46f9-b6ef-5d03a065bd58", "it is a str that would arrive as an UUID"),
+        (UUID | str, "7d6ee2e0-f526-46f9-b6ef-5d03a065bd58", "it is a str that would arrive as a UUID"),
         (str | bytes, b"x", "it is a bytes that would arrive as a str"),
         (dict, {1: 2}, r"it has the key 1, which JSON would make a text: annotate .*, such as dict\[int, ...\]"),
         (Parameter.empty, [{"a": {None: 2}}], "it has the key None"),
