@@ -18,6 +18,14 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `-k postgres` mean all tests that ask for it, whatever their names."""
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.extra_keyword_matches.add("postgres")
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave alone what thousands of tests are made of: it took a quarter of their time."""
     gc.collect()
