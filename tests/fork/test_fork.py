@@ -19,6 +19,7 @@ from microcosm_pubsub.conventions import created
 
 PUBLISHER = Path(__file__).parent / "publisher.py"
 CALLER = Path(__file__).parent / "caller.py"
+SIGNER = Path(__file__).parent / "signer.py"
 CHILDREN, MESSAGES = 6, 100
 SECONDS = 90
 
@@ -92,6 +93,11 @@ def test_over_http(ministack, transport, plain):
     publish(config, PUBSUB_PLAIN=plain)
 
     judge(drain(ministack.sqs, queue_url))
+
+
+def test_a_child_signs_by_awscrt_while_threads_of_its_parent_do():
+    finished = run([sys.executable, str(SIGNER)], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 def test_a_child_ends_whatever_a_thread_of_its_parent_does(tmp_path):
