@@ -7,6 +7,7 @@ https://awslabs.github.io/aws-crt-python/api/auth.html
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -20,7 +21,6 @@ from awscrt.auth import (
 )
 from awscrt.http import HttpHeaders, HttpRequest
 
-from microcosm_pubsub.config.fork import hold_still_while_forking, start_anew_in_child
 from microcosm_pubsub.fast.transport.signature import SignedPart
 
 
@@ -28,24 +28,12 @@ from microcosm_pubsub.fast.transport.signature import SignedPart
 ADDED = ("x-amz-date", "x-amz-security-token")
 
 
-class _Turn:
-    """
-    Let one thread at a time be inside of awscrt, and none while this process forks.
+#: One thread at a time is inside of awscrt, and none while this process forks: a child would inherit the locks of its C
+#: code that another thread held, and wait for them for ever.
+TURN = Lock()
 
-    A child would inherit the locks of its C code that another thread held, and wait for them for ever.
-    """
-
-    def __init__(self) -> None:
-        self.renew()
-        hold_still_while_forking(self, lambda turn: turn.lock)
-        start_anew_in_child(self, _Turn.renew)
-
-    def renew(self) -> None:
-        """Have a lock of its own."""
-        self.lock = Lock()
-
-
-TURN = _Turn()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=TURN.acquire, after_in_parent=TURN.release, after_in_child=TURN.release)
 
 
 class CrtSigner:
@@ -61,14 +49,14 @@ class CrtSigner:
             headers.append(("host", host.rpartition("@")[2].removesuffix(default)))
         self._path, self._headers = slash + path or "/", headers
         self._part = part
-        with TURN.lock:
+        with TURN:
             self._provider = AwsCredentialsProvider.new_static(
                 credentials.access_key, credentials.secret_key, credentials.token
             )
 
     def authorize(self, timestamp: str, digest: str) -> str:
         date = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        with TURN.lock:
+        with TURN:
             return self._sign(date, digest)
 
     def _sign(self, date: datetime, digest: str) -> str:
