@@ -14,7 +14,7 @@ from microcosm_pubsub.errors import article
 from microcosm_pubsub.payloads.field import AnyOf
 
 
-def find_change(field: Any, value: Any, dumped: Any) -> str | None:
+def describe_loss(field: Any, value: Any, dumped: Any) -> str | None:
     """Return how an argument would be changed on its way, if it would be."""
     if isinstance(value, (str, int, float)) and isinstance(dumped, (int, float)) and dumped != value:
         return f"{value!r:.50}, which would be sent as {dumped!r}"

@@ -19,7 +19,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 
 from microcosm_pubsub.calls.declared import POSITIONAL, Declared
 from microcosm_pubsub.calls.errors import InvalidParams
-from microcosm_pubsub.calls.loss import find_change, iter_keys
+from microcosm_pubsub.calls.loss import describe_loss, iter_keys
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
 from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.fast.loader import Loader
@@ -145,8 +145,8 @@ class Parameters:
                 f"{self.name}: {name} is {article(value)}, which cannot be written as JSON "
                 f"({type(error).__name__}: {error}): {advice}"
             ) from error
-        if (changed := find_change(field, value, dumped)) is not None:
-            raise InvalidParams(f"{self.name}: {name} is {changed}")
+        if (lost := describe_loss(field, value, dumped)) is not None:
+            raise InvalidParams(f"{self.name}: {name} is {lost}")
         if not isinstance(dumped, (dict, list, tuple)):
             return dumped
         for key in iter_keys(dumped):

@@ -44,7 +44,7 @@ def get_innermost(thread: Thread | None) -> FrameType | None:
 
 def iter_coroutine(coroutine: Any, loop: EventLoop) -> Iterator[FrameType]:
     """Iterate over the frames of a coroutine, from the inside out."""
-    if coroutine.cr_running:
+    if getattr(coroutine, "cr_running", False):
         # It does not await, and keeps the loop from others.
         yield from iter_frames(get_innermost(loop.thread))
         return
