@@ -8,7 +8,7 @@ https://awslabs.github.io/aws-crt-python/api/auth.html
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
@@ -55,11 +55,12 @@ class CrtSigner:
             )
 
     def authorize(self, timestamp: str, digest: str) -> str:
-        date = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        # strptime has a lock that a child of a fork may inherit held; this has none.
+        date = datetime.fromisoformat(timestamp)
         with TURN:
-            return self._sign(date, digest)
+            return self._authorize(date, digest)
 
-    def _sign(self, date: datetime, digest: str) -> str:
+    def _authorize(self, date: datetime, digest: str) -> str:
         request = HttpRequest("POST", self._path, HttpHeaders(self._headers))
         config = AwsSigningConfig(
             algorithm=AwsSigningAlgorithm.V4,
