@@ -9,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import RLock, get_ident
-from typing import Protocol
 
 from microcosm_pubsub.config.fork import hold_still_while_forking, start_anew_in_child
 from microcosm_pubsub.sql.engine import BUSY_SECONDS
 from microcosm_pubsub.sql.errors import TransactionError
-
-
-class TakesTurns(Protocol):
-    """Lets threads at a database."""
-
-    def take(self) -> AbstractContextManager[None]: ...
 
 
 class NoTurns:

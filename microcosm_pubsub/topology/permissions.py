@@ -139,21 +139,6 @@ POLICIES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def make_key_policy(topology: Topology) -> Statement:
-    """
-    Return the statement of the key's policy for SNS, so that it can send to an encrypted queue.
-
-    https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
-    """
-    return {
-        "Sid": "TopicsMayEncrypt",
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
-        "Resource": "*",
-    }
-
-
 def make_policy(*statements: Statement) -> dict[str, Any]:
     """Return a policy."""
     return {"Version": POLICY_VERSION, "Statement": list(statements)}

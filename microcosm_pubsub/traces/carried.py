@@ -38,8 +38,6 @@ MAX_STATE_LENGTH: Final = 512
 ROOT = compile_pattern(r"1-([0-9a-f]{8})-([0-9a-f]{24})")
 SPAN_ID = compile_pattern(r"[0-9a-f]{16}")
 
-NOT_SAMPLED: Final = "00"
-
 
 def format_parent(context: SpanContext) -> str:
     """Return a context as `traceparent` says it."""
