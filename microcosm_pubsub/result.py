@@ -1,8 +1,8 @@
 """
 The result of handling one message.
 
-A `MessageHandlingResult` is the only thing that leaves the handling of a message: exceptions are
-turned into one by `capture`, the innermost of the three rings, and never get past it.
+A `MessageHandlingResult` is all that leaves the handling of a message: exceptions are turned into one by `capture`,
+the innermost of the three rings.
 """
 
 from __future__ import annotations
@@ -183,11 +183,12 @@ class MessageHandlingResult(Replaceable):
         """Return whether the message is nacked rather than acked."""
         return self.result.retry
 
-    def log(self, logger: Logger | LoggerAdapter[Any], opaque: Mapping[str, Any] | None = None) -> None:
+    def log(self, logger: Logger | LoggerAdapter[Any], opaque: Mapping[str, Any] | None = None, fate: str = "") -> None:
         """
         Write one log line.
 
         :param opaque: the context of the message, whose keys become keys of the line
+        :param fate: what becomes of the message, for who reads the line
         """
         if not logger.isEnabledFor(self.result.level):
             return
@@ -200,13 +201,13 @@ class MessageHandlingResult(Replaceable):
             entry["error"] = type(error).__name__
         if self.elapsed_time is not None:
             entry["elapsed_time"] = self.elapsed_time
-        text = "%s: %s%s (message %s)%s"
         method = self.extra.get("method")
         args = (
             outcome,
             self.media_type or UNKNOWN_MEDIA_TYPE,
             f" {method} {self.extra.get('task_id') or ''}".rstrip() if method else "",
             entry.get(MESSAGE_ID_KEY),
+            fate,
             f": {why}" if why else "",
         )
         # Our own errors, and the signals of a handler, say what is wrong; a handler's other errors need a traceback.
@@ -218,10 +219,10 @@ class MessageHandlingResult(Replaceable):
             entry = {(f"{key}_" if key in RESERVED else key): value for key, value in entry.items()}
         if not isinstance(logger, Logger):
             # An adapter, or a mock, does no more than log.
-            logger.log(self.result.level, text, *args, exc_info=exc_info, extra=entry)
+            logger.log(self.result.level, LOG_TEXT, *args, exc_info=exc_info, extra=entry)
             return
         # This is logger.log() without its search of the stack: the caller is always this function.
-        record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, text, args, exc_info, "log")
+        record = logger.makeRecord(logger.name, self.result.level, __file__, LOG_LINE, LOG_TEXT, args, exc_info, "log")
         record.__dict__.update(entry)
         logger.handle(record)
 
@@ -245,13 +246,12 @@ class MessageHandlingResult(Replaceable):
 
 
 RETURNED_NONE = "The handler returned None, and not something truthy, as it must unless it is annotated with `-> None`"
-
+LOG_TEXT = "%s: %s%s (message %s%s)%s"
 LOG_LINE = MessageHandlingResult.log.__code__.co_firstlineno
 
 #: Attributes of a log record, which an `extra` may not set.
 #: https://docs.python.org/3/library/logging.html#logging.Logger.debug
 RESERVED = frozenset(vars(makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
 
 #: The folder of our own frames.
 PACKAGE = f"{Path(__file__).parent}{sep}"

@@ -240,7 +240,8 @@ class SQSConsumer:
         seconds = self.backoff_seconds(message, visibility_timeout_seconds)
         if visibility_timeout_seconds is not None or not self.dead_letters.queue.is_missing:
             return seconds
-        return growing(seconds, message.approximate_receive_count)
+        message.hidden_seconds = growing(seconds, message.approximate_receive_count)
+        return message.hidden_seconds
 
     def _settle_chunk(self, entries: Sequence[Entry]) -> list[Refusal]:
         """Settle messages in one call, and return those that the queue refused."""
@@ -268,9 +269,11 @@ class SQSConsumer:
 
     def backoff_seconds(self, message: SQSMessage, visibility_timeout_seconds: int | None = None) -> int:
         """
-        Return after how many seconds a nacked message becomes visible.
+        Return after how many seconds a nacked message becomes visible, and note it with the message.
 
         :param visibility_timeout_seconds: the time that the nack itself asks for; the backoff policy decides if None
         """
         # A backoff policy is user code: `int()` rejects None, which an entry would read as "delete".
-        return int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))
+        seconds = int(self.backoff_policy.compute_backoff_timeout(message, visibility_timeout_seconds))
+        message.hidden_seconds = seconds
+        return seconds

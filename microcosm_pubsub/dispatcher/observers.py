@@ -28,7 +28,12 @@ def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     logger = SQSMessageDispatcher.logger
 
     def log(message: SQSMessage, result: MessageHandlingResult) -> None:
-        result.log(logger, message.context or make_context(message))
+        context = message.context or make_context(message)
+        if result.retry:
+            tried = {"attempts": message.attempts, "hidden_seconds": message.hidden_seconds}
+            result.log(logger, {**context, **tried}, describe_fate(message, result))
+        else:
+            result.log(logger, context)
 
     def measure(message: SQSMessage, result: MessageHandlingResult) -> None:
         send_metrics(result)
@@ -42,3 +47,16 @@ def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     if meters is not None and meters.enabled:
         known = (*known, meters.observe)
     return (*known, *use_parts(graph, graph.config.pubsub_observers.names))
+
+
+def describe_fate(message: SQSMessage, result: MessageHandlingResult) -> str:
+    """Return what becomes of a message that stays in its queue, as its log line says it behind the message's id."""
+    told = []
+    # One that was released was not tried.
+    if result.elapsed_time is not None and message.attempts is not None:
+        told.append(f", attempt {message.attempts}")
+    if result.dead_letter:
+        told.append(", given up")
+    elif message.hidden_seconds is not None:
+        told.append(f", again in {message.hidden_seconds} s")
+    return "".join(told)

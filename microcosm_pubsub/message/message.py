@@ -141,6 +141,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     :param context: the context in which it was handled
     :param trace: the record of traces for it, if there are any
     :param outgoing: what has to be sent before it is settled, if there is anything
+    :param hidden_seconds: after how many seconds it comes again, once it is nacked
     """
 
     consumer: Acknowledger | None
@@ -162,6 +163,7 @@ class SQSMessage(Replaceable, Generic[Content]):
     settled: bool = False
     trace: Any = field(default=None, repr=False)
     outgoing: Outgoing | None = field(default=None, repr=False)
+    hidden_seconds: int | None = field(default=None, repr=False)
     _opaque_data: dict[str, Any] | None = field(default=None, init=False, repr=False)
     _opaque_data_of: Any = field(default=None, init=False, repr=False)
 

@@ -18,6 +18,7 @@ from microcosm_pubsub.dispatcher import SQSMessageDispatcher
 from microcosm_pubsub.errors import (
     AttemptsExhausted,
     ConfigurationError,
+    DeadLetter,
     HandlerError,
     IgnoreMessage,
     Nack,
@@ -91,6 +92,28 @@ def test_each_outcome_is_made_true_at_the_queue(graph, queue, handler, outcome, 
     assert (result.result, result.media_type) == (outcome, MEDIA_TYPE)
     assert queue.hidden_for == hidden_for
     assert dispatcher.counts == {outcome.name: 1}
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (lambda content: True, ")"),
+        (raising(RuntimeError("broken")), ", attempt 1, again in 5 s): RuntimeError: broken"),
+        (raising(Nack(77)), ", attempt 1, again in 77 s)"),
+        (raising(DeadLetter("no such parcel")), ", attempt 1, given up): DeadLetter: no such parcel"),
+    ],
+)
+def test_a_log_line_says_what_becomes_of_its_message(graph, queue, caplog, handler, told):
+    caplog.set_level("INFO")
+    queue.send(parcel(1))
+
+    (result,) = graph.sqs_message_dispatcher.handle_batch({MEDIA_TYPE: handler})
+
+    (record,) = [record for record in caplog.records if record.name == "microcosm_pubsub.dispatcher"]
+    assert record.getMessage() == f"{result.result.name}: {MEDIA_TYPE} (message {record.message_id}{told}"
+    assert (record.__dict__.get("attempts"), record.__dict__.get("hidden_seconds")) == (
+        (1, *queue.hidden_for) if result.retry else (None, None)
+    )
 
 
 def test_what_nobody_here_knows_is_ignored(graph, queue):
