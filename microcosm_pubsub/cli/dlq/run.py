@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pdb import Pdb
 from threading import Event, Thread
-from traceback import format_exception
+from traceback import print_exception
 from typing import Any
 
 from microcosm_pubsub.cli.dlq.session import Session, open_session, print_json
@@ -24,7 +23,7 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.message.raw import RawMessage
 from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.reader import LAMBDA
-from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType
+from microcosm_pubsub.result import MessageHandlingResult, MessageHandlingResultType, find_user_frames
 from microcosm_pubsub.types import Handler, Handlers
 
 
@@ -158,5 +157,5 @@ def report(
         told = f"{result.outcome.name}: {message.media_type} in {result.elapsed_time or 0:.0f} ms"
         print(f"{told}: {why}" if why else told)
     if error is not None:
-        sys.stderr.write("".join(format_exception(error)))
+        print_exception(error.with_traceback(find_user_frames(error.__traceback__)))
     session.note("It is deleted" if deleted else "It stays in the dead-letter queue")

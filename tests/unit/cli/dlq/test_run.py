@@ -92,6 +92,8 @@ def test_outcomes(engine, run, number, outcome, code, left):
     assert (answer.json["outcome"], answer.json["deleted"]) == (outcome, not left)
     assert engine.counts() == (left, 0)
     assert ("ZeroDivisionError" in answer.err) is (number == 0)
+    # Of the traceback, what is the user's.
+    assert ("in __call__" in answer.err, "microcosm_pubsub" in answer.err) == (number == 0, False)
 
 
 def test_it_stays_unless_told_otherwise(engine, run):
