@@ -796,7 +796,10 @@ class TestQueues:
         ({"retry": 3}, "retry is 3, but must be a RetryPolicy"),
         ({"batch_size": 3}, "a task is one call, and has no batch_size"),
         ({"queue": "Mails!"}, "The queue is named 'Mails!'"),
-        ({"retris": 3}, "there is no option retris"),
+        (
+            {"retris": 3},
+            "there is no option retris; the options are name, queue, .*, timeout_seconds, retry, middleware",
+        ),
         ({"name": ""}, "the name is ''"),
         ({"name": 3}, "the name is 3"),
         ({"name": "x" * 257}, "the name is 'xxx.*, but must be a text of 1 to 256 characters"),
