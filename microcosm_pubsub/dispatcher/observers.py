@@ -41,4 +41,4 @@ def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     meters = find_component(graph, "pubsub_meters")
     if meters is not None and meters.enabled:
         known = (*known, meters.observe)
-    return (*known, *use_parts(graph, graph.config.pubsub_observers.names))
+    return (*known, *use_parts(graph, graph.config.pubsub_observers.names, "pubsub_observers.names"))
