@@ -393,6 +393,7 @@ class TestFailures:
             assert calls == ["gone"]
             assert len(app.dead_letters) == 1
             assert "No task 'os.system' is declared here" in app.describe()
+            assert "or give it that name, if it has another one now: @task(name='os.system')" in app.describe()
 
     def test_one_whose_arguments_do_not_fit_is_given_up(self, calls):
         @task(name="number")
