@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from microcosm_pubsub.calls.service import Service, make_service_daemon
 from microcosm_pubsub.daemon.supervisor import MAX_DEATHS, Supervisor
 from microcosm_pubsub.errors import ConfigurationError
 
@@ -219,6 +220,14 @@ def test_a_daemon_that_its_processes_would_not_find_is_refused(monkeypatch, name
 
     with pytest.raises(ConfigurationError, match=f"ShopDaemon .* {name}, .* declare it in another module"):
         Supervisor(target(None, None), processes=2).run()
+
+
+def test_a_service_is_looked_for_where_it_is_declared(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("shop.__main__", None))
+    service = type("Shop", (Service,), {"__module__": "__main__", "name": "supervised_shop"})
+
+    with pytest.raises(ConfigurationError, match=r"daemon of Shop is declared in shop\.__main__"):
+        Supervisor(make_service_daemon(service)(), processes=2).run()
 
 
 @pytest.mark.usefixtures("signals")
