@@ -5,6 +5,7 @@ The declaration of tasks: `@task`, `@tasks` for classes that have a queue of the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
@@ -30,6 +31,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+
+#: The options of `@handles` that a task has: it is one call, and knows no batches.
+HANDLER_OPTIONS = tuple(option.name for option in fields(HandlerOptions) if not option.name.startswith("batch_"))
+OWN_OPTIONS = (
+    "name",
+    "queue",
+    "on_start",
+    "on_success",
+    "on_error",
+    "task_class",
+    "ledger",
+    "every",
+    "cron",
+    "timezone",
+    "catch_up",
+)
 
 
 @overload
@@ -96,7 +113,8 @@ def task(
             hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
             check_hooks(hooks)
             recurrence = make_recurrence(every, cron, timezone, catch_up)
-            made = TaskFunction(func, name, queue, hooks, task_class, HandlerOptions.make(options), ledger, recurrence)
+            wanted = HandlerOptions.make(options, (*OWN_OPTIONS, *HANDLER_OPTIONS))
+            made = TaskFunction(func, name, queue, hooks, task_class, wanted, ledger, recurrence)
         except ConfigurationError as error:
             raise end_in_one_line(ConfigurationError(f"@task of {describe_name(func)}: {error}")) from None
         on_resolve(TaskRegistry, _register, made)
@@ -131,7 +149,7 @@ def tasks(queue: str, *, ledger: bool = True, **options: Unpack[Options]) -> Cal
             name=queue,
             queue=queue,
             task_class=JobTask,
-            options=HandlerOptions.make(dict(options)),
+            options=HandlerOptions.make(dict(options), ("ledger", *HANDLER_OPTIONS)),
             ledger=ledger,
         )
         on_resolve(TaskRegistry, _register, made)

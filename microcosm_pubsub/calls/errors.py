@@ -38,12 +38,12 @@ class NoLedger(ConfigurationError):
     """
     There is no database in which a task could be remembered.
 
-    :param what: the thing to remember
+    :param what: what was to be done with the ledger
     """
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what} is to be remembered, but there is no database: set pubsub_database.url, such as "
+            f"{what}, but there is no database: set pubsub_database.url, such as "
             "sqlite:///orders.db, or bind a `sessionmaker`"
         )
 

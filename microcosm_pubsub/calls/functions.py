@@ -10,12 +10,10 @@ Tasks: functions whose calls are carried out elsewhere.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, update_wrapper
 from inspect import Parameter, signature
 from math import inf
-from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import uuid4
 
@@ -25,6 +23,7 @@ from microcosm_pubsub.calls.message import MAX_METHOD_LENGTH, check_name
 from microcosm_pubsub.calls.options import SendOptions
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.recurring import Recurrence
+from microcosm_pubsub.config.program import find_module
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph
 from microcosm_pubsub.message import SQSMessage
@@ -275,15 +274,3 @@ def require_name(name: Any) -> str:
 def name_of(function: Any) -> str:
     """Return the name of a function, with its module."""
     return f"{find_module(function.__module__)}.{function.__qualname__}"
-
-
-def find_module(name: str) -> str:
-    """Return the name of a module as others import it: of a program that is run, that of its file."""
-    if name != "__main__":
-        return name
-    main = sys.modules[name]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__")
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else name

@@ -82,7 +82,7 @@ class QueueHandler:
             handler, options = self.make_handler(function), function.handler_options
             handler.has_ledger = self.remembers(function)
             if handler.has_ledger and self.records is None:
-                raise NoLedger(f"Task {name}")
+                raise NoLedger(f"Task {name} is to be remembered")
             # The effects of a task and its end are written in one transaction.
             yield name, handler, replace(options, transaction=True) if handler.has_ledger else options
 
@@ -95,9 +95,10 @@ class QueueHandler:
         """Give up a message that is no call, or whose function is not known here."""
         if problem := find_problem(message.content):
             raise DeadLetter(f"The message is no call of a task: {problem}")
+        name = message.content["method"]
         raise DeadLetter(
-            f"No task {message.content['method']!r} is declared here (queue {self.queue}): import the module that "
-            "declares it, and run this message again"
+            f"No task {name!r} is declared here (queue {self.queue}): import the module that declares it, or give it "
+            f"that name, if it has another one now: @task(name={name!r}); then run this message again"
         )
 
     def make_handler(self, function: TaskFunction[..., Any]) -> CallHandler:

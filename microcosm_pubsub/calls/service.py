@@ -282,7 +282,7 @@ def make_service_daemon(cls: type[Service]) -> type[ConsumerDaemon]:
         def __reduce__(self) -> tuple[Any, ...]:
             return rebuild, (make_service_daemon, cls), vars(self)
 
-    ServiceDaemon.__qualname__ = f"daemon of {cls.__qualname__}"
+    ServiceDaemon.__module__, ServiceDaemon.__qualname__ = cls.__module__, f"daemon of {cls.__qualname__}"
     return ServiceDaemon
 
 

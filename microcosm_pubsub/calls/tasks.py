@@ -84,7 +84,7 @@ class Tasks(TaskSender):
         if not options.is_async:
             return self.local.run(make_task_media_type(function.queue), task, call, options.get_hooks())
         if self.remembers(function):
-            return self._require_ledger(task.name).send_call(task, call, options)
+            return self._require_ledger(f"{task.name} is to be remembered").send_call(task, call, options)
         if options.cursor_key is not None:
             raise ConfigurationError(f"{task.name} has no cursors: declare it @task(ledger=True)")
         how = options.to_publish_options()
@@ -102,7 +102,7 @@ class Tasks(TaskSender):
         :raises CallError: if the ledger does not have it
         :raises ConfigurationError: if there is no ledger
         """
-        return self._require_ledger(f"The task {task_id}").find(task_id)
+        return self._require_ledger(f"Task {task_id} is looked for").find(task_id)
 
     def list(self, **filters: Any) -> Sequence[Any]:
         """
@@ -112,7 +112,7 @@ class Tasks(TaskSender):
         :raises CallError: if one of these cannot be
         :raises ConfigurationError: if there is no ledger
         """
-        found: Sequence[Any] = self._require_ledger("A list of tasks").list(**filters)
+        found: Sequence[Any] = self._require_ledger("Tasks are to be listed").list(**filters)
         return found
 
     @property

@@ -5,6 +5,7 @@ Find the daemon that a command line names, or that of a queue that the configura
 import sys
 from argparse import REMAINDER, ArgumentParser, Namespace
 from importlib import import_module
+from typing import TypeGuard
 
 from microcosm_pubsub.calls.service import Service, make_service_daemon
 from microcosm_pubsub.daemon import ConsumerDaemon
@@ -76,15 +77,20 @@ def load_daemon(name: str) -> type[ConsumerDaemon]:
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"Cannot import {module_name}: {error}; name it as package.module:Daemon") from error
     daemon_cls = getattr(module, class_name, None)
-    if isinstance(daemon_cls, type) and issubclass(daemon_cls, Service) and daemon_cls.name:
+    if is_service(daemon_cls):
         # It runs alone, as its own `run` lets it.
         return make_service_daemon(daemon_cls)
     if not isinstance(daemon_cls, type) or not issubclass(daemon_cls, ConsumerDaemon):
-        known = [key for key, value in vars(module).items() if is_daemon(value)]
+        known = [key for key, value in vars(module).items() if is_daemon(value) or is_service(value)]
         raise ConfigurationError(
             f"{module_name} has no daemon {class_name!r}; its daemons are {', '.join(known) or 'none'}"
         )
     return daemon_cls
+
+
+def is_service(value: object) -> TypeGuard[type[Service]]:
+    """Return whether a module's attribute is a service, which may run alone."""
+    return isinstance(value, type) and issubclass(value, Service) and bool(value.name)
 
 
 def is_daemon(value: object) -> bool:

@@ -21,17 +21,20 @@ def defaults(**values: Any) -> Callable[[F], F]:
     return decorator
 
 
-def use_parts(graph: PubSubGraph, parts: Iterable[Any]) -> tuple[Any, ...]:
+def use_parts(graph: PubSubGraph, parts: Iterable[Any], where: str) -> tuple[Any, ...]:
     """
     Return the parts that a list of binding names and of other things stands for: components by name, the others as they
     are.
 
+    :param where: what lists them: a key of configuration, or an option
     :raises ConfigurationError: if a name is not bound
     """
     try:
         return tuple(graph.use(part)[0] if isinstance(part, str) else part for part in parts)
     except NotBoundError as error:
-        raise ConfigurationError(f"{error}: correct the name, or import the module that binds it") from error
+        raise ConfigurationError(
+            f"{where}: component {error} is not bound: correct the name, or import the module that binds it"
+        ) from error
 
 
 def find_parts(graph: PubSubGraph, *names: str) -> tuple[Any, ...]:

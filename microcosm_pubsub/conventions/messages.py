@@ -50,6 +50,9 @@ class CallMessageSchema(URIMessageSchema):
 
     uri = fields.String(required=False)
     jsonrpc = fields.String(required=False)
+    #: What was called is not checked here, for nobody carries it out; it is shown to people.
+    method = fields.Raw(required=False)
+    params = fields.Raw(required=False)
 
     @validates_schema
     def check_form(self, data: Any, **kwargs: Any) -> None:

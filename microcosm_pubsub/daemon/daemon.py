@@ -271,7 +271,7 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
                 measures=measures_for_prometheus(self),
             ).run()
         except ConfigurationError as error:
-            sys.exit(f"{self.name}: cannot start: {error}")
+            sys.exit(f"{self.name or type(self).__qualname__}: cannot start: {error}")
 
     def stop(self) -> None:
         """
@@ -296,5 +296,5 @@ class ConsumerDaemon(Daemon):  # type: ignore[misc]
             run = run_states if has_states(type(self), ConsumerDaemon) else run_to_end
             code = run(self, send_report)
         except (PubSubError, *GRAPH_ERRORS) as error:
-            sys.exit(f"{self.name}: cannot start: {describe(error)}")
+            sys.exit(f"{self.name or type(self).__qualname__}: cannot start: {describe(error)}")
         sys.exit(code)

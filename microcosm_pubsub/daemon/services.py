@@ -130,8 +130,9 @@ def configure_pubsub_services(graph: PubSubGraph) -> tuple[Service, ...]:
 
     :raises ConfigurationError: if one is no service
     """
-    services: Sequence[Any] = use_parts(graph, graph.config.pubsub_services.names)
-    for name, service in zip(graph.config.pubsub_services.names, services, strict=True):
+    names = graph.config.pubsub_services.names
+    services: Sequence[Any] = use_parts(graph, names, "pubsub_services.names")
+    for name, service in zip(names, services, strict=True):
         if missing := [method for method in METHODS if not callable(getattr(service, method, None))]:
             raise ConfigurationError(f"Component {name} is no service: it has no {', '.join(missing)}")
     return (*find_parts(graph, "pubsub_housekeeping", "pubsub_ledger_keeping"), *services)

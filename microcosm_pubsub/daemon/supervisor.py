@@ -21,6 +21,7 @@ from signal import SIG_BLOCK, SIG_UNBLOCK, SIGTERM, Signals, pthread_sigmask, si
 from time import monotonic
 from typing import Any, Protocol
 
+from microcosm_pubsub.config.program import find_hidden_module
 from microcosm_pubsub.daemon.process import (
     EXIT_LASTING,
     EXIT_OK,
@@ -30,6 +31,7 @@ from microcosm_pubsub.daemon.process import (
     SIGNALS,
     STOP_SIGNALS,
 )
+from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.health import Answer, HealthServer, Report, Route, report_routes
 from microcosm_pubsub.meters.prometheus import METRICS_PATH, SummedPage, summed
 
@@ -119,8 +121,13 @@ class Supervisor:
         """
         Run the children to their end, and exit with their exit code.
 
-        :raises ConfigurationError: if health checks cannot be served
+        :raises ConfigurationError: if health checks cannot be served, or the children would not find the daemon
         """
+        if hidden := find_hidden_module(type(self.target)):
+            raise ConfigurationError(
+                f"{type(self.target).__qualname__} is declared in {hidden}, which the processes of --processes do not "
+                "import: declare it in another module, and import it there"
+            )
         # This process has no graph, and so no configuration of the log.
         basicConfig(format=LOG_FORMAT)
         with summed() if self.measures else nullcontext() as self.metrics:

@@ -168,8 +168,8 @@ def configure_pubsub_arguments(graph: PubSubGraph) -> ArgumentFinder:
 
     Config `names` lists the bindings of `Argument`s, beside the session of a handler's transaction.
     """
-    names = graph.config.pubsub_arguments.names
-    return ArgumentFinder(graph, (*find_parts(graph, "pubsub_session"), *use_parts(graph, names)))
+    listed = use_parts(graph, graph.config.pubsub_arguments.names, "pubsub_arguments.names")
+    return ArgumentFinder(graph, (*find_parts(graph, "pubsub_session"), *listed))
 
 
 def get_kind(annotation: Any) -> Any:

@@ -46,7 +46,7 @@ def configure_pubsub_observers(graph: PubSubGraph) -> tuple[Observer, ...]:
     meters = find_component(graph, "pubsub_meters")
     if meters is not None and meters.enabled:
         known = (*known, meters.observe)
-    return (*known, *use_parts(graph, graph.config.pubsub_observers.names))
+    return (*known, *use_parts(graph, graph.config.pubsub_observers.names, "pubsub_observers.names"))
 
 
 def describe_fate(message: SQSMessage, result: MessageHandlingResult) -> str:

@@ -76,7 +76,10 @@ class RouteMaker:
         layers = self.middleware
         if media_type is not None and handler is not None:
             if options.middleware:
-                layers = (*layers, *use_parts(self.registry.graph, options.middleware))
+                layers = (
+                    *layers,
+                    *use_parts(self.registry.graph, options.middleware, f"The middleware of {media_type}"),
+                )
             if self.arguments is not None:
                 arguments = self.arguments.find(media_type, handler, options)
         policy = self.policies.complete(options.retry)

@@ -73,7 +73,7 @@ def configure_pubsub_body_transforms(graph: PubSubGraph) -> tuple[BodyTransform,
     :raises ConfigurationError: if one is no transform
     """
     names = graph.config.pubsub_body_transforms.names
-    transforms = use_parts(graph, names)
+    transforms = use_parts(graph, names, "pubsub_body_transforms.names")
     for name, transform in zip(names, transforms, strict=True):
         if not all(callable(getattr(transform, method, None)) for method in ("encode", "decode")):
             raise ConfigurationError(f"Component {name} is no body transform: it needs encode and decode")

@@ -50,7 +50,7 @@ def configure_pubsub_middleware(graph: PubSubGraph) -> tuple[Layer, ...]:
         expire,
         limit_attempts,
         graph.pubsub_unhandled,
-        *use_parts(graph, graph.config.pubsub_middleware.names),
+        *use_parts(graph, graph.config.pubsub_middleware.names, "pubsub_middleware.names"),
         Hooks(graph.pubsub_event_loop),
     )
 
@@ -75,4 +75,4 @@ def configure_pubsub_unit_middleware(graph: PubSubGraph) -> tuple[UnitLayer, ...
     stand inside of them.
     """
     names = graph.config.pubsub_unit_middleware.names
-    return (*use_parts(graph, names), *find_parts(graph, *UNIT_LAYERS))
+    return (*use_parts(graph, names, "pubsub_unit_middleware.names"), *find_parts(graph, *UNIT_LAYERS))

@@ -61,13 +61,18 @@ class EventLoop:
         finally:
             del self._waiting[current_thread()]
 
-    def cancel(self, thread: Thread) -> None:
-        """Cancel the coroutine that a thread is waiting for, if it is; the thread waits until the loop does so."""
+    def cancel(self, thread: Thread) -> bool:
+        """
+        Cancel the coroutine that a thread is waiting for, and return whether it is waiting for one.
+
+        The thread waits until the loop does so.
+        """
         with self._lock:
             future, _ = self._waiting.get(thread, (None, None))
         if future is not None:
             # The loop cancels it: while the loop is blocked, the thread is not free either.
             self._ensure_loop().call_soon_threadsafe(future.cancel)
+        return future is not None
 
     def find_coroutine(self, thread: Thread) -> Coroutine[Any, Any, Any] | None:
         """Return the coroutine that a thread is waiting for, if it is."""

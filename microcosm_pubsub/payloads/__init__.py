@@ -34,4 +34,4 @@ def configure_pubsub_content_codecs(graph: PubSubGraph) -> tuple[CodecFactory, .
     """
     # pydantic's own dataclasses are dataclasses too, but pydantic validates them.
     own = (make_model_codec, make_struct_codec, make_dataclass_codec)
-    return (*use_parts(graph, graph.config.pubsub_content_codecs.factories), *own)
+    return (*use_parts(graph, graph.config.pubsub_content_codecs.factories, "pubsub_content_codecs.factories"), *own)

@@ -86,7 +86,7 @@ def configure_pubsub_publish_steps(graph: PubSubGraph) -> tuple[PublishStep, ...
     Config `names` lists them, callables or their bindings.
     """
     traces = find_component(graph, "pubsub_traces")
-    steps = use_parts(graph, graph.config.pubsub_publish_steps.names)
+    steps = use_parts(graph, graph.config.pubsub_publish_steps.names, "pubsub_publish_steps.names")
     # Traces come after steps that may need the room of an attribute.
     return steps if traces is None else (*steps, traces.step)
 
@@ -104,7 +104,7 @@ def configure_pubsub_publish_layers(graph: PubSubGraph) -> tuple[PublishLayer, .
     measure: list[PublishLayer] = [] if metrics is None else [MeasurePublishing(metrics)]
     if meters is not None and meters.enabled:
         measure.append(meters.around_publish)
-    names = graph.config.pubsub_publish_layers.names
-    layers = (*find_parts(graph, "pubsub_outbox"), *use_parts(graph, names), *measure)
+    listed = use_parts(graph, graph.config.pubsub_publish_layers.names, "pubsub_publish_layers.names")
+    layers = (*find_parts(graph, "pubsub_outbox"), *listed, *measure)
     traces = find_component(graph, "pubsub_traces")
     return layers if traces is None else (traces.around, *layers, traces.send)

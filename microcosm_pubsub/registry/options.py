@@ -68,15 +68,18 @@ class HandlerOptions:
             raise ConfigurationError("batch_window_seconds is of use with batch_size alone")
 
     @classmethod
-    def make(cls, options: Mapping[str, Any]) -> HandlerOptions:
+    def make(cls, options: Mapping[str, Any], told: Sequence[str] = ()) -> HandlerOptions:
         """
         Return the options of these names and values.
 
+        :param told: what an error tells of as options, if it is not these alone
         :raises ConfigurationError: if one is not known, or cannot work
         """
         known = [option.name for option in fields(cls)]
         if unknown := sorted(options.keys() - set(known)):
-            raise ConfigurationError(f"there is no option {', '.join(unknown)}; the options are {', '.join(known)}")
+            raise ConfigurationError(
+                f"there is no option {', '.join(unknown)}; the options are {', '.join(told or known)}"
+            )
         return cls(**options)
 
 

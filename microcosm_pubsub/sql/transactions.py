@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from microcosm_pubsub.config.program import find_module
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import is_async
@@ -84,4 +85,4 @@ class Transactions:
 def name_of(handler: Handler) -> str:
     """Return the name of a handler: of the function, or of its class."""
     named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{named.__module__}.{named.__qualname__}"  # type: ignore[attr-defined, unused-ignore]
+    return f"{find_module(named.__module__)}.{named.__qualname__}"  # type: ignore[attr-defined, unused-ignore]

@@ -72,6 +72,10 @@ def parse_url(text: str) -> DatabaseURL:
         raise ConfigurationError(
             f"pubsub_database.url is of {backend}, but must be of SQLite or PostgreSQL, like {EXAMPLES}"
         )
+    if backend == "sqlite" and any((url.host, url.port, url.username, url.password)):
+        raise ConfigurationError(
+            f"pubsub_database.url names a host, which SQLite has none of: a file has three slashes, like {EXAMPLES}"
+        )
     if url.drivername == "postgresql":
         # The meaning of that differs between versions of SQLAlchemy.
         url = url.set(drivername="postgresql+psycopg")

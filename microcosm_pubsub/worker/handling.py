@@ -183,18 +183,20 @@ class Handling:
 
     # These are called when something does not go as it should.
 
-    def time_out(self, unit: Unit, timeout: float, seconds: float, place: str | None = None) -> None:
+    def time_out(self, unit: Unit, timeout: float, seconds: float, place: str | None, is_cancelled: bool) -> None:
         """
         Finish with a unit whose handler was abandoned.
 
         :param timeout: how long it may take
         :param seconds: how long it has taken
         :param place: where it was then
+        :param is_cancelled: whether it is a coroutine, which ends; a thread cannot be ended
         """
         lose(unit.messages)
+        goes_on = "its coroutine is cancelled" if is_cancelled else "its thread goes on until the handler returns"
         error = HandlerTimeout(
-            f"The handler took longer than its timeout of {timeout:g} s and was abandoned; its thread goes on until "
-            f"the handler returns{'' if place is None else f'; it was at {place}'}"
+            f"The handler took longer than its timeout of {timeout:g} s and was abandoned; {goes_on}"
+            f"{'' if place is None else f'; it was at {place}'}"
         )
         handled = []
         for message in unit.messages:

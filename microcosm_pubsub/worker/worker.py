@@ -210,8 +210,8 @@ class Worker:
             return
         seconds, place = slot.seconds(now), find_place(slot.thread, self.dispatcher.loop)
         if self.slots.abandon(slot, unit, replace=self.ending is None):
-            self.dispatcher.loop.cancel(slot.thread)
-            self.handling.time_out(unit, timeout, seconds, place)
+            is_cancelled = self.dispatcher.loop.cancel(slot.thread)
+            self.handling.time_out(unit, timeout, seconds, place, is_cancelled)
 
     def _find_ending(self, now: float) -> Ending | None:
         settings = self.settings

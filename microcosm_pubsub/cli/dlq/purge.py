@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 
 from microcosm_pubsub.cli.dlq.session import open_session, print_json
+from microcosm_pubsub.cli.flags import find_broker_url
 
 
 def purge(args: Namespace) -> int:
@@ -25,7 +26,8 @@ def purge(args: Namespace) -> int:
                 session.console.print("That is not its name: nothing was deleted")
                 return 1
         session.client.purge_queue(QueueUrl=queue.url)
-        session.note("SQS takes up to a minute to delete them, and deletes what is sent to the queue meanwhile too")
+        if find_broker_url(args) is None:
+            session.note("SQS takes up to a minute to delete them, and deletes what is sent to the queue meanwhile too")
     if args.json:
         print_json({"queue": queue.name, "purged": count})
     return 0

@@ -4,9 +4,10 @@ The tables that people are shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from json import dumps
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,10 @@ from microcosm_pubsub.dead_letters.filters import UNKNOWN
 from microcosm_pubsub.dead_letters.groups import Group
 from microcosm_pubsub.dead_letters.letter import Letter
 
+
+#: What comes last of a content, if at all: its media type is shown beside it.
+OUTER_KEYS = ("opaque_data", "opaqueData")
+MEDIA_TYPE_KEYS = ("media_type", "mediaType")
 
 #: At most this many characters of a content are shown.
 MAX_CONTENT_LENGTH = 200
@@ -57,10 +62,18 @@ def make_group_table(groups: Iterable[Group], now: datetime) -> Table:
 def shorten(letter: Letter) -> str:
     """Return the beginning of a message's content."""
     content = letter.plain_content
+    if isinstance(content, dict):
+        content = _order(content, MEDIA_TYPE_KEYS if letter.media_type else ())
     text = content if isinstance(content, str) else dumps(content, ensure_ascii=False)
     # The terminal must not obey a message's control characters.
     text = "".join(map(_show, " ".join(text.split())))
     return text if len(text) <= MAX_CONTENT_LENGTH else f"{text[:MAX_CONTENT_LENGTH]}..."
+
+
+def _order(content: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return what a message says before what goes along with it, for there is no room for all."""
+    outer = {key: content[key] for key in OUTER_KEYS if key in content}
+    return {key: value for key, value in content.items() if key not in known and key not in outer} | outer
 
 
 def _show(character: str) -> str:

@@ -76,6 +76,13 @@ def test_a_url_that_names_no_file_is_refused(url):
         Store(url)
 
 
+@pytest.mark.parametrize("url", ["sqlite://pubsub.db", "sqlite://user:sesame@/pubsub.db", "sqlite://h:1/pubsub.db"])
+def test_a_url_of_a_file_with_two_slashes_is_refused(url):
+    with pytest.raises(ConfigurationError, match=r"three slashes.*sqlite:///pubsub\.db") as caught:
+        Store(url)
+    assert "sesame" not in str(caught.value)
+
+
 def test_url_of_something_else_keeps_its_password():
     with pytest.raises(ConfigurationError) as caught:
         Store("mysql://user:sesame@localhost/pubsub")

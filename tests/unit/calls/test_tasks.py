@@ -393,6 +393,7 @@ class TestFailures:
             assert calls == ["gone"]
             assert len(app.dead_letters) == 1
             assert "No task 'os.system' is declared here" in app.describe()
+            assert "or give it that name, if it has another one now: @task(name='os.system')" in app.describe()
 
     def test_one_whose_arguments_do_not_fit_is_given_up(self, calls):
         @task(name="number")
@@ -796,7 +797,10 @@ class TestQueues:
         ({"retry": 3}, "retry is 3, but must be a RetryPolicy"),
         ({"batch_size": 3}, "a task is one call, and has no batch_size"),
         ({"queue": "Mails!"}, "The queue is named 'Mails!'"),
-        ({"retris": 3}, "there is no option retris"),
+        (
+            {"retris": 3},
+            "there is no option retris; the options are name, queue, .*, timeout_seconds, retry, middleware",
+        ),
         ({"name": ""}, "the name is ''"),
         ({"name": 3}, "the name is 3"),
         ({"name": "x" * 257}, "the name is 'xxx.*, but must be a text of 1 to 256 characters"),

@@ -248,6 +248,8 @@ def test_a_service_is_named_as_a_daemon(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(tmp_path))
 
     assert load_daemon("cli_service:CliService").name == "cli_service"
+    with pytest.raises(ConfigurationError, match="no daemon 'Service'; its daemons are CliService"):
+        load_daemon("cli_service:Service")
     assert not run("topology", "cli_service:CliService", "--format", "json")
 
     assert "created.request.cli_service" in capsys.readouterr().out

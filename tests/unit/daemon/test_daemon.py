@@ -298,11 +298,17 @@ class UnboundDaemon(ConsumerDaemon):
     components = ["no_such_component"]
 
 
+class ServedDaemon(ConsumerDaemon):
+    name = "daemon_served"
+    services = ["no_such_service"]
+
+
 @pytest.mark.parametrize(
     ("daemon_cls", "flags", "text"),
     [
         (NamelessDaemon, ["--sqs-queue-url", "q"], "NamelessDaemon has no name"),
         (UnboundDaemon, ["--testing"], "no_such_component is not bound"),
+        (ServedDaemon, ["--testing"], "pubsub_services.names: component no_such_service is not bound"),
         (PlainDaemon, [], "give --sqs-queue-url, or --broker-url"),
         (PlainDaemon, ["--testing", "--envelope", "Nope"], "'Nope'"),
     ],
@@ -315,6 +321,7 @@ def test_a_daemon_that_cannot_start_says_why(monkeypatch, daemon_cls, flags, tex
 
     assert "cannot start" in raised.value.code
     assert text in raised.value.code
+    assert not raised.value.code.startswith("None")
 
 
 @pytest.mark.parametrize("key", ["LEVEL", "STREAM_HANDLER__FORMATTER"])

@@ -4,12 +4,15 @@ Several processes of one daemon.
 
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from signal import SIGINT, SIGKILL, SIGTERM, SIGUSR2, getsignal, signal
 from types import SimpleNamespace
 
 import pytest
 
+from microcosm_pubsub.calls.service import Service, make_service_daemon
 from microcosm_pubsub.daemon.supervisor import MAX_DEATHS, Supervisor
+from microcosm_pubsub.errors import ConfigurationError
 
 
 class Process:
@@ -207,6 +210,24 @@ def signals():
     yield
     for number, handler in before.items():
         signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["shop.__main__", "__main__"])
+def test_a_daemon_that_its_processes_would_not_find_is_refused(monkeypatch, name):
+    """They do not run the main module of a package again."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec(name, None))
+    target = type("ShopDaemon", (Startable,), {"__module__": "__main__"})
+
+    with pytest.raises(ConfigurationError, match=f"ShopDaemon .* {name}, .* declare it in another module"):
+        Supervisor(target(None, None), processes=2).run()
+
+
+def test_a_service_is_looked_for_where_it_is_declared(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("shop.__main__", None))
+    service = type("Shop", (Service,), {"__module__": "__main__", "name": "supervised_shop"})
+
+    with pytest.raises(ConfigurationError, match=r"daemon of Shop is declared in shop\.__main__"):
+        Supervisor(make_service_daemon(service)(), processes=2).run()
 
 
 @pytest.mark.usefixtures("signals")

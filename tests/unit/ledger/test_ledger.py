@@ -71,8 +71,10 @@ def test_who_sends_without_a_database_is_told_what_is_missing(add):
     graph.lock()
     with pytest.raises(ConfigurationError, match=r"add is to be remembered, but there is no database"):
         add.send(1)
-    with pytest.raises(ConfigurationError, match="no database"):
+    with pytest.raises(ConfigurationError, match=r"^Tasks are to be listed, but there is no database"):
         graph.pubsub_tasks.list()
+    with pytest.raises(ConfigurationError, match=r"^Task x is looked for, but there is no database"):
+        graph.pubsub_tasks.find("x")
     assert add.options(is_async=False).send(1) == 2
 
 

@@ -135,7 +135,7 @@ def test_what_a_thread_waits_for_can_be_cancelled(loop):
 
     thread = start(loop, wait(), outcomes)
     assert began.wait(SECONDS)
-    loop.cancel(thread)
+    assert loop.cancel(thread)
     thread.join(SECONDS)
 
     assert [type(outcome) for outcome in outcomes] == [CancelledError]
@@ -144,9 +144,9 @@ def test_what_a_thread_waits_for_can_be_cancelled(loop):
 
 
 def test_cancelling_a_thread_that_waits_for_nothing_does_nothing(loop):
-    loop.cancel(current_thread())
+    assert not loop.cancel(current_thread())
     assert loop.run(give(1)) == 1
-    loop.cancel(current_thread())
+    assert not loop.cancel(current_thread())
     assert loop.run(give(2)) == 2
 
 

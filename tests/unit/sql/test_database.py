@@ -42,6 +42,8 @@ def test_a_url_names_a_database_for_threads_and_perhaps_for_coroutines(text, syn
     [
         ("nonsense", "no URL"),
         ("nonsense://x", "no URL"),
+        ("sqlite://orders.db", "three slashes"),
+        ("sqlite+aiosqlite://orders.db", "three slashes"),
         ("oracle://u@h/d", "must be of SQLite or PostgreSQL|needs the driver"),
     ],
 )

@@ -691,7 +691,9 @@ class TestTimeouts:
         (result,) = results
         assert isinstance(result.exc_info[1], HandlerTimeout)
         assert "took longer than its timeout of 5 s and was abandoned" in str(result.exc_info[1])
-        assert f"; it was at {__file__}:{stuck.line} in handle" in str(result.exc_info[1])
+        assert f"; its thread goes on until the handler returns; it was at {__file__}:{stuck.line} in handle" in str(
+            result.exc_info[1]
+        )
         assert result.elapsed_time == 6000
 
     def test_another_thread_takes_its_place_and_too_many_end_the_process(self, stuck, clock):
@@ -722,6 +724,8 @@ class TestTimeouts:
                 ended.set()
 
         program = make_program(handle, {"timeout_seconds": 5}, clock=clock)
+        results = []
+        program.dispatcher.observers = [*program.dispatcher.observers, lambda message, result: results.append(result)]
         program.worker.slots.start()
         program.receive(1)
         assert began.wait(SECONDS)
@@ -733,6 +737,7 @@ class TestTimeouts:
         slot.thread.join(SECONDS)
         assert program.worker.slots.abandoned == 0
         assert program.outcomes == [FAILED]
+        assert "was abandoned; its coroutine is cancelled; it was at" in str(results[0].exc_info[1])
 
     def test_slots_that_are_held_are_not_counted_on(self, stuck, clock):
         clock.advance(1.1)
