@@ -58,7 +58,7 @@ def check_configuration(daemon: ConsumerDaemon) -> Iterator[Finding]:
             "import the modules that declare them with @handles, or name them in its components",
         )
     else:
-        yield ok("handlers", f"{len(daemon.bound_handlers)} media types are handled")
+        yield ok("handlers", f"media types that are handled: {len(daemon.bound_handlers)}")
     yield from check_leases(daemon)
 
 

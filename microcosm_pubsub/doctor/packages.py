@@ -29,6 +29,7 @@ MODULES = {
     "pydantic": "pydantic",
     "sentry": "sentry_sdk",
     "server": "uvicorn",
+    "sql": "cronsim",
 }
 
 #: https://packaging.python.org/en/latest/specifications/dependency-specifiers/

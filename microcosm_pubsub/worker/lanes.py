@@ -27,9 +27,15 @@ MAX_NAMED = 3
 
 def name_messages(messages: Sequence[SQSMessage]) -> str:
     """Return the names of messages, for a line of the log."""
-    names = ", ".join(f"{message.message_id} ({message.media_type})" for message in messages[:MAX_NAMED])
+    names = ", ".join(map(name_message, messages[:MAX_NAMED]))
     more = len(messages) - MAX_NAMED
     return names if more <= 0 else f"{names} and {more} more"
+
+
+def name_message(message: SQSMessage) -> str:
+    """Return the name of a message, with that of the task or method that it calls, if it is a call."""
+    method = message.route.name if message.route is not None else None
+    return f"{message.message_id} ({message.media_type}{f' {method}' if method else ''})"
 
 
 @dataclass(slots=True)

@@ -2,13 +2,14 @@
 Received messages on their way to a slot.
 """
 
+from dataclasses import replace
 from threading import Event, Semaphore
 
 import pytest
 
 from microcosm_pubsub.message import Groups
 from microcosm_pubsub.registry.options import HandlerOptions
-from microcosm_pubsub.worker.lanes import Lanes
+from microcosm_pubsub.worker.lanes import MAX_NAMED, Lanes, name_messages
 from tests.waiting import SECONDS, wait_until
 
 
@@ -45,6 +46,13 @@ def block(*groups):
     for group in groups:
         blocked.block(group)
     return blocked
+
+
+def test_messages_are_named_with_what_they_call(make_message):
+    route = replace(make_message().route, name="images.resize")
+
+    assert name_messages([make_message(1), make_message(2, route=route)]) == "m1 (a/b), m2 (a/b images.resize)"
+    assert name_messages([make_message(1)] * (MAX_NAMED + 2)).endswith("m1 (a/b) and 2 more")
 
 
 class TestOrder:
