@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 from microcosm.errors import LockedGraphError
 
-from microcosm_pubsub.constants import MESSAGE_ID_KEY, PUBLISHED_KEY, UNKNOWN_MEDIA_TYPE
+from microcosm_pubsub.constants import IDENTITY_KEY, MESSAGE_ID_KEY, PUBLISHED_KEY, UNKNOWN_MEDIA_TYPE
 from microcosm_pubsub.errors import DeadLetter, HandlerSignal, IgnoreMessage, Nack, PubSubError, SkipMessage, TTLExpired
 from microcosm_pubsub.message import Replaceable, SQSMessage, find_value
 
@@ -205,7 +205,7 @@ class MessageHandlingResult(Replaceable):
         args = (
             outcome,
             self.media_type or UNKNOWN_MEDIA_TYPE,
-            f" {method} {self.extra.get('task_id') or ''}".rstrip() if method else "",
+            f" {method} {entry.get(IDENTITY_KEY) or ''}".rstrip() if method else "",
             entry.get(MESSAGE_ID_KEY),
             fate,
             f": {why}" if why else "",

@@ -990,10 +990,11 @@ def test_log_lines_name_it(calls):
         raise Retried("no")
 
     with harness(Daemon) as app:
-        send_mail.send()
+        sent = send_mail.send()
         (result,) = app.graph.sqs_message_dispatcher.handle_batch(app.daemon.bound_handlers)
         assert result.extra["method"] == "mails.send"
-        assert "FAILED: application/vnd.globality.pubsub._.created.task.default mails.send (message " in app.describe()
+        told = f"FAILED: application/vnd.globality.pubsub._.created.task.default mails.send {sent.task_id} (message "
+        assert told in app.describe()
 
 
 def test_it_has_the_groups_of_fifo_queues(calls):
