@@ -144,14 +144,17 @@ def tasks(queue: str, *, ledger: bool = True, **options: Unpack[Options]) -> Cal
     check_name("queue", queue)
 
     def decorator(cls: C) -> C:
-        made = TaskFunction(
-            make_execute(cls, queue),
-            name=queue,
-            queue=queue,
-            task_class=JobTask,
-            options=HandlerOptions.make(dict(options), ("ledger", *HANDLER_OPTIONS)),
-            ledger=ledger,
-        )
+        try:
+            made = TaskFunction(
+                make_execute(cls, queue),
+                name=queue,
+                queue=queue,
+                task_class=JobTask,
+                options=HandlerOptions.make(dict(options), ("ledger", *HANDLER_OPTIONS)),
+                ledger=ledger,
+            )
+        except ConfigurationError as error:
+            raise end_in_one_line(ConfigurationError(f"@tasks of {describe_name(cls)}: {error}")) from None
         on_resolve(TaskRegistry, _register, made)
         return cls
 

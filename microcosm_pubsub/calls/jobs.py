@@ -63,7 +63,7 @@ def make_execute(cls: type, queue: str) -> Callable[..., Any]:
     """
     method = getattr(cls, "execute", None)
     if not callable(method):
-        raise ConfigurationError(f"{cls.__qualname__} runs the tasks of {queue}, and needs a method execute(self, job)")
+        raise ConfigurationError(f"it runs the tasks of {queue}, and needs a method execute(self, job)")
     made: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     def begin(job: Job, graph: Any) -> Any:

@@ -841,10 +841,24 @@ def test_what_is_no_function(function, text):
         task(function)
 
 
-def test_a_program_with_a_wrong_declaration_ends_with_one_line(tmp_path):
-    (tmp_path / "wrong.py").write_text("from microcosm_pubsub import task\n\n@task(retry=3)\ndef work(): ...\n")
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("@task(retry=3)\ndef work(): ...\n", "@task of work: retry is 3, but must be a RetryPolicy"),
+        (
+            "@tasks('echo', retry=3)\nclass Echo:\n    def execute(self, job): ...\n",
+            "@tasks of Echo: retry is 3, but must be a RetryPolicy",
+        ),
+        (
+            "@tasks('echo')\nclass Echo:\n    pass\n",
+            "@tasks of Echo: it runs the tasks of echo, and needs a method execute(self, job)",
+        ),
+    ],
+)
+def test_a_program_with_a_wrong_declaration_ends_with_one_line(tmp_path, declared, said):
+    (tmp_path / "wrong.py").write_text(f"from microcosm_pubsub import task, tasks\n\n{declared}")
     found = run([sys.executable, "wrong.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert found.stderr == "Cannot start: @task of work: retry is 3, but must be a RetryPolicy\n"
+    assert found.stderr == f"Cannot start: {said}\n"
     assert found.returncode == 1
 
 
