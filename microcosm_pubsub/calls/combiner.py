@@ -14,6 +14,7 @@ from contextvars import Context
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
+from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
@@ -25,6 +26,9 @@ Done = Callable[[Exception | None], None]
 
 #: The most bytes that a batch call takes, whatever a queue takes; a longer message is sent alone.
 MAX_BATCH_BYTES = 256 * 1024
+
+#: What is told of items whose thread was ended, as Ctrl-C ends it, while it sent them with its own.
+INTERRUPTED = "The thread that sent it was interrupted: whether it was sent is not known"
 
 
 class Combiner(Generic[T]):
@@ -82,9 +86,11 @@ class Combiner(Generic[T]):
             if is_first and has_more:
                 self._hand_over()
         if is_first and not has_more:
-            Context().run(self._send_some)
-            with self._changed:
-                self._hand_over()
+            try:
+                Context().run(self._send_some)
+            finally:
+                with self._changed:
+                    self._hand_over()
 
     def _hand_over(self) -> None:
         """Let the thread send the items that have gathered, if any have; with the lock held."""
@@ -121,8 +127,11 @@ class Combiner(Generic[T]):
             errors: Sequence[Exception | None] = self._send(items)
         except Exception as error:
             errors = [error] * len(items)
-        for (_, done), problem in zip(taken, errors, strict=True):
-            done(problem)
+        except BaseException:
+            # An interrupt ends the call of this thread; the others are told what they can expect.
+            tell(taken, [CallError(INTERRUPTED)] * len(items))
+            raise
+        tell(taken, errors)
 
     def _take(self) -> list[tuple[T, Done]]:
         taken = [self._waiting.popleft()]
@@ -133,3 +142,9 @@ class Combiner(Generic[T]):
                 break
             taken.append(self._waiting.popleft())
         return taken
+
+
+def tell(taken: Sequence[tuple[T, Done]], errors: Sequence[Exception | None]) -> None:
+    """Tell of each item that it was sent, or why it was not."""
+    for (_, done), error in zip(taken, errors, strict=True):
+        done(error)
