@@ -27,6 +27,9 @@ Done = Callable[[Exception | None], None]
 #: The most bytes that a batch call takes, whatever a queue takes; a longer message is sent alone.
 MAX_BATCH_BYTES = 256 * 1024
 
+#: A thread that has had nothing to send for this many seconds ends.
+IDLE_SECONDS = 10.0
+
 #: What is told of items whose thread was ended, as Ctrl-C ends it, while it sent them with its own.
 INTERRUPTED = "The thread that sent it was interrupted: whether it was sent is not known"
 
@@ -38,11 +41,17 @@ class Combiner(Generic[T]):
     :param send: sends items, and returns for each None, or why it was not sent
     :param measure: returns the size of an item, in bytes
     :param name: of the thread
+    :param idle_seconds: after which the thread ends that has nothing to send
     """
 
     def __init__(
-        self, send: Callable[[Sequence[T]], Sequence[Exception | None]], measure: Callable[[T], int], name: str
+        self,
+        send: Callable[[Sequence[T]], Sequence[Exception | None]],
+        measure: Callable[[T], int],
+        name: str,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        self._idle_seconds = idle_seconds
         self._send = send
         self._measure = measure
         self._name = name
@@ -113,7 +122,10 @@ class Combiner(Generic[T]):
         while True:
             with self._changed:
                 while not self._is_handed_over:
-                    self._changed.wait()
+                    if not self._changed.wait(self._idle_seconds) and not self._is_handed_over:
+                        # It would keep alive for ever what it sends with. Who has more to send starts another.
+                        self._thread = None
+                        return
             self._send_some()
             with self._changed:
                 self._is_sending = self._is_handed_over = bool(self._waiting)

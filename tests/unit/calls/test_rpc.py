@@ -959,6 +959,14 @@ class TestTogether:
         wait_until(lambda: [3] in sent)
         assert sent == [[1], [2], [3]]
 
+    def test_a_thread_that_has_nothing_to_send_ends(self):
+        together = Combiner(lambda items: [None] * len(items), len_of, "idle", idle_seconds=0)
+        for number in range(3):
+            told = Event()
+            together.begin(number, lambda error, told=told: told.set(), has_more=True)
+            assert told.wait(SECONDS)
+            wait_until(lambda: "idle" not in {thread.name for thread in enumerate_threads()})
+
     def test_those_that_go_with_one_that_is_interrupted_are_told_so(self):
         def send(items):
             raise KeyboardInterrupt
