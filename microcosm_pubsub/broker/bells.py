@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from errno import ECONNREFUSED
-from os import O_DIRECTORY, O_RDONLY, chmod, close, getpid, listdir, mkdir, open, stat, unlink
+from os import O_DIRECTORY, O_RDONLY, chmod, close, fsencode, getpid, listdir, lstat, mkdir, open, stat, unlink
 from pathlib import Path
 from secrets import token_hex
-from socket import AF_UNIX, MSG_DONTWAIT, SOCK_DGRAM, socket
+from socket import AF_UNIX, MSG_DONTWAIT, SHUT_RD, SOCK_DGRAM, socket
+from stat import S_ISSOCK
 from time import time_ns
 from typing import TYPE_CHECKING
 from weakref import finalize
@@ -93,9 +94,10 @@ class Bells:
         except OSError as error:
             # A socket that is full is rung already.
             if error.errno == ECONNREFUSED:
-                # The process of the socket is gone.
+                # The process of the socket is gone. A file that is none is somebody's: the folder may be a link.
                 with suppress(OSError):
-                    unlink(self.folder / name)
+                    if S_ISSOCK(lstat(self.folder / name).st_mode):
+                        unlink(self.folder / name)
 
     def close(self) -> None:
         """Ring no more."""
@@ -125,7 +127,7 @@ class Bells:
     @contextmanager
     def _address(self, name: str) -> Iterator[str]:
         path = str(self.folder / name)
-        if len(path.encode()) <= MAX_PATH or not DESCRIPTORS.is_dir():
+        if len(fsencode(path)) <= MAX_PATH or not DESCRIPTORS.is_dir():
             yield path
             return
         descriptor = open(self.folder, O_RDONLY | O_DIRECTORY)
@@ -168,6 +170,12 @@ class Bell:
         if b"" in heard:
             return None
         return {queue for news in heard for queue in news.decode(errors="replace").split("\n")}
+
+    def end_wait(self) -> None:
+        """Let who waits wait no longer, even if its path leads to it no more, as when the folder was deleted."""
+        with suppress(OSError):
+            # Not every system does that to a socket without a peer.
+            self.listener.shutdown(SHUT_RD)
 
     def take_down(self) -> None:
         """Let nobody find it any more."""

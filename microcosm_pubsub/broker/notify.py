@@ -180,6 +180,7 @@ class FileNotifier(Notifier):
             bell, thread = self._bell, self._thread
         if bell is not None and thread is not None:
             self.bells.ring_one(bell.path.name)
+            bell.end_wait()
             thread.join()
             bell.take_down()
             bell.listener.close()

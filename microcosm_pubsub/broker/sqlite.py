@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import stat
 from threading import local
 from time import monotonic, sleep
 from typing import Any
@@ -73,6 +74,14 @@ def begin_immediate(connection: Connection) -> None:
     # Go past SQLAlchemy, which takes its time to wrap an error that we expect.
     driver: Any = connection.connection.driver_connection
     wait_for_turn(lambda: driver.execute("BEGIN IMMEDIATE"))
+
+
+def find_inode(path: str) -> int | None:
+    """Return what the file of a name is to the system; None if there is none, or it is no plain file."""
+    try:
+        return stat(path).st_ino
+    except OSError:
+        return None
 
 
 def wait_for_turn(call: Any) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from logging import getLogger
-from os import stat
 from threading import RLock
 from time import monotonic
 from typing import Any
@@ -24,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker.postgresql import find_postgresql_advice, set_autocommit
-from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, is_hasty, set_up
+from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, find_inode, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.broker.url import parse_url
 from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
@@ -122,24 +121,25 @@ class Store:
         :raises StoreError: if the database fails
         :raises Busy: in a block of `hasty`, if it would have to wait
         """
-        if self._turn is not None:
-            if not self._turn.acquire(blocking=not is_hasty()):
-                raise Busy
-            try:
-                if self._shared is not None:
-                    with self._shared.join() as connection:
-                        yield connection
-                    return
-                with self._begin() as connection:
-                    yield connection
-                self._transactions += 1
-                if self._transactions >= MAX_CHECKPOINT_TRANSACTIONS:
-                    self._checkpoint()
-            finally:
-                self._turn.release()
-        else:
+        if self._turn is None:
             with self._begin(autocommit) as connection:
                 yield connection
+            return
+        if (hasty := is_hasty()) and not self._turn.acquire(blocking=False):
+            raise Busy
+        # An interrupt may come between a call and the next line, but not between a lock and its block.
+        with self._turn:
+            if hasty:  # this thread has it twice
+                self._turn.release()
+            if self._shared is not None:
+                with self._shared.join() as connection:
+                    yield connection
+                return
+            with self._begin() as connection:
+                yield connection
+            self._transactions += 1
+            if self._transactions >= MAX_CHECKPOINT_TRANSACTIONS:
+                self._checkpoint()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -169,8 +169,15 @@ class Store:
                 return
             connection = self._connection or self._connect()
             self._check_file()
-            with connection.begin():
-                yield connection
+            try:
+                with connection.begin():
+                    yield connection
+            except BaseException as error:
+                if not self.is_memory and not isinstance(error, Exception):
+                    # An interrupt may come when SQLite has begun, and SQLAlchemy does not know: this closes it.
+                    self._connection = None
+                    connection.invalidate()
+                raise
         except self._errors as error:
             said = first_line(error)
             full = "is full" in said or "No space left" in said
@@ -190,15 +197,8 @@ class Store:
 
     def _connect(self) -> Connection:
         connection = self._connection = self.engine.connect()
-        self._inode = self._find_inode()
+        self._inode = find_inode(str(self.url.database))
         return connection
-
-    def _find_inode(self) -> int | None:
-        """Return what the file with our name is to the system; None if there is none, or it is no plain file."""
-        try:
-            return stat(str(self.url.database)).st_ino
-        except OSError:
-            return None
 
     def _check_file(self) -> None:
         """
@@ -209,7 +209,7 @@ class Store:
         now = monotonic()
         if self._inode is None or now - self._checked_at < CHECK_SECONDS:
             return
-        if self._find_inode() != self._inode:
+        if find_inode(str(self.url.database)) != self._inode:
             raise StoreError(
                 f"The file of the broker's database {self} was deleted or replaced while it was open: restart whatever "
                 "has it open"

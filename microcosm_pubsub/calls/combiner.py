@@ -14,6 +14,7 @@ from contextvars import Context
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
+from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.config.fork import start_anew_in_child
 from microcosm_pubsub.constants import MAX_BATCH_ENTRIES
 
@@ -26,6 +27,12 @@ Done = Callable[[Exception | None], None]
 #: The most bytes that a batch call takes, whatever a queue takes; a longer message is sent alone.
 MAX_BATCH_BYTES = 256 * 1024
 
+#: A thread that has had nothing to send for this many seconds ends.
+IDLE_SECONDS = 10.0
+
+#: What is told of items whose thread was ended, as Ctrl-C ends it, while it sent them with its own.
+INTERRUPTED = "The thread that sent it was interrupted: whether it was sent is not known"
+
 
 class Combiner(Generic[T]):
     """
@@ -34,11 +41,17 @@ class Combiner(Generic[T]):
     :param send: sends items, and returns for each None, or why it was not sent
     :param measure: returns the size of an item, in bytes
     :param name: of the thread
+    :param idle_seconds: after which the thread ends that has nothing to send
     """
 
     def __init__(
-        self, send: Callable[[Sequence[T]], Sequence[Exception | None]], measure: Callable[[T], int], name: str
+        self,
+        send: Callable[[Sequence[T]], Sequence[Exception | None]],
+        measure: Callable[[T], int],
+        name: str,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
+        self._idle_seconds = idle_seconds
         self._send = send
         self._measure = measure
         self._name = name
@@ -82,9 +95,11 @@ class Combiner(Generic[T]):
             if is_first and has_more:
                 self._hand_over()
         if is_first and not has_more:
-            Context().run(self._send_some)
-            with self._changed:
-                self._hand_over()
+            try:
+                Context().run(self._send_some)
+            finally:
+                with self._changed:
+                    self._hand_over()
 
     def _hand_over(self) -> None:
         """Let the thread send the items that have gathered, if any have; with the lock held."""
@@ -107,7 +122,10 @@ class Combiner(Generic[T]):
         while True:
             with self._changed:
                 while not self._is_handed_over:
-                    self._changed.wait()
+                    if not self._changed.wait(self._idle_seconds) and not self._is_handed_over:
+                        # It would keep alive for ever what it sends with. Who has more to send starts another.
+                        self._thread = None
+                        return
             self._send_some()
             with self._changed:
                 self._is_sending = self._is_handed_over = bool(self._waiting)
@@ -121,8 +139,11 @@ class Combiner(Generic[T]):
             errors: Sequence[Exception | None] = self._send(items)
         except Exception as error:
             errors = [error] * len(items)
-        for (_, done), problem in zip(taken, errors, strict=True):
-            done(problem)
+        except BaseException:
+            # An interrupt ends the call of this thread; the others are told what they can expect.
+            tell(taken, [CallError(INTERRUPTED)] * len(items))
+            raise
+        tell(taken, errors)
 
     def _take(self) -> list[tuple[T, Done]]:
         taken = [self._waiting.popleft()]
@@ -133,3 +154,9 @@ class Combiner(Generic[T]):
                 break
             taken.append(self._waiting.popleft())
         return taken
+
+
+def tell(taken: Sequence[tuple[T, Done]], errors: Sequence[Exception | None]) -> None:
+    """Tell of each item that it was sent, or why it was not."""
+    for (_, done), error in zip(taken, errors, strict=True):
+        done(error)

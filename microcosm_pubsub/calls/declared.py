@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from inspect import BoundArguments, Parameter, Signature
 from logging import Logger
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.dispatcher.arguments import get_kind
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message import SQSMessage

@@ -11,7 +11,7 @@ Tasks: functions whose calls are carried out elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from inspect import Parameter, signature
 from math import inf
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -23,6 +23,7 @@ from microcosm_pubsub.calls.message import MAX_METHOD_LENGTH, check_name
 from microcosm_pubsub.calls.options import SendOptions
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.recurring import Recurrence
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.config.program import find_module
 from microcosm_pubsub.errors import AlreadyRegisteredError, ConfigurationError, article
 from microcosm_pubsub.graph import PubSubGraph

@@ -10,7 +10,6 @@ there, and never travel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from inspect import Parameter, formatannotation
 from json import dumps, loads
 from typing import Any
@@ -21,6 +20,7 @@ from microcosm_pubsub.calls.declared import POSITIONAL, Declared
 from microcosm_pubsub.calls.errors import InvalidParams
 from microcosm_pubsub.calls.loss import describe_loss, iter_keys
 from microcosm_pubsub.codecs.codec import ENCODING_ERRORS
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.errors import ConfigurationError, article
 from microcosm_pubsub.fast.loader import Loader
 from microcosm_pubsub.payloads.annotation import SchemaMaker

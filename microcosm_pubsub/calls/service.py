@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from logging import getLogger
 from time import time
 from traceback import format_exc
@@ -33,6 +32,7 @@ from microcosm_pubsub.calls.handler import make_call_handler
 from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.replies import ReplyMemory, get_request_id, write_error, write_result
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, Nack, SkipMessage, TTLExpired
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.payloads.annotation import SchemaMaker

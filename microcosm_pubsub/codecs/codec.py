@@ -8,7 +8,7 @@ opaque data beside the schema's own fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from json import dumps, loads
 from typing import Any
 
@@ -16,6 +16,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, missing
 
 from microcosm_pubsub.codecs.one_way import iter_load_only, without_dump_only
 from microcosm_pubsub.codecs.schema import PubSubMessageSchema, media_type_of
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.errors import MessageValidationError, article
 from microcosm_pubsub.fast import PLAIN
 from microcosm_pubsub.fast.dumper import Dumper

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from logging import getLogger
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary, ref
 
@@ -33,7 +33,16 @@ _owners: dict[int, tuple[ref[Any], Callable[[Any], None]]] = {}
 
 #: Locks that are held while a process forks, by those that they belong to.
 _held_still: WeakKeyDictionary[Any, Callable[[Any], Lockable]] = WeakKeyDictionary()
-_holding: list[Lockable] = []
+
+
+class _Holding(local):
+    """The locks that a thread holds while it forks: another may fork at the same time."""
+
+    def __init__(self) -> None:
+        self.locks: list[Lockable] = []
+
+
+_holding = _Holding()
 
 #: Objects that are not used any more, and must not be closed either: the parent still uses the other end.
 _inherited: list[Any] = []
@@ -78,17 +87,17 @@ def _hold_still() -> None:
     for owner, get_lock in list(_held_still.items()):
         lock = get_lock(owner)
         lock.acquire()
-        _holding.append(lock)
+        _holding.locks.append(lock)
 
 
 def _go_on() -> None:
-    while _holding:
-        _holding.pop().release()
+    while _holding.locks:
+        _holding.locks.pop().release()
 
 
 def _start_all_anew() -> None:
     # These are the parent's; their owners make new ones.
-    _holding.clear()
+    _holding.locks.clear()
     for reference, start_anew in list(_owners.values()):
         owner = reference()
         if owner is None:

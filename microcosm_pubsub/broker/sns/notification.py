@@ -13,12 +13,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from json import dumps, loads
 from typing import Any
 
 from microcosm_pubsub.broker.ids import new_id
 from microcosm_pubsub.broker.sqs.sending import INVALID_CHARACTERS, SEQUENCE_BASE, Draft
+from microcosm_pubsub.config.cached import cached_property
 from microcosm_pubsub.constants import FIFO_SUFFIX
 
 

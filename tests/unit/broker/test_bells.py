@@ -5,6 +5,7 @@ News of messages between the processes on a SQLite file.
 import os
 import sys
 from pathlib import Path
+from shutil import rmtree
 from socket import AF_UNIX, SOCK_DGRAM, socket
 from subprocess import PIPE, Popen
 from threading import Thread
@@ -15,6 +16,7 @@ import pytest
 from microcosm_pubsub.broker.bells import MAX_PATH, Bells
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.notify import FileNotifier
+from tests.waiting import SECONDS
 
 
 #: Longer than any test runs.
@@ -146,6 +148,34 @@ def test_the_socket_of_a_process_that_was_killed_is_removed(file_url, make_queue
     assert os.listdir(get_folder(file_url)) == [own]
 
 
+def test_a_file_that_is_no_socket_is_left_where_it_is(file_url, tmp_path, make_queue):
+    queue = make_queue(file_url)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").touch()
+    get_folder(file_url).symlink_to(home)
+
+    queue.send("a")
+
+    assert os.listdir(home) == ["thesis.txt"]
+
+
+def test_names_that_are_no_text(tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    bells = Bells(str(folder / "pubsub.db"))
+    (folder / "pubsub.db").touch()
+    bell = bells.hang()
+    (bells.folder / os.fsdecode(b"\xfe")).touch()
+
+    bells.ring(queues=["a"])
+
+    assert bell.wait() == {"a"}
+    bell.take_down()
+    bell.listener.close()
+    bells.close()
+
+
 def test_a_socket_that_is_full_keeps_nobody(file_url, make_queue):
     queue = make_queue(file_url)
     queue.broker.notifier.listen()
@@ -192,6 +222,20 @@ def test_at_its_end_nothing_is_left(file_url):
     assert set(threads()) <= before
     broker.notifier.listen()
     assert os.listdir(get_folder(file_url)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a socket without a peer is not shut down")
+def test_it_ends_when_its_folder_was_deleted(file_url):
+    before = set(threads())
+    broker = Broker(file_url)
+    broker.notifier.listen()
+    rmtree(get_folder(file_url))
+    closing = Thread(target=broker.close, daemon=True)
+    closing.start()
+    closing.join(SECONDS)
+
+    assert not closing.is_alive()
+    assert set(threads()) <= before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -23,7 +23,7 @@ from microcosm.registry import _registry as default_registry
 from sqlalchemy import create_engine, text
 
 from microcosm_pubsub import ConsumerDaemon, Nack, Service, SQSMessage, service
-from microcosm_pubsub.calls.combiner import Combiner
+from microcosm_pubsub.calls.combiner import INTERRUPTED, Combiner
 from microcosm_pubsub.calls.errors import (
     CallError,
     InvalidParams,
@@ -38,7 +38,7 @@ from microcosm_pubsub.daemon.services import Services, find_call_gauges
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.harness import harness
 from microcosm_pubsub.registry import HandlerOptions
-from tests.waiting import SECONDS
+from tests.waiting import SECONDS, wait_until
 
 
 class Point(NamedTuple):
@@ -937,6 +937,48 @@ class TestTogether:
         for _ in range(3):
             with pytest.raises(RuntimeError):
                 together.send(1)
+
+    def test_one_that_is_interrupted_keeps_nobody_from_sending(self):
+        sent = []
+
+        def send(items):
+            sent.append(list(items))
+            if 1 in items:
+                # another thread comes meanwhile
+                together.begin(2, lambda error: told.set())
+                raise KeyboardInterrupt
+            return [None] * len(items)
+
+        told = Event()
+        together = Combiner(send, len_of, "test")
+        with pytest.raises(KeyboardInterrupt):
+            together.send(1)
+
+        assert told.wait(SECONDS)
+        together.begin(3, lambda error: told.set())
+        wait_until(lambda: [3] in sent)
+        assert sent == [[1], [2], [3]]
+
+    def test_a_thread_that_has_nothing_to_send_ends(self):
+        together = Combiner(lambda items: [None] * len(items), len_of, "idle", idle_seconds=0)
+        for number in range(3):
+            told = Event()
+            together.begin(number, lambda error, told=told: told.set(), has_more=True)
+            assert told.wait(SECONDS)
+            wait_until(lambda: "idle" not in {thread.name for thread in enumerate_threads()})
+
+    def test_those_that_go_with_one_that_is_interrupted_are_told_so(self):
+        def send(items):
+            raise KeyboardInterrupt
+
+        together = Combiner(send, len_of, "test")
+        told = []
+        for number in (1, 2):
+            together._waiting.append((number, told.append))
+        with pytest.raises(KeyboardInterrupt):
+            together._send_some()
+
+        assert [str(error) for error in told] == [INTERRUPTED] * 2
 
     def test_large_ones_go_alone(self):
         sizes = {1: 200_000, 2: 100_000, 3: 10}
