@@ -34,19 +34,6 @@ C = TypeVar("C", bound=type)
 
 #: The options of `@handles` that a task has: it is one call, and knows no batches.
 HANDLER_OPTIONS = tuple(option.name for option in fields(HandlerOptions) if not option.name.startswith("batch_"))
-OWN_OPTIONS = (
-    "name",
-    "queue",
-    "on_start",
-    "on_success",
-    "on_error",
-    "task_class",
-    "ledger",
-    "every",
-    "cron",
-    "timezone",
-    "catch_up",
-)
 
 
 @overload
@@ -113,7 +100,7 @@ def task(
             hooks = TaskHooks(on_start, on_success, on_error) if named else NO_HOOKS
             check_hooks(hooks)
             recurrence = make_recurrence(every, cron, timezone, catch_up)
-            wanted = HandlerOptions.make(options, (*OWN_OPTIONS, *HANDLER_OPTIONS))
+            wanted = HandlerOptions.make(options, (*(task.__kwdefaults__ or ()), *HANDLER_OPTIONS))
             made = TaskFunction(func, name, queue, hooks, task_class, wanted, ledger, recurrence)
         except ConfigurationError as error:
             raise end_in_one_line(ConfigurationError(f"@task of {describe_name(func)}: {error}")) from None
