@@ -709,6 +709,12 @@ class TestRequests:
         assert self.answers() == []
         assert daemon.graph.pubsub_replies.reply.counts["sent"] == 0
 
+    def test_a_name_of_any_length_is_told_in_short(self, daemon, caplog):
+        self.request(daemon, replyTo="q" * 100_000, method="m" * 100_000)
+
+        (told,) = [each.getMessage() for each in caplog.records if "was not sent" in each.getMessage()]
+        assert len(told) < 400
+
     @pytest.mark.parametrize(
         "fields",
         [
