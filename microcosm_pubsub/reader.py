@@ -151,9 +151,15 @@ class SQSFileReader(Reader):
 
 
 class SQSStdInReader(Reader):
-    """Read messages from stdin, as JSON lines, each as soon as it comes."""
+    """
+    Read messages from stdin, as JSON lines, each as soon as it comes.
+
+    :raises ConfigurationError: if the program was started without one
+    """
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise ConfigurationError("Cannot read messages from stdin: it was closed when the program was started")
         self.buffer = b""
         self.number = 0
         self.ended = False

@@ -126,8 +126,7 @@ class MessageHandlingResult(Replaceable):
         try:
             instance = cls.from_result(message, call(message))
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
-                # The interrupt is meant for the program, not raised by the handler.
+            if is_interrupt(error):
                 raise
             instance = cls.from_error(message, error)
         instance.elapsed_time = (clock() - start) * 1000
@@ -270,9 +269,13 @@ def describe(error: BaseException) -> str:
     if isinstance(error, LockedGraphError):
         # It tells the name alone, and is met by who asks for a component while a message is handled.
         text = f"the graph has no {text}, and makes no more once it is locked: name it in the daemon's `components`"
-    if len(text) > MAX_ERROR_LENGTH:
-        text = f"{text[:MAX_ERROR_LENGTH]}..."
+    text = text if len(text) <= MAX_ERROR_LENGTH else f"{text[:MAX_ERROR_LENGTH]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is an interrupt that is meant for the program, and that no handler or layer raised."""
+    return isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()
 
 
 def find_user_frames(traceback: TracebackType | None) -> TracebackType | None:

@@ -8,7 +8,8 @@ queue, its dead-letter queue and its subscriptions when it starts, and a produce
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from json import dumps
+from json import dumps, loads
+from logging import getLogger
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -17,13 +18,15 @@ from microcosm_pubsub.broker import names
 from microcosm_pubsub.broker.broker import Broker
 from microcosm_pubsub.broker.queue_client import BrokerQueueClient
 from microcosm_pubsub.broker.topic_client import BrokerTopicClient
-from microcosm_pubsub.constants import MAX_RETENTION_SECONDS, MAX_WAIT_SECONDS
+from microcosm_pubsub.constants import MAX_RETENTION_SECONDS, MAX_WAIT_SECONDS, MEDIA_TYPE_ATTRIBUTE
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.message.raw import BatchAnswer, SendAnswer
 from microcosm_pubsub.registry.patterns import make_filter_policy
 
 
 A = TypeVar("A")
+
+logger = getLogger(__name__)
 
 #: The topic of media types that have none by configuration.
 DEFAULT_TOPIC_ARN = names.topic_arn("pubsub")
@@ -107,16 +110,28 @@ class BrokerClients:
         self.topic_client.create(topic_arn)
         client = self.topic_client.client
         answer = client.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True)
+        arn = answer["SubscriptionArn"]
+        before = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy", "{}")
         # The daemon's handlers may have changed since it was last started.
-        client.set_subscription_attributes(
-            SubscriptionArn=answer["SubscriptionArn"],
-            AttributeName="FilterPolicy",
-            AttributeValue=dumps(make_filter_policy(media_types)),
-        )
+        policy = dumps(make_filter_policy(media_types))
+        client.set_subscription_attributes(SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=policy)
+        if lost := find_lost(before, policy):
+            logger.warning(
+                "Queue %s gets no messages of %s any more, which the daemon that starts does not handle: if another "
+                "daemon does, give each a queue of its own",
+                *(names.name_of(queue_arn), ", ".join(lost)),
+            )
 
     def close(self) -> None:
         """Close the broker."""
         self.broker.close()
+
+
+def find_lost(before: str, policy: str) -> list[str]:
+    """Return the media types, or their beginnings, that a filter policy named and another one does not."""
+    kept = loads(policy).get(MEDIA_TYPE_ATTRIBUTE)
+    lost = [each for each in loads(before).get(MEDIA_TYPE_ATTRIBUTE, ()) if kept is not None and each not in kept]
+    return [f"{each['prefix']}*" if isinstance(each, dict) and "prefix" in each else str(each) for each in lost]
 
 
 class ProvisioningTopicClient:

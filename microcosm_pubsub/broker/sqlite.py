@@ -12,7 +12,7 @@ from threading import local
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 
 #: A call waits at most this many seconds for its turn at the database.
@@ -23,6 +23,9 @@ BUSY_TIMEOUT_SECONDS = 30.0
 EAGER_TRIES = 30
 MIN_BUSY_INTERVAL_SECONDS = 0.00005
 MAX_BUSY_INTERVAL_SECONDS = 0.005
+
+#: A call that is under way when the program ends has this many seconds to end.
+END_SECONDS = 1.0
 
 
 class Busy(Exception):
@@ -106,3 +109,33 @@ def wait_for_turn(call: Any) -> None:
             interval = min(2 * interval, MAX_BUSY_INTERVAL_SECONDS)
         else:
             return
+
+
+def dispose_in_turn(engine: Engine, turn: Any) -> None:
+    """
+    Close the connections of a store that nobody uses any more, be it that the program ends.
+
+    Threads may be at it then, and SQLite does not stand that a connection is closed during a call. So they get no turn
+    any more; one that does not end its own in time keeps its connection, and SQLite finds all that was committed.
+
+    :param turn: the lock of those that use the connection; None if each has one of its own
+    """
+    if turn is None or turn.acquire(timeout=END_SECONDS):
+        engine.dispose()
+
+
+class Shared:
+    """A transaction that several calls have together."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.has_failed = False
+
+    @contextmanager
+    def join(self) -> Iterator[Connection]:
+        """Give the connection to one of the calls."""
+        try:
+            yield self.connection
+        except BaseException:
+            self.has_failed = True
+            raise

@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from microcosm_pubsub.broker import sqlite
 from microcosm_pubsub.broker.postgresql import find_postgresql_advice, set_autocommit
-from microcosm_pubsub.broker.sqlite import Busy, begin_immediate, find_inode, is_hasty, set_up
+from microcosm_pubsub.broker.sqlite import Busy, Shared, begin_immediate, dispose_in_turn, find_inode, is_hasty, set_up
 from microcosm_pubsub.broker.upgrade import upgrade
 from microcosm_pubsub.broker.url import parse_url
 from microcosm_pubsub.config.fork import Lockable, hold_still_while_forking, keep_inherited, start_anew_in_child
@@ -81,7 +81,7 @@ class Store:
         # Threads of this process take turns here, which is cheaper than at the file; so one connection does for all.
         self._turn = RLock() if self.is_sqlite else None
         self._connection: Connection | None = None
-        self._shared: _Shared | None = None
+        self._shared: Shared | None = None
         # What the connection's file is to the system, and when it was last seen to be that which has its name.
         self._inode: int | None = None
         self._checked_at = 0.0
@@ -95,8 +95,8 @@ class Store:
             # SQLite keeps the locks of a file in the memory of the process: a child would inherit those of a
             # transaction under way, which nobody would ever release. https://www.sqlite.org/howtocorrupt.html (2.6)
             hold_still_while_forking(self, Store._get_turn)
-        # A store that is not closed is closed when it is no longer used.
-        finalize(self, self.engine.dispose)
+        self._end: finalize[[Engine, Any], Store] | None = None
+        self._close_at_end()
         try:
             upgrade(self.engine, self.is_memory)
         except BaseException as error:
@@ -151,7 +151,7 @@ class Store:
         :raises Busy: in a block of `hasty`, if it would have to wait
         """
         with self.begin() as connection:
-            shared = self._shared = _Shared(connection)
+            shared = self._shared = Shared(connection)
             try:
                 yield
             finally:
@@ -250,6 +250,7 @@ class Store:
         """
         if self._turn is not None:
             self._turn = RLock()
+            self._close_at_end()
         if not self.is_memory:
             keep_inherited((self.engine.pool, self._connection))
             self._connection = None
@@ -261,6 +262,12 @@ class Store:
             self._connection = None
             self.engine.dispose()
 
+    def _close_at_end(self) -> None:
+        """Have it closed when it is no longer used, or the program ends, if it is not before."""
+        if self._end is not None:
+            self._end.detach()
+        self._end = finalize(self, dispose_in_turn, self.engine, self._turn)
+
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
             return create_engine(self.url, pool_size=10, max_overflow=40)
@@ -270,23 +277,6 @@ class Store:
         event.listen(engine, "connect", partial(set_up, synchronous=None if self.is_memory else self.synchronous))
         event.listen(engine, "begin", begin_immediate)
         return engine
-
-
-class _Shared:
-    """A transaction that several calls have together."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.has_failed = False
-
-    @contextmanager
-    def join(self) -> Iterator[Connection]:
-        """Give the connection to one of the calls."""
-        try:
-            yield self.connection
-        except BaseException:
-            self.has_failed = True
-            raise
 
 
 def said_by_driver(error: Exception) -> BaseException | None:

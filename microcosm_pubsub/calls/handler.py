@@ -4,7 +4,7 @@ Handlers that call a function: its arguments come out of the message, and its co
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from collections.abc import Callable
 from inspect import Parameter, Signature, iscoroutinefunction
 from typing import Any, Protocol
@@ -12,10 +12,7 @@ from typing import Any, Protocol
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.handler_call import find_undone
-
-
-#: What a function may raise: one that would end the program has failed, as a handler has that does.
-FAILURES = (Exception, SystemExit)
+from microcosm_pubsub.result import is_interrupt
 
 
 class Run(Protocol):
@@ -28,12 +25,12 @@ class Run(Protocol):
         """Take the value that the function returned."""
         ...
 
-    def fail(self, error: Exception | SystemExit) -> None:
+    def fail(self, error: BaseException) -> None:
         """Take the error that the function raised; raise the outcome of the message."""
         ...
 
-    def cancel(self) -> None:
-        """Take that the function, a coroutine, was told to end."""
+    def cancel(self, error: CancelledError) -> None:
+        """Take that the function, a coroutine, was told to end, or raised this itself."""
         ...
 
 
@@ -78,8 +75,10 @@ class CallHandler:
             value = self.function(*run.args, **run.kwargs)
             if value is not None and (undone := find_undone(value)):
                 raise undone
-        except FAILURES as error:
-            run.fail(error)
+        except BaseException as error:
+            # A function that would end the program has failed, as a handler has that does.
+            if not is_interrupt(error):
+                run.fail(error)
             raise
         run.succeed(value)
         return True
@@ -97,14 +96,23 @@ class AsyncCallHandler(CallHandler):
             value = await self.function(*run.args, **run.kwargs)
             if value is not None and (undone := find_undone(value)):
                 raise undone
-        except FAILURES as error:
-            run.fail(error)
+        except GeneratorExit:
+            # The coroutine is closed: nobody waits for it any more.
             raise
-        except CancelledError:
-            run.cancel()
+        except BaseException as error:
+            if isinstance(error, CancelledError):
+                run.cancel(error)
+            else:
+                run.fail(error)
             raise
         run.succeed(value)
         return True
+
+
+def is_told_to_end() -> bool:
+    """Return whether the coroutine that runs is cancelled from outside, as one is that takes longer than it may."""
+    task = current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def make_call_handler(

@@ -174,7 +174,7 @@ class Reply:
         if not isinstance(name, str) or not self.names.fullmatch(name):
             self.counts["refused"] += 1
             logger.warning(
-                "The answer to message %s (%s) was not sent: it is wanted in %r, and no queue beginning with %s",
+                "The answer to message %s (%.100s) was not sent: it is wanted in %.100r, no queue beginning with %s",
                 *(message.message_id, message.content["method"], name, self.prefix),
             )
             done(None)

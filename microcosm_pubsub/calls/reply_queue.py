@@ -104,6 +104,9 @@ class ReplyQueue:
             waiting = OpenRequest(method, seconds, self.clock() + seconds, future)
             request_id = uuid4().hex
             self._waiting[request_id] = waiting
+            if future is not None:
+                # One that is cancelled is waited for no longer.
+                future.add_done_callback(lambda _: self.forget(request_id))
             self._changed.notify()
             return request_id, self.name, waiting
 

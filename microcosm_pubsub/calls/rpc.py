@@ -4,7 +4,7 @@ The caller: `graph.pubsub_rpc.call("inventory.count", item="bolt", timeout_secon
 
 from __future__ import annotations
 
-from asyncio import to_thread, wait_for, wrap_future
+from asyncio import CancelledError, to_thread, wait_for, wrap_future
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -92,7 +92,8 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future, _ = self._begin(method, args, kwargs, timeout_seconds)
+        future: Future[Any] = Future()
+        self._begin(method, args, kwargs, timeout_seconds, future)
         return future
 
     async def call_async(self, method: str, /, *args: Any, timeout_seconds: float | None = None, **kwargs: Any) -> Any:
@@ -101,7 +102,13 @@ class Rpc:
 
         The parameters and errors are those of `call`.
         """
-        future, waiting = await to_thread(self._begin, method, args, kwargs, timeout_seconds)
+        future: Future[Any] = Future()
+        try:
+            waiting = await to_thread(self._begin, method, args, kwargs, timeout_seconds, future)
+        except CancelledError:
+            # The thread sends the request nevertheless, and would have its answer waited for.
+            future.cancel()
+            raise
         try:
             # Who reads the answers may be at a receive for longer than this call waits.
             return await wait_for(wrap_future(future), waiting.deadline - self.replies.clock())
@@ -140,17 +147,21 @@ class Rpc:
     # Internals.
 
     def _begin(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_seconds: float | None
-    ) -> tuple[Future[Any], OpenRequest]:
-        """Send a request, and return the future of its answer, and the open request."""
-        future: Future[Any] = Future()
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout_seconds: float | None,
+        future: Future[Any],
+    ) -> OpenRequest:
+        """Send a request whose answer a future gets, and return the open request."""
         request_id, waiting, message = self._expect(method, args, kwargs, timeout_seconds, future)
         try:
             self.requests.send(message)
         except BaseException:
             self.replies.forget(request_id)
             raise
-        return future, waiting
+        return waiting
 
     def _expect(
         self,

@@ -4,6 +4,7 @@ A task that runs: its attempt, its hooks, and whether it is tried again.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +14,14 @@ from typing import Any, Protocol
 
 from microcosm_pubsub.calls.errors import CallError, InvalidParams, NoLedger
 from microcosm_pubsub.calls.functions import CURSOR, Task, TaskFunction
-from microcosm_pubsub.calls.handler import FAILURES, CallHandler, make_call_handler
+from microcosm_pubsub.calls.handler import CallHandler, make_call_handler
 from microcosm_pubsub.calls.hooks import EVENTS, NO_HOOKS, Hook, TaskHooks
 from microcosm_pubsub.calls.message import find_problem
 from microcosm_pubsub.constants import IDENTITY_KEY
 from microcosm_pubsub.errors import DeadLetter, HandlerError, HandlerSignal, LeaseLost
 from microcosm_pubsub.message import SQSMessage, find_value
 from microcosm_pubsub.registry import HandlerOptions, Route
+from microcosm_pubsub.result import is_interrupt
 from microcosm_pubsub.types import Handler
 
 
@@ -114,8 +116,7 @@ class QueueHandler:
         """Return the hooks that a message names, as far as they are declared here."""
         found: dict[str, Hook] = {}
         for event, name in names.items():
-            known = self.find_hook(name)
-            if known is None:
+            if (known := self.find_hook(name)) is None:
                 # The task itself can run without it.
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s, for %s of a task, is not declared here by @hook", name, event)
@@ -233,7 +234,7 @@ class TaskRun:
             else:
                 self._call_hooks("on_error", lost)
 
-    def cancel(self) -> None:
+    def cancel(self, error: CancelledError) -> None:
         """Tell the hooks that it was told to end."""
         text = "The coroutine was cancelled, as one is that takes longer than its timeout"
         self._call_hooks("on_error", HandlerError(text))
@@ -252,7 +253,7 @@ class TaskRun:
             return error
         return None
 
-    def fail(self, error: Exception | SystemExit) -> None:
+    def fail(self, error: BaseException) -> None:
         """Tell the hooks the error that it raised, and let them say whether it is tried again."""
         if self._is_final(error):
             self.task.retries = 0
@@ -266,13 +267,14 @@ class TaskRun:
 
     def _call_hooks(self, event: str, *args: Any) -> None:
         for hooks in self.hooks:
-            hook: Hook | None = getattr(hooks, event)
-            if hook is None:
+            if (hook := getattr(hooks, event)) is None:
                 continue
             # A hook is user code that looks on: its error, or its exit, must not be taken for the task's.
             try:
                 hook(self.task, *args)
-            except FAILURES:
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 self.failed_hooks[event] += 1
                 logger.warning("The hook %s of %r failed", event, self.task, exc_info=True)
 

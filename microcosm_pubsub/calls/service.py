@@ -16,6 +16,7 @@ The value that a method returns is its answer; an error that it raises is an ans
 from __future__ import annotations
 
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from logging import getLogger
 from time import time
@@ -28,7 +29,7 @@ from microcosm.registry import _registry as default_registry
 
 from microcosm_pubsub.calls.declared import takes_first
 from microcosm_pubsub.calls.errors import SERVER_ERROR, InvalidParams, MethodNotFound, RpcError
-from microcosm_pubsub.calls.handler import make_call_handler
+from microcosm_pubsub.calls.handler import is_told_to_end, make_call_handler
 from microcosm_pubsub.calls.message import CallSchema, find_problem, make_request_media_type
 from microcosm_pubsub.calls.parameters import Parameters
 from microcosm_pubsub.calls.replies import ReplyMemory, get_request_id, write_error, write_result
@@ -189,10 +190,12 @@ class MethodRun:
             refuse(self.replies, self.message, error)
         self.replies.end(self.message, text)
 
-    def cancel(self) -> None:
-        """Answer nothing: the request comes again."""
+    def cancel(self, error: CancelledError) -> None:
+        """Answer nothing if it was told to end: the request comes again."""
+        if not is_told_to_end():
+            self.fail(error)
 
-    def fail(self, error: Exception | SystemExit) -> None:
+    def fail(self, error: BaseException) -> None:
         """
         Keep the error that it raised as the answer.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from threading import current_thread, main_thread
 from time import perf_counter
 
 from microcosm_pubsub.dispatcher.batch_run import BatchCall
@@ -20,7 +19,7 @@ from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import PLAIN_ARGUMENTS, Arguments, call_batch_handler, make_handler_call
 from microcosm_pubsub.middleware.layer import choose_layers, compose, compose_units
 from microcosm_pubsub.registry import HandlerOptions, Route
-from microcosm_pubsub.result import MessageHandlingResult
+from microcosm_pubsub.result import MessageHandlingResult, is_interrupt
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Call, Handler, Layer, UnitCall, UnitLayer
 
@@ -120,8 +119,7 @@ def run_contained(run: UnitCall, messages: Sequence[SQSMessage]) -> list[Message
                 "MessageHandlingResult for each, in their order"
             )
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
-            # The interrupt is meant for the program, not raised by the layer.
+        if is_interrupt(error):
             raise
         results = [MessageHandlingResult.from_error(message, error) for message in messages]
     for result in results:

@@ -20,6 +20,7 @@ from microcosm_pubsub.message import SQSMessage
 from microcosm_pubsub.middleware.event_loop import EventLoop
 from microcosm_pubsub.middleware.handler_call import call
 from microcosm_pubsub.middleware.layer import Around, Steps
+from microcosm_pubsub.result import is_interrupt
 from microcosm_pubsub.retry import RetryPolicy
 from microcosm_pubsub.types import Handler
 
@@ -53,7 +54,10 @@ class Hooks(Around):
         except HandlerSignal:
             # The handler raised an outcome, and no error.
             raise
-        except Exception as error:
+        except BaseException as error:
+            # A handler that would end the program has failed; a generator that is closed was not told of any handler.
+            if isinstance(error, GeneratorExit) or is_interrupt(error):
+                raise
             outcome = self._call(message, "on_error", error)
             if isinstance(outcome, HandlerSignal):
                 raise outcome from error
@@ -65,10 +69,12 @@ class Hooks(Around):
         hook = getattr(message.handler, name, None)
         if hook is None:
             return None
-        # Hooks are user code that looks on: a hook's error must not be taken for the handler's.
+        # Hooks are user code that looks on: a hook's error, or its exit, must not be taken for the handler's.
         try:
             return call(self.loop, hook, message, *args)
-        except Exception:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             self.failures += 1
             logger.warning("The hook %s of %s failed", name, type(message.handler).__qualname__, exc_info=True)
             return None

@@ -100,7 +100,10 @@ class Database(Connections):
         """
         database = cls(make_engine(url, **settings.options), settings, url, **options)
         # One that is not closed, such as that of a daemon, is closed when it is no longer used.
-        finalize(database, database.engine.dispose)
+        end = finalize(database, database.engine.dispose)
+        # A thread may be within the one connection of a database in memory when the program ends, and SQLite does not
+        # stand that it is closed then.
+        end.atexit = not database.is_memory
         return database
 
     # Transactions.

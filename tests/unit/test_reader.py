@@ -127,6 +127,13 @@ def test_stdin_that_is_no_real_stream(monkeypatch, text):
         receive(reader)
 
 
+def test_stdin_that_was_closed_is_told_at_the_start(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(ConfigurationError, match="Cannot read messages from stdin: it was closed when"):
+        SQSStdInReader()
+
+
 def test_json():
     reader = SQSJsonReader({"mediaType": "a/b"})
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from microcosm_pubsub.calls.errors import CallError
 from microcosm_pubsub.calls.functions import TaskFunction
-from microcosm_pubsub.calls.handler import FAILURES
 from microcosm_pubsub.calls.plain import to_plain
 from microcosm_pubsub.cli.calls import ledger
 from microcosm_pubsub.cli.calls.session import add_graph_flags, import_tasks, opening_graph, read_params
@@ -112,7 +111,7 @@ def run(args: Namespace) -> int:
             value = tasks.options(is_async=False).task(function, *by_position, **by_name)
         except PubSubError:
             raise
-        except FAILURES as error:
+        except (Exception, SystemExit) as error:
             # The task is somebody's program that is tried here, and this tells what became of it.
             print_exception(error.with_traceback(find_user_frames(error.__traceback__)))
             print(f"pubsub tasks: {function.name} raised {describe_error(error)}", file=sys.stderr)

@@ -3,6 +3,7 @@ What goes wrong with databases.
 """
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from socket import socket
 from threading import Thread
@@ -285,3 +286,30 @@ def test_a_file_that_is_deleted_while_it_is_open_is_told(file_url, make_queue, m
         make_queue(file_url)
     with pytest.raises(ClientError, match="was deleted or replaced while it was open: restart whatever has it open"):
         queue.receive()
+
+
+def test_the_end_of_the_program_closes_no_connection_under_a_call(tmp_path, monkeypatch):
+    store = Store(f"sqlite:///{tmp_path}/pubsub.db")
+    monkeypatch.setattr(sqlite, "END_SECONDS", 0)
+
+    with store.begin() as connection:
+        thread = Thread(target=store._end)
+        thread.start()
+        thread.join()
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    with store.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    store.close()
+
+
+def test_the_end_of_the_program_gives_nobody_a_turn_any_more(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/pubsub.db")
+    store._end()
+
+    def call():
+        with sqlite.hasty(), pytest.raises(sqlite.Busy), store.begin():
+            pass
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(call).result()

@@ -52,6 +52,15 @@ class Size:
     height: int
 
 
+#: What ends more than a call, where it is not caught.
+ENDS = {
+    "cancelled": asyncio.CancelledError("stop"),
+    "exit": GeneratorExit("stop"),
+    "interrupt": KeyboardInterrupt("stop"),
+    "group": BaseExceptionGroup("stop", [KeyboardInterrupt()]),
+}
+
+
 def make_service():
     class Simple(Service):
         name = "simple"
@@ -76,6 +85,12 @@ def make_service():
 
         async def on_leave_later(self, message):
             raise SystemExit(3)
+
+        def on_end(self, message, kind):
+            raise ENDS[kind]
+
+        async def on_end_later(self, message, kind):
+            raise ENDS[kind]
 
         def on_refuse(self, message):
             raise RpcError(-31000, "No more bolts", {"left": 0})
@@ -166,6 +181,17 @@ def test_errors_are_answers(rpc, method, params, error, code, text):
         rpc.call(method, **params)
 
     assert raised.value.code == code
+    assert rpc.call("simple.ping") == "pong"
+
+
+@pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.parametrize("method", ["simple.end", "simple.end_later"])
+def test_what_would_end_more_than_a_call_is_an_answer(rpc, method, kind):
+    if (method, kind) == ("simple.end_later", "exit"):
+        pytest.skip("a coroutine is told by it that it is closed")
+    with pytest.raises(RemoteError, match=f"{type(ENDS[kind]).__name__}: stop"):
+        rpc.call(method, kind=kind)
+
     assert rpc.call("simple.ping") == "pong"
 
 
@@ -683,6 +709,12 @@ class TestRequests:
         assert self.answers() == []
         assert daemon.graph.pubsub_replies.reply.counts["sent"] == 0
 
+    def test_a_name_of_any_length_is_told_in_short(self, daemon, caplog):
+        self.request(daemon, replyTo="q" * 100_000, method="m" * 100_000)
+
+        (told,) = [each.getMessage() for each in caplog.records if "was not sent" in each.getMessage()]
+        assert len(told) < 400
+
     @pytest.mark.parametrize(
         "fields",
         [
@@ -1062,6 +1094,45 @@ def test_a_coroutine_waits_no_longer_than_it_says(place):
             asyncio.run(rpc.call_async("simple.ping", timeout_seconds=0.01))
     finally:
         over.set()
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_call_that_is_cancelled_is_waited_for_no_longer(place, is_sent):
+    rpc = place.caller().pubsub_rpc
+    sending, go_on, sent = Event(), Event(), Event()
+    send = rpc.requests.send
+
+    def send_later(message):
+        sending.set()
+        assert go_on.wait(SECONDS)
+        send(message)
+        sent.set()
+
+    rpc.requests.send = send_later
+
+    async def call_and_cancel():
+        call = asyncio.ensure_future(rpc.call_async("simple.ping", timeout_seconds=3600))
+        await asyncio.to_thread(sending.wait, SECONDS)
+        if is_sent:
+            go_on.set()
+            await asyncio.to_thread(sent.wait, SECONDS)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        go_on.set()
+
+    asyncio.run(call_and_cancel())
+
+    assert sent.wait(SECONDS)
+    assert rpc.gauges()["rpc_waiting"] == 0
+
+
+def test_a_future_that_is_cancelled_is_waited_for_no_longer(place):
+    rpc = place.caller().pubsub_rpc
+
+    assert rpc.call_soon("simple.ping", timeout_seconds=3600).cancel()
+
+    assert rpc.gauges()["rpc_waiting"] == 0
 
 
 class TestFutures:

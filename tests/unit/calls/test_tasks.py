@@ -526,9 +526,10 @@ class TestHooks:
             assert "The hook on_start of <Task" in app.describe()
         assert calls == ["work"]
 
-    def test_one_that_would_end_the_program_changes_nothing(self, calls):
+    @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), asyncio.CancelledError()], ids=repr)
+    def test_one_that_would_end_the_program_changes_nothing(self, calls, error):
         def leave(*args):
-            raise SystemExit(3)
+            raise error
 
         @task(on_start=leave, on_success=leave)
         def work():

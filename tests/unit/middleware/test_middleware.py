@@ -2,6 +2,8 @@
 What wraps the handler of one message.
 """
 
+from asyncio import CancelledError
+from concurrent.futures import ThreadPoolExecutor
 from logging import getLogger
 from types import SimpleNamespace
 
@@ -242,6 +244,34 @@ def test_an_outcome_is_no_error_to_a_hook():
 
     with pytest.raises(Nack):
         Hooks(EventLoop())(failing(Nack(3)), make(handler=handler))
+
+    assert handler.calls == [("on_start",)]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), CancelledError(), KeyboardInterrupt()], ids=repr)
+def test_hooks_stand_what_would_end_the_program(error):
+    class Ending(Hooked):
+        def note(self, name, *args):
+            super().note(name, *args)
+            raise error
+
+    handler = Ending()
+    hooks = Hooks(EventLoop())
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(hooks, call_next, make(handler=handler)).result() == "called"
+        raised = pool.submit(hooks, failing(error), make(handler=handler)).exception()
+
+    assert raised is error
+    assert handler.calls == [("on_start",), ("on_success", "called"), ("on_start",), ("on_error", str(error))]
+    assert hooks.failures == 4
+
+
+def test_an_interrupt_of_the_program_is_told_to_no_hook():
+    handler = Hooked()
+
+    with pytest.raises(KeyboardInterrupt):
+        Hooks(EventLoop())(failing(KeyboardInterrupt()), make(handler=handler))
 
     assert handler.calls == [("on_start",)]
 

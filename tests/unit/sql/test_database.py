@@ -4,6 +4,7 @@ Which database it is, and what is said when it cannot be used.
 
 from gc import collect
 from sqlite3 import connect
+from weakref import finalize
 
 import pytest
 from microcosm.api import binding, create_object_graph, load_from_dict
@@ -284,3 +285,13 @@ def test_a_handler_without_a_transaction_is_called_without_a_layer(app):
     routes = app.graph.sqs_message_dispatcher.find_routes(app.handlers)
 
     assert routes.find(ORDER).run is None
+
+
+@pytest.mark.parametrize(("url", "is_closed"), [("sqlite://", False), ("sqlite:///{}/orders.db", True)])
+def test_the_end_of_the_program_closes_no_database_in_memory_under_a_thread(tmp_path, url, is_closed):
+    database = Database.open_url(parse_url(url.format(tmp_path)), Settings())
+
+    (end,) = [each for each in finalize._registry if (alive := each.peek()) and alive[0] is database]
+
+    assert end.atexit is is_closed
+    database.close()
