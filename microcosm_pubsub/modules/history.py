@@ -218,4 +218,9 @@ def translated_errors() -> Iterator[None]:
         yield
     except CommandError as error:
         hint = ": run `pubsub migrate` first" if "up to date" in str(error) else ""
-        raise ConfigurationError(f"Migrations: {error}{hint}") from error
+        raise ConfigurationError(f"Migrations: {str(error).rstrip('.')}{hint}") from error
+    except SyntaxError as error:
+        # Alembic reads all scripts, whichever it runs.
+        raise ConfigurationError(
+            f"Migrations: {error.filename}, line {error.lineno}, is no Python: {error.msg}; correct it, or restore it"
+        ) from error

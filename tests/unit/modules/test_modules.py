@@ -2,7 +2,9 @@
 Handler modules: the file that names them, what they add to the command line, their daemon, and their migrations.
 """
 
+import ast
 import sys
+import warnings
 from itertools import count
 from json import loads
 
@@ -264,6 +266,22 @@ class TestHistory:
         assert f"{project.module}_event" in project.find_tables()
         assert "nothing to write" in call("make-migration", "some-queue")
         assert "as before" in call("migrate")
+
+    @pytest.mark.parametrize("message", ['Say """', 'Say "note"', "Follow C:\\new\\", "Two\nlines"])
+    def test_its_message_is_any_text(self, project, call, message):
+        assert "wrote" in call("make-migration", "some-queue", "-m", message)
+        assert "before at none" in call("migrate")
+        (path,) = (project.folder / project.module / "migrations").glob("*.py")
+        assert path.read_text().startswith('"""\n')
+        with warnings.catch_warnings(action="error"):
+            assert (ast.get_docstring(ast.parse(path.read_text())) or "").startswith(message)
+
+    def test_a_script_that_is_no_python_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        path = project.folder / project.module / "migrations" / "broken.py"
+        path.write_text("revision = (")
+        for words in (["migrate"], ["migration-heads"], ["make-migration", "some-queue"]):
+            assert f"Migrations: {path}, line 1, is no Python: " in call(*words)
 
     def test_two_heads_are_merged(self, project, call):
         call("make-migration", "some-queue")
