@@ -276,6 +276,21 @@ class TestHistory:
         with warnings.catch_warnings(action="error"):
             assert (ast.get_docstring(ast.parse(path.read_text())) or "").startswith(message)
 
+    def test_a_statement_that_the_database_does_not_take_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        project.execute(f"CREATE TABLE {project.module}_event (id INTEGER)")
+        said = call("migrate")
+        assert f"Migrations: the database does not take `CREATE TABLE {project.module}_event ( id INTEGER" in said
+        assert f"table {project.module}_event already exists; correct the script with it; none was run" in said
+
+    def test_a_script_that_is_missing_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        path = project.folder / project.module / "migrations" / "4197.py"
+        path.write_text(REVISION.format(revision="4197", parent="1ef7"))
+        for words in (["migrate"], ["migration-heads"], ["make-migration", "some-queue"]):
+            with pytest.warns(UserWarning, match="Revision 1ef7 .* is not present"):
+                assert "Migrations: a script comes after the revision '1ef7'" in call(*words)
+
     def test_a_script_that_is_no_python_is_named(self, project, call):
         call("make-migration", "some-queue")
         path = project.folder / project.module / "migrations" / "broken.py"
