@@ -167,8 +167,8 @@ class ModuleHistory:
                 scripts.get_heads()
             except KeyError as error:
                 raise ConfigurationError(
-                    f"Migrations: a script comes after the revision {error}, of which there is no script: restore that, "
-                    "or correct down_revision"
+                    f"Migrations: a script comes after the revision {error}, of which there is no script: restore that "
+                    "one, or correct down_revision"
                 ) from error
             return scripts
 

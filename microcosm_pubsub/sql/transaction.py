@@ -208,8 +208,8 @@ def check_whole(connection: Connection) -> None:
         return
     if not is_whole:
         raise TransactionError(
-            "A statement has failed, or ended the transaction, so that the database has undone what was done, and the "
-            "handler or block went on: let its error through, or put `with session.begin_nested():` around what may fail"
+            "A statement has failed, or ended the transaction, so that the database has undone what was done, but the "
+            "handler or block went on: let its error through, or put `with session.begin_nested():` around it"
         )
 
 

@@ -287,9 +287,13 @@ def test_a_handler_that_hides_an_error_which_has_undone_its_work_has_failed(make
 
 
 def test_a_block_that_hides_such_an_error_says_so(app, kind):
-    with pytest.raises(TransactionError, match="A statement has failed"), app.database.transaction() as session:
-        session.execute(text("INSERT INTO orders (uri) VALUES ('lost')"))
-        fail_and_go_on(kind, session)
+    def write():
+        with app.database.transaction() as session:
+            session.execute(text("INSERT INTO orders (uri) VALUES ('lost')"))
+            fail_and_go_on(kind, session)
+
+    with pytest.raises(TransactionError, match="A statement has failed"):
+        write()
 
     assert app.orders == []
 
