@@ -168,6 +168,21 @@ class TestHandler:
         assert "Handler 'json' of b is missing a 'process' function" in str(raised.value)
         assert "x" not in load_modules(find_config(), ["c"])
 
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "async def process(dbsession, record):\n    pass\n",
+            "def process(dbsession, record):\n    yield\n",
+            "async def process(dbsession, record):\n    yield\n",
+            "class Process:\n    async def __call__(self, dbsession, record):\n        pass\n\nprocess = Process()\n",
+        ],
+    )
+    def test_a_function_that_a_call_does_not_run_is_refused(self, project, code):
+        path = project.folder / project.module / "__init__.py"
+        path.write_text(code)
+        with pytest.raises(ConfigurationError, match="is a coroutine or a generator, whose call runs nothing of it"):
+            load_modules(find_config())
+
     def test_the_current_directory_is_looked_in(self, project, monkeypatch):
         monkeypatch.setattr(sys, "path", [each for each in sys.path if each != ""])
         assert load_module(find_config().get_queue("some-queue")).__name__ == project.module
@@ -209,6 +224,19 @@ class TestDaemon:
             ("first",),
             ('{"second": 2}',),
         ]
+
+    def test_a_record_of_which_nothing_was_run_stays(self, project):
+        path = project.folder / project.module / "__init__.py"
+        path.write_text("async def work():\n    pass\n\ndef process(dbsession, record):\n    return work()\n")
+        config = find_config()
+        daemon_cls = make_daemon(config, config.get_queue("some-queue"), load_modules(config)["some-queue"])
+
+        with harness(daemon_cls) as daemon:
+            daemon.send("first")
+            (result,) = daemon.run()
+            assert "returned a coroutine, which nobody waits for" in str(result.exc_info[1])
+            assert len(daemon.queue) == 1
+            daemon.graph.pubsub_database.close()
 
     def test_without_a_database(self, project):
         project.write(f'[queues.some-queue]\nhandler = "{project.module}"\n')
