@@ -62,9 +62,12 @@ class Recurrence:
         :param after: later than that, in seconds since the epoch
         """
         if self.every is not None:
-            seconds = self.every.total_seconds()
-            return (after // seconds + 1) * seconds
-        found = next(self._iter_cron(datetime.fromtimestamp(after, UTC)), None)
+            # Whole microseconds are exact, where the product of a number of seconds may be `after` itself.
+            step = self.every // timedelta(microseconds=1)
+            return (round(after * 1e6) // step + 1) * step / 1e6
+        times = self._iter_cron(datetime.fromtimestamp(after, UTC))
+        # In the hour that comes twice, what is told first may be a time of its first coming, which is over.
+        found = next((each for each in times if each.timestamp() > after), None)
         if found is None:
             raise ConfigurationError(f"cron={self.cron!r} never comes again")
         return found.timestamp()

@@ -10,6 +10,8 @@ ADVICE = {
     "is full": "make room on its disk",
     "disk I/O error": "see whether its disk is full, or fails",
     "readonly database": "let this user write the file, those beside it, and their folder",
+    "not a database": "name the file of a database, or put back what was there",
+    "malformed": "the file is damaged: put back a copy of it (https://www.sqlite.org/recovery.html)",
     "unable to open": "see that its folder is there, and that this user may write in it",
 }
 

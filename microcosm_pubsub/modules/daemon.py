@@ -14,6 +14,7 @@ from microcosm_pubsub.envelope import SQSEnvelope
 from microcosm_pubsub.envelope.transforms import decode_body
 from microcosm_pubsub.errors import ConfigurationError, DecodeError
 from microcosm_pubsub.message.raw import RawMessage
+from microcosm_pubsub.middleware.handler_call import find_undone
 from microcosm_pubsub.modules.config import Config, Queue
 from microcosm_pubsub.modules.handler import load_module
 from microcosm_pubsub.registry import HandlerOptions
@@ -63,7 +64,9 @@ def make_daemon(config: Config, queue: Queue, module: ModuleType) -> type[Consum
         )
 
     def handle(record: bytes, dbsession: Any) -> None:
-        module.process(dbsession, record)
+        undone = find_undone(module.process(dbsession, record))
+        if undone is not None:
+            raise undone
 
     # Log lines and dead letters name it by these.
     handle.__module__, handle.__qualname__ = module.__name__, "process"

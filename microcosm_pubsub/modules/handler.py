@@ -7,9 +7,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from inspect import isasyncgenfunction, isgeneratorfunction
 from types import ModuleType
 
 from microcosm_pubsub.errors import ConfigurationError
+from microcosm_pubsub.middleware.handler_call import is_async
 from microcosm_pubsub.modules.config import Config, Queue
 
 
@@ -17,7 +19,7 @@ def load_module(queue: Queue) -> ModuleType:
     """
     Return the handler module of a queue.
 
-    :raises ConfigurationError: if it cannot be imported, or has no function `process`
+    :raises ConfigurationError: if it cannot be imported, or has no function `process`, or one that a call does not run
     """
     if sys.path[:1] != [""]:
         sys.path.insert(0, "")
@@ -31,6 +33,12 @@ def load_module(queue: Queue) -> ModuleType:
     if not callable(getattr(module, "process", None)):
         raise ConfigurationError(
             f"Handler {queue.handler!r} of {queue.name} is missing a 'process' function: process(dbsession, record)"
+        )
+    if is_async(module.process) or isgeneratorfunction(module.process) or isasyncgenfunction(module.process):
+        # Its record would be taken for processed.
+        raise ConfigurationError(
+            f"The 'process' function of handler {queue.handler!r} of {queue.name} is a coroutine or a generator, whose "
+            "call runs nothing of it: declare it with `def`, without `yield`; a daemon takes coroutines"
         )
     return module
 

@@ -16,10 +16,13 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table
+from sqlalchemy.exc import DBAPIError
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.modules.config import Config
+from microcosm_pubsub.sql.errors import TransactionError
 from microcosm_pubsub.sql.history import require_alembic, take_turn
+from microcosm_pubsub.sql.passing import first_line, is_passing
 
 
 ENVIRONMENT = Path(__file__).parent / "migrations"
@@ -112,6 +115,7 @@ class ModuleHistory:
         :raises ConfigurationError: if the scripts do not fit together
         :raises TransactionError: if the database does not take one; then none was run
         """
+        self._read_scripts()
         with self._connect() as connection, translated_errors():
             from alembic import command
 
@@ -159,7 +163,13 @@ class ModuleHistory:
 
         with translated_errors():
             scripts = ScriptDirectory.from_config(self._prepare(None, []))
-            scripts.get_heads()
+            try:
+                scripts.get_heads()
+            except KeyError as error:
+                raise ConfigurationError(
+                    f"Migrations: a script comes after the revision {error}, of which there is no script: restore that "
+                    "one, or correct down_revision"
+                ) from error
             return scripts
 
     def _prepare(self, connection: Connection | None, tables: list[Table]) -> Any:
@@ -218,4 +228,17 @@ def translated_errors() -> Iterator[None]:
         yield
     except CommandError as error:
         hint = ": run `pubsub migrate` first" if "up to date" in str(error) else ""
-        raise ConfigurationError(f"Migrations: {error}{hint}") from error
+        raise ConfigurationError(f"Migrations: {str(error).rstrip('.')}{hint}") from error
+    except SyntaxError as error:
+        # Alembic reads all scripts, whichever it runs.
+        raise ConfigurationError(
+            f"Migrations: {error.filename}, line {error.lineno}, is no Python: {error.msg}; correct it, or restore it"
+        ) from error
+    except DBAPIError as error:
+        if is_passing(error):
+            raise
+        statement = " ".join((error.statement or "").split())
+        raise TransactionError(
+            f"Migrations: the database does not take `{statement}`: {first_line(error)}; correct the script with it; "
+            "none was run"
+        ) from error

@@ -192,6 +192,8 @@ class Database(Connections):
 
         :raises TransactionError: if the database cannot be used
         """
+        if self.url is not None and self.url.find_absent_file() is not None:
+            return None
         with self.connect() as connection:
             return ", ".join(history_of(self.tables).find_current(connection)) or None
 

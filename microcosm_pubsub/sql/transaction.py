@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: The status of a transaction of which a statement has failed, as drivers have it from libpq:
+#: https://www.postgresql.org/docs/current/libpq-status.html#LIBPQ-PQTRANSACTIONSTATUS
+FAILED_STATUS = 3
+
 #: The transaction that is open here: in this thread, or in this coroutine.
 TRANSACTION: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
 
@@ -135,7 +139,8 @@ class Transaction:
         """
         Commit the work of the session, and all else.
 
-        :raises TransactionError: if somebody else ended the transaction, or closed the session
+        :raises TransactionError: if somebody else ended the transaction, or closed the session, or hid that a statement
+            has failed
         :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take it
         """
         root = self._get_root()
@@ -147,6 +152,7 @@ class Transaction:
                 "leave commit and rollback of the connection to the framework"
             )
         self.session.commit()
+        check_whole(root.connection)
         self.outgoing.write(root.connection)
         for call in self.before_commit:
             call(root.connection)
@@ -180,6 +186,31 @@ class Transaction:
     def _get_root(self) -> RootTransaction:
         assert self._root is not None, "a transaction is begun before it is used"
         return self._root
+
+
+def check_whole(connection: Connection) -> None:
+    """
+    Do nothing if the database will keep the work of a connection's transaction.
+
+    PostgreSQL undoes all of it once a statement has failed, and SQLite at some errors, such as a full disk; both take a
+    commit then, and say nothing.
+
+    :raises TransactionError: if it is undone
+    :raises sqlalchemy.exc.SQLAlchemyError: if it is undone, and the driver does not tell, so that the database is asked
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        is_whole = driver.in_transaction
+    elif hasattr(driver, "info"):
+        is_whole = driver.info.transaction_status != FAILED_STATUS
+    else:
+        connection.exec_driver_sql("SELECT 1")
+        return
+    if not is_whole:
+        raise TransactionError(
+            "A statement has failed, or ended the transaction, so that the database has undone what was done, but the "
+            "handler or block went on: let its error through, or put `with session.begin_nested():` around it"
+        )
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def parse_time(text: str) -> datetime:
     """
     try:
         return datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (OverflowError, ValueError):
         raise ArgumentTypeError(f"{text!r} is no time such as 2026-11-29 or 2026-11-29T20:00:00Z") from None
 
 

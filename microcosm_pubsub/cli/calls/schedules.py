@@ -111,7 +111,9 @@ def opening_schedules(args: Namespace) -> Iterator[Any]:
 
     :raises ConfigurationError: if they choose no database
     """
-    import_tasks(args.imports, getattr(args, "name", None))
+    # The module of a task that is gone, or cannot be imported any more, is no reason to keep sending it.
+    declared = args.name if args.schedules_command in ("run", "resume") else None
+    import_tasks(args.imports, declared)
     with opening_graph(args, "pubsub_tasks", "pubsub_ledger_schedules") as graph:
         require_database(graph.pubsub_ledger_schedules)
         yield graph.pubsub_ledger_schedules

@@ -15,6 +15,10 @@ from microcosm_pubsub.dead_letters.filters import Filter, parse_since, parse_whe
 from microcosm_pubsub.errors import ConfigurationError
 
 
+#: Databases and queues take no number that is much longer.
+MAX_NUMBER = 1_000_000_000
+
+
 def add_queue_flags(parser: ArgumentParser, receives: bool = True) -> None:
     """Add the flags that choose a queue."""
     parser.add_argument(
@@ -77,9 +81,11 @@ def read_where(text: str) -> Callable[[Any], bool]:
 
 
 def positive_integer(text: str) -> int:
-    """Read a number of messages."""
+    """Read a number of messages, or of rows."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError("must be a whole number, at least 1")
+    if int(text) > MAX_NUMBER:
+        raise ArgumentTypeError(f"must be a whole number, at most {MAX_NUMBER}")
     return int(text)
 
 

@@ -1,5 +1,5 @@
 """
-${message}
+${message.replace("\\", "\\\\").replace('"', '\\"')}
 
 Comes after: ${down_revision | comma,n}
 """

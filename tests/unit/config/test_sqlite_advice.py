@@ -17,6 +17,8 @@ from microcosm_pubsub.config.sqlite_advice import find_sqlite_advice
         ("disk I/O error", "see whether its disk is full, or fails"),
         ("attempt to write a readonly database", "let this user write the file, those beside it, and their folder"),
         ("unable to open database file", "see that its folder is there"),
+        ("file is not a database", "name the file of a database"),
+        ("database disk image is malformed", "the file is damaged: put back a copy"),
     ],
 )
 def test_what_can_be_done_is_said(said, advice):

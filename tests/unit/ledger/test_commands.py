@@ -182,6 +182,27 @@ def test_a_list_of_no_tasks_says_where_they_may_be(tmp_path, monkeypatch, capsys
         assert capsys.readouterr().err == f"{told}; tasks that were sent are listed with --database-url\n"
 
 
+def test_a_schedule_is_paused_and_forgotten_whose_module_is_broken(run, daemon, tmp_path):
+    (tmp_path / "broken.py").write_text("raise ValueError('broken')\n")
+    schedules = daemon.graph.pubsub_ledger_schedules
+    with schedules.database.connect() as connection:
+        row = {"name": "broken.tick", "spec": "every 1:00:00", "next_at": 0, "is_paused": False}
+        connection.execute(schedules.table.insert(), row)
+
+    assert run("schedules", "pause", "broken.tick") == (0, "broken.tick is paused\n")
+    assert "ValueError: broken" in run("schedules", "resume", "broken.tick")[0]
+    assert run("schedules", "forget", "broken.tick") == (0, "broken.tick is forgotten\n")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--limit", "9" * 30], ["--limit", "0"], ["--since", "9999-12-31T23:59:59-12:00"], ["--since", "today"]],
+    ids=" ".join,
+)
+def test_a_flag_that_cannot_be_is_refused(run, flags):
+    assert run("tasks", "list", *flags)[0] == 2
+
+
 def test_schedules_are_listed_paused_resumed_and_run(run, daemon, program):
     tick = f"{program.__name__}.tick"
     (found,) = loads(run("schedules", "list", "--json")[1])

@@ -169,12 +169,18 @@ def test_a_schedule_is_paused_resumed_and_run_by_hand(make_app, runs):
         # and comes twice on the day on which they go back: once
         ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00+00:00", "2026-10-25T00:30:00+00:00"),
         ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00+00:00", "2026-10-26T01:30:00+00:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00+00:00", "2026-10-26T01:30:00+00:00"),
         ("*/15 * * * *", "UTC", "2026-01-01T00:00:00+00:00", "2026-01-01T00:15:00+00:00"),
         ("0 0 29 2 *", "UTC", "2026-01-01T00:00:00+00:00", "2028-02-29T00:00:00+00:00"),
     ],
 )
 def test_times_of_cron_expressions(cron, zone, after, expected):
     assert iso(Recurrence(cron=cron, timezone=zone).find_next(at(after))) == expected
+
+
+def test_the_next_time_of_an_interval_is_later_than_that():
+    each = Recurrence(every=timedelta(seconds=1.1))
+    assert each.find_next(1_800_000_000.7) == 1_800_000_001.8
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 Handler modules: the file that names them, what they add to the command line, their daemon, and their migrations.
 """
 
+import ast
 import sys
+import warnings
 from itertools import count
 from json import loads
 
@@ -166,6 +168,21 @@ class TestHandler:
         assert "Handler 'json' of b is missing a 'process' function" in str(raised.value)
         assert "x" not in load_modules(find_config(), ["c"])
 
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "async def process(dbsession, record):\n    pass\n",
+            "def process(dbsession, record):\n    yield\n",
+            "async def process(dbsession, record):\n    yield\n",
+            "class Process:\n    async def __call__(self, dbsession, record):\n        pass\n\nprocess = Process()\n",
+        ],
+    )
+    def test_a_function_that_a_call_does_not_run_is_refused(self, project, code):
+        path = project.folder / project.module / "__init__.py"
+        path.write_text(code)
+        with pytest.raises(ConfigurationError, match="is a coroutine or a generator, whose call runs nothing of it"):
+            load_modules(find_config())
+
     def test_the_current_directory_is_looked_in(self, project, monkeypatch):
         monkeypatch.setattr(sys, "path", [each for each in sys.path if each != ""])
         assert load_module(find_config().get_queue("some-queue")).__name__ == project.module
@@ -207,6 +224,19 @@ class TestDaemon:
             ("first",),
             ('{"second": 2}',),
         ]
+
+    def test_a_record_of_which_nothing_was_run_stays(self, project):
+        path = project.folder / project.module / "__init__.py"
+        path.write_text("async def work():\n    pass\n\ndef process(dbsession, record):\n    return work()\n")
+        config = find_config()
+        daemon_cls = make_daemon(config, config.get_queue("some-queue"), load_modules(config)["some-queue"])
+
+        with harness(daemon_cls) as daemon:
+            daemon.send("first")
+            (result,) = daemon.run()
+            assert "returned a coroutine, which nobody waits for" in str(result.exc_info[1])
+            assert len(daemon.queue) == 1
+            daemon.graph.pubsub_database.close()
 
     def test_without_a_database(self, project):
         project.write(f'[queues.some-queue]\nhandler = "{project.module}"\n')
@@ -264,6 +294,37 @@ class TestHistory:
         assert f"{project.module}_event" in project.find_tables()
         assert "nothing to write" in call("make-migration", "some-queue")
         assert "as before" in call("migrate")
+
+    @pytest.mark.parametrize("message", ['Say """', 'Say "note"', "Follow C:\\new\\", "Two\nlines"])
+    def test_its_message_is_any_text(self, project, call, message):
+        assert "wrote" in call("make-migration", "some-queue", "-m", message)
+        assert "before at none" in call("migrate")
+        (path,) = (project.folder / project.module / "migrations").glob("*.py")
+        assert path.read_text().startswith('"""\n')
+        with warnings.catch_warnings(action="error"):
+            assert (ast.get_docstring(ast.parse(path.read_text())) or "").startswith(message)
+
+    def test_a_statement_that_the_database_does_not_take_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        project.execute(f"CREATE TABLE {project.module}_event (id INTEGER)")
+        said = call("migrate")
+        assert f"Migrations: the database does not take `CREATE TABLE {project.module}_event ( id INTEGER" in said
+        assert f"table {project.module}_event already exists; correct the script with it; none was run" in said
+
+    def test_a_script_that_is_missing_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        path = project.folder / project.module / "migrations" / "4197.py"
+        path.write_text(REVISION.format(revision="4197", parent="1ef7"))
+        for words in (["migrate"], ["migration-heads"], ["make-migration", "some-queue"]):
+            with pytest.warns(UserWarning, match="Revision 1ef7 .* is not present"):
+                assert "Migrations: a script comes after the revision '1ef7'" in call(*words)
+
+    def test_a_script_that_is_no_python_is_named(self, project, call):
+        call("make-migration", "some-queue")
+        path = project.folder / project.module / "migrations" / "broken.py"
+        path.write_text("revision = (")
+        for words in (["migrate"], ["migration-heads"], ["make-migration", "some-queue"]):
+            assert f"Migrations: {path}, line 1, is no Python: " in call(*words)
 
     def test_two_heads_are_merged(self, project, call):
         call("make-migration", "some-queue")

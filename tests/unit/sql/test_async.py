@@ -3,9 +3,11 @@ Coroutine handlers have sessions for coroutines, if the driver is for them.
 """
 
 from asyncio import to_thread
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from microcosm_pubsub.errors import ConfigurationError
 from microcosm_pubsub.registry import HandlerOptions
@@ -54,6 +56,24 @@ def test_a_coroutine_handler_that_commits_itself_is_atomic_all_the_same(app):
 
     assert app.outcomes() == ["FAILED", "SUCCEEDED"]
     assert app.orders == ["one"]
+
+
+def test_a_coroutine_handler_that_hides_an_error_which_has_undone_its_work_has_failed(app, kind):
+    statement = "INSERT OR ROLLBACK INTO orders VALUES (1, NULL)" if kind == "sqlite" else "SELECT 1 / 0"
+
+    async def handler(content, session):
+        await session.execute(text("INSERT INTO orders (uri) VALUES ('lost')"))
+        with suppress(DBAPIError):
+            await session.execute(text(statement))
+        return True
+
+    app.handle(handler)
+    app.send("one")
+
+    (result,) = app.run()
+
+    assert "A statement has failed" in str(result.exc_info[1])
+    assert app.orders == []
 
 
 def test_a_plain_handler_beside_it_has_a_plain_session(app):

@@ -56,6 +56,13 @@ def test_db_creates_the_tables_and_tells_their_version(run):
     )
 
 
+def test_db_makes_no_file_to_look_into(run, tmp_path):
+    url = f"sqlite:///{tmp_path}/orders.bd"
+    assert run("db", "current", "--database-url", url) == (1, "none (this package needs 0002)\n")
+    assert "*" not in run("db", "history", "--database-url", url)[1]
+    assert not (tmp_path / "orders.bd").exists()
+
+
 def test_db_tells_machines(run):
     assert loads(run("db", "upgrade", "--json")[1])["version"] == "0002"
     assert loads(run("db", "current", "--json")[1]) == {"version": "0002", "needed": "0002"}

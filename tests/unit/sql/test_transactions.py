@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import Session
 
 from microcosm_pubsub.errors import ConfigurationError, DeadLetter, IgnoreMessage, LeaseLost, Nack, SkipMessage
@@ -258,6 +258,58 @@ def test_a_handler_that_swallows_an_error_of_the_database_has_failed(app):
 
     assert isinstance(result.exc_info[1], PendingRollbackError)
     assert app.orders == []
+
+
+def fail_and_go_on(kind, session):
+    """Hide an error at which the database undoes the transaction: any on PostgreSQL, and some on SQLite."""
+    statement = "INSERT OR ROLLBACK INTO orders VALUES (1, NULL)" if kind == "sqlite" else "SELECT 1 / 0"
+    with suppress(DBAPIError):
+        session.execute(text(statement))
+
+
+def test_a_handler_that_hides_an_error_which_has_undone_its_work_has_failed(make_app, url, kind):
+    app = make_app(url, pubsub_database={"auto_upgrade": True})
+
+    def handler(content, session):
+        session.execute(text("INSERT INTO orders (uri) VALUES ('lost')"))
+        fail_and_go_on(kind, session)
+        return True
+
+    app.handle(handler, once=True)
+    app.send("one")
+
+    (result,) = app.run()
+
+    assert result.result.name == "FAILED"
+    assert "A statement has failed" in str(result.exc_info[1])
+    assert app.orders == []
+    assert len(app.queue.bodies) == 1
+
+
+def test_a_block_that_hides_such_an_error_says_so(app, kind):
+    def write():
+        with app.database.transaction() as session:
+            session.execute(text("INSERT INTO orders (uri) VALUES ('lost')"))
+            fail_and_go_on(kind, session)
+
+    with pytest.raises(TransactionError, match="A statement has failed"):
+        write()
+
+    assert app.orders == []
+
+
+def test_an_error_behind_a_savepoint_leaves_what_was_before_it(app):
+    def handler(content, session):
+        session.execute(text("INSERT INTO orders (uri) VALUES ('kept')"))
+        with suppress(DBAPIError), session.begin_nested():
+            session.execute(text("INSERT INTO orders (uri) VALUES (NULL)"))
+        return True
+
+    app.handle(handler)
+    app.send("one")
+
+    assert app.outcomes() == ["SUCCEEDED"]
+    assert app.orders == ["kept"]
 
 
 def test_a_session_is_of_no_use_after_its_handler(app):
