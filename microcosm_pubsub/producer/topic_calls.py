@@ -15,9 +15,28 @@ from microcosm_pubsub.errors import PublishError
 from microcosm_pubsub.producer.message import ProduceResult, PubsubMessage
 
 
+#: The errors of a whole call that may be one message's: none of the call's messages was published then.
+#: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html#API_PublishBatch_Errors
+MAY_BE_OF_ONE = frozenset(
+    {
+        "BatchRequestTooLong",
+        "BatchRequestTooLongException",
+        "InvalidParameter",
+        "InvalidParameterException",
+        "InvalidParameterValueException",
+        "ParamValidationError",
+        "ParameterValueInvalid",
+        "ValidationException",
+    }
+)
+
+
 def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[ProduceResult]:
     """
     Publish messages of one topic in one call, and return the result of each.
+
+    If the call is refused for what one of them may be the reason of, such as a group that is missing, each is published
+    alone: the others do not suffer.
 
     :param messages: at least one, at most ten
     """
@@ -33,6 +52,8 @@ def publish(client: TopicClient, messages: Sequence[PubsubMessage]) -> list[Prod
             ],
         )
     except CLIENT_ERRORS as error:
+        if len(messages) > 1 and error_code(error) in MAY_BE_OF_ONE:
+            return [result for message in messages for result in publish(client, [message])]
         return [_failed(message, error) for message in messages]
     if not isinstance(answer, Mapping):
         # A test's mock, which answers with another one, is told what single calls answer.

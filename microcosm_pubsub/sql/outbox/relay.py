@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import islice
 from logging import getLogger
 from time import monotonic
 
@@ -139,7 +139,7 @@ class Relay:
             groups.setdefault(row.group, deque()).append(row)
         while groups and self.clock() < deadline:
             # One message of each group goes at a time: a batch may succeed in part.
-            turn = next(iter_chunks([group[0] for group in groups.values()]))
+            turn = [group[0] for group in islice(groups.values(), MAX_BATCH_ENTRIES)]
             for row, error in self._try(turn):
                 group = groups[row.group]
                 group.popleft()
@@ -160,7 +160,7 @@ class Relay:
         deadline = self._make_deadline() if deadline is None else deadline
         published: list[int] = []
         failed: list[tuple[Row, str]] = []
-        for chunk in iter_chunks(rows):
+        for chunk in iter_chunks(sorted(rows, key=lambda row: row.message.topic_arn)):
             if self.clock() >= deadline:
                 # The rows become free soon, for any relay.
                 break
@@ -196,14 +196,5 @@ class Relay:
 
 
 def iter_chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """
-    Iterate over as many rows as go into one call.
-
-    A topic may refuse a whole call for one of its messages, such as one without a group, so that rows that were refused
-    go with fewer others each time, and alone in the end.
-    """
-    ordered = sorted(rows, key=lambda row: (row.attempts, row.message.topic_arn))
-    for attempts, same in groupby(ordered, key=lambda row: row.attempts):
-        size = max(1, MAX_BATCH_ENTRIES >> attempts)
-        alike = list(same)
-        yield from (alike[start : start + size] for start in range(0, len(alike), size))
+    """Iterate over as many rows as go into one call."""
+    return (rows[start : start + MAX_BATCH_ENTRIES] for start in range(0, len(rows), MAX_BATCH_ENTRIES))

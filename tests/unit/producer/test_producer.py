@@ -8,7 +8,7 @@ Publish messages, each to the topic of its media type.
 from json import loads
 
 import pytest
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, ParamValidationError
 from marshmallow import ValidationError, fields
 from microcosm.api import create_object_graph, load_from_dict
 
@@ -421,6 +421,16 @@ class TestBatch:
         assert [result.ok for result in results] == [True, False, False, False, True]
         assert [len(texts) for _, texts in client.calls] == [2]
 
+    @pytest.mark.parametrize("code", ["InvalidParameter", "ParamValidationError"])
+    def test_one_for_which_a_whole_call_is_refused_fails_alone(self, make_producer, client_error, code):
+        error = client_error(code) if code == "InvalidParameter" else ParamValidationError(report="no group")
+        client = FlakyTopicClient(error, fail=7)
+
+        results = make_producer(client).produce_batch([parcel(number) for number in range(12)])
+
+        assert [index for index, result in enumerate(results) if not result.ok] == [7]
+        assert [len(texts) for _, texts in client.calls] == [10, *[1] * 10, 2]
+
     def test_no_topic_fails_alone(self, make_producer):
         producer = make_producer(FlakyTopicClient(), default=None, mappings={MEDIA_TYPE: "parcels"})
 
@@ -464,6 +474,7 @@ class TestBatch:
 
         assert [result.ok for result in results] == [False] * 10 + [True] * 5
         assert results[0].error.__cause__ is client.error
+        assert [len(texts) for _, texts in client.calls] == [10, 5]
         (result,) = producer.produce_batch([parcel(3)])
         assert "Throttled" in str(result.error)
 

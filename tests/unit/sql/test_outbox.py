@@ -461,34 +461,6 @@ def test_a_row_that_is_refused_keeps_its_group_and_no_other(fifo, topics):
     assert topics.names == [0, 3, 5, 1, 2, 4]
 
 
-@pytest.mark.parametrize("suffix", ["", ".fifo"])
-def test_a_row_for_which_a_whole_call_is_refused_keeps_others_for_moments_only(make_app, url, config, topics, suffix):
-    def refuse_all(call_next, messages):
-        # as SNS does if one of them has no group
-        if any(loads(message.message).get("number") == 7 for message in messages):
-            return [ProduceResult(error=PublishError("no group")) for _ in messages]
-        return call_next(messages)
-
-    config["sns_topic_arns"]["default"] += suffix
-    config["pubsub_publish_layers"]["names"] = [refuse_all, topics]
-    app = make_app(url, **config)
-    outbox = app.graph.pubsub_outbox
-    now = 1_000_000.0
-    outbox.store.now = lambda: now
-    with app.database.transaction():
-        for number in range(10):
-            options = PublishOptions(group=str(number)) if suffix else PublishOptions()
-            app.graph.sns_producer.produce(NUMBER, number=number, options=options)
-    assert topics.names == []
-
-    for seconds in (1.1, 2.1, 4.1):
-        now += seconds
-        outbox.relay.relay_some()
-    assert sorted(topics.names) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
-    (row,) = outbox.store.list_rows(10)
-    assert loads(row["body"])["number"] == 7
-
-
 def test_nobody_takes_from_a_group_of_which_somebody_has_the_first(fifo, topics):
     outbox = fifo.graph.pubsub_outbox
     outbox.relay.publish_soon = lambda rows: None
