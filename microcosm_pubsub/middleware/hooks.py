@@ -55,7 +55,7 @@ class Hooks(Around):
             # The handler raised an outcome, and no error.
             raise
         except BaseException as error:
-            # A handler that would end the program has failed; a generator that is closed was not told of any handler.
+            # A handler that would end the program has failed; GeneratorExit says that these steps are closed unused.
             if isinstance(error, GeneratorExit) or is_interrupt(error):
                 raise
             outcome = self._call(message, "on_error", error)

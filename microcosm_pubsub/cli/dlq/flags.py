@@ -15,7 +15,7 @@ from microcosm_pubsub.dead_letters.filters import Filter, parse_since, parse_whe
 from microcosm_pubsub.errors import ConfigurationError
 
 
-#: Databases and queues take no number that is much longer.
+#: Databases take no number that is much larger.
 MAX_NUMBER = 1_000_000_000
 
 
